@@ -1,0 +1,26 @@
+"""What makes a value an event: a name in the past tense, a version, and from both its routing key."""
+
+import re
+from typing import ClassVar
+
+from contracts.values import Value
+
+_WORD = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+class Event(Value):
+    """A fact somebody states. The body is the fact; who said it and when is the envelope's."""
+
+    VERSION: ClassVar[int] = 1
+
+    @classmethod
+    def key(cls) -> str:
+        """`FramesStored` → `frames.stored.v1`. A later version is its own class, e.g. `FramesStoredV2` with VERSION = 2."""
+        name = re.sub(r"V\d+$", "", cls.__name__)
+        return f"{_WORD.sub('.', name).lower()}.v{cls.VERSION}"
+
+    @property
+    def correlation(self) -> str | None:
+        """The job this fact is about, where there is one."""
+        job = getattr(self, "job", None) or getattr(getattr(self, "grant", None), "job", None)
+        return str(job) if job else None

@@ -1,0 +1,285 @@
+"""A job from its submission to its end, as renters and services see it."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
+
+from contracts.events.event import Event
+from contracts.grants import Grant
+from contracts.values import (
+    Audience,
+    Band,
+    BundlePath,
+    Bytes,
+    Curve,
+    Finding,
+    Frame,
+    Id,
+    Label,
+    Limits,
+    Micro,
+    PriceLine,
+    Ranges,
+    RenderSettings,
+    Sha256,
+    Text,
+    Value,
+)
+
+
+class JobSubmitted(Event):
+    """A renter asks for these frames of this bundle's .blend. Empty `frames` means the file's own range.
+
+    `price_per_wu_micro` is the renter's bid in micro-credits per WU. Intake has seen that the bundle is this account's.
+    """
+
+    job: Id
+    account: Id
+    name: Label
+    bundle: Sha256
+    bundle_bytes: Bytes
+    blend: BundlePath
+    frames: Annotated[Ranges, Field(max_length=10_000)] = ()
+    settings: RenderSettings = RenderSettings()
+    price_per_wu_micro: Annotated[int, Field(ge=1, le=10**12)]
+    limits: Limits = Limits()
+    audience: Audience = Audience.ANYONE
+
+
+class SceneFacts(Value):
+    """What the survey read in the file; facts only, bounded, from an untrusted process."""
+
+    blender_version: Label
+    newer_than_renderer: bool = False
+    engine: Label
+    scenes: Annotated[tuple[Label, ...], Field(max_length=200)] = ()
+    cameras: Annotated[tuple[Label, ...], Field(max_length=200)] = ()
+    has_camera: bool = True
+    frame_start: Frame
+    frame_end: Frame
+    frame_step: Annotated[int, Field(ge=1, le=1_048_574)] = 1
+    fps_milli: Annotated[int, Field(ge=1, le=10_000_000)] = 24_000
+    width: Annotated[int, Field(ge=1, le=1_000_000)]
+    height: Annotated[int, Field(ge=1, le=1_000_000)]
+    percentage: Annotated[int, Field(ge=1, le=32_767)] = 100
+    samples: Annotated[int, Field(ge=0, le=2**31)] = 0
+    denoise: bool = False
+    is_movie: bool = False
+    missing: Annotated[tuple[Text, ...], Field(max_length=200)] = ()
+    """Files outside the bundle or absent that rendering would use."""
+    missing_unused: Annotated[tuple[Text, ...], Field(max_length=200)] = ()
+    scripts: Annotated[tuple[Label, ...], Field(max_length=200)] = ()
+    """Texts registered to run at load and Python drivers: none of them will run."""
+    memory_bytes: Bytes = 0
+    """Estimated need of one frame."""
+
+
+class InspectionReported(Event):
+    """The house agent has surveyed the file. `error` holds Blender's words when it could not be opened, and then no facts."""
+
+    grant: Grant
+    facts: SceneFacts | None = None
+    error: Text | None = None
+    cpu_micros: Annotated[int, Field(ge=0, le=10**12)] = 0
+
+
+class JobInspected(Event):
+    """The scheduler's verdict on the file; `frames` is what will be rendered, resolved against the file's range."""
+
+    job: Id
+    account: Id
+    accepted: bool
+    findings: Annotated[tuple[Finding, ...], Field(max_length=100)]
+    facts: SceneFacts | None = None
+    frames: Annotated[Ranges, Field(max_length=10_000)] = ()
+
+
+class SampledWork(Value):
+    """Work recognised for one inspecting, sampling or probing attempt, already bounded by its time budget and by what the
+    anchor makes plausible. `frames` are the final frames it gave, none for an inspection or a probe."""
+
+    attempt: Id
+    agent: Id
+    kind: Label
+    frames: Ranges = ()
+    micro_wu: Micro
+
+
+class SamplingMeasured(Event):
+    """Work that the deposit pays. Told when sampling ends, and again for attempts that end later or when the job ends
+    before; each attempt is charged once."""
+
+    job: Id
+    work: Annotated[tuple[SampledWork, ...], Field(max_length=1_000)]
+
+
+class JobEstimated(Event):
+    """What the job will cost in work and time. `frames` are those still to render; sampled ones are not among them."""
+
+    job: Id
+    account: Id
+    version: Annotated[int, Field(ge=1, le=1_000)]
+    curve: Curve
+    frames: Annotated[Ranges, Field(max_length=10_000)]
+    micro_wu: Band
+    seconds: Band
+
+
+class JobQuoted(Event):
+    """A firm price for one version. `price_micro` is what the renter pays in all at most: sampling, frames, fixed lines."""
+
+    job: Id
+    account: Id
+    version: int
+    price_micro: Micro
+    lines: tuple[PriceLine, ...]
+    micro_wu: Band
+    seconds: Band
+    expires_at: AwareDatetime
+    within_max_cost: bool = True
+
+
+class QuoteAccepted(Event):
+    job: Id
+    account: Id
+    version: int
+
+
+class QuoteDeclined(Event):
+    job: Id
+    account: Id
+    version: int
+
+
+class QuoteExpired(Event):
+    """Nobody accepted in time; the job ends and is settled at what sampling cost."""
+
+    job: Id
+    account: Id
+    version: int
+
+
+class Action(StrEnum):
+    CANCEL = "cancel"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+class JobControlled(Event):
+    """The renter (or an operator) steers a job. `revision` counts per job at intake, the one publisher; older ones are
+    ignored, and a cancel of a job not yet heard of is remembered."""
+
+    job: Id
+    account: Id
+    revision: Annotated[int, Field(ge=1)]
+    action: Action
+    by: Label
+
+
+class AgentShare(Value):
+    """Who renders what, for people to look at."""
+
+    agent: Id
+    frames: tuple[Frame, ...] = ()
+    stored: int
+    micro_wu_per_minute: Micro = 0
+
+
+class JobProgressed(Event):
+    """A snapshot at most once a second. `state` and `reason` are the job's; `revision` grows with every change of state, and
+    within a state `stored` only grows."""
+
+    job: Id
+    account: Id
+    state: Label
+    reason: Text = ""
+    revision: int
+    stored: int
+    total: int
+    remaining_seconds: Band | None = None
+    agents: Annotated[tuple[AgentShare, ...], Field(max_length=200)] = ()
+
+
+class JobStateChanged(Event):
+    """The job moved; `reason` in words a renter understands. `revision` counts the moves of this job."""
+
+    job: Id
+    account: Id
+    state: Label
+    reason: Text = ""
+    revision: int
+
+
+class JobRendered(Event):
+    """Every frame is stored; nothing is left to give out."""
+
+    job: Id
+    account: Id
+    fps_milli: int = 24_000
+
+
+class JobFailed(Event):
+    """The job cannot go on; what was stored stays paid and downloadable. `log_tail` is bounded and from the renderer."""
+
+    job: Id
+    account: Id
+    code: Label
+    reason: Text
+    hint: Text = ""
+    log_tail: Annotated[str, Field(max_length=8_000)] = ""
+
+
+class JobCancelled(Event):
+    job: Id
+    account: Id
+    reason: Text
+
+
+class PackagedFile(Value):
+    name: Label
+    key: Annotated[str, Field(max_length=500)]
+    bytes: Bytes
+    sha256: Sha256
+
+
+class JobPackaged(Event):
+    """ZIP, video and contact sheet are there until `until`."""
+
+    job: Id
+    account: Id
+    files: tuple[PackagedFile, ...]
+    until: AwareDatetime
+
+
+class JobPurged(Event):
+    """The renter's files and pictures of this job are gone from the store."""
+
+    job: Id
+    account: Id
+
+
+class DownloadsRequested(Event):
+    """The owner wants URLs: `names` are `frames/<n>`, `thumbnails/<n>`, or names of packaged files."""
+
+    request: Id
+    job: Id
+    account: Id
+    names: Annotated[tuple[Label, ...], Field(max_length=200)]
+
+
+class Download(Value):
+    name: Label
+    url: Annotated[str, Field(max_length=4_000)]
+    bytes: Bytes
+    sha256: Sha256
+
+
+class DownloadsGranted(Event):
+    """URLs for what exists of the names asked for."""
+
+    request: Id
+    job: Id
+    account: Id
+    downloads: tuple[Download, ...]
+    seconds_valid: int

@@ -1,0 +1,223 @@
+"""Value types that events share. They carry meaning and bounds, never behaviour that decides something."""
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+MICRO = 1_000_000
+"""Micro-credits per credit, micro-WU per WU, microseconds per second."""
+
+MAX_JOB_FRAMES = 1_000_000
+LAST_FRAME = 1_048_574
+"""Blender's MAXFRAME; MINAFRAME is its negative (source: Blender's DNA_scene_types.h)."""
+
+Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+"""A UUIDv7 or a natural key. The alphabet is narrow so that ids need no escaping in routing keys and object keys."""
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+Frame = Annotated[int, Field(ge=-LAST_FRAME, le=LAST_FRAME)]
+Micro = Annotated[int, Field(ge=0, le=10**18)]
+"""A non-negative amount in micro-units; 10**18 keeps every product below in range of MongoDB's 64 bits when divided by MICRO."""
+Bytes = Annotated[int, Field(ge=0, le=1 << 44)]
+Text = Annotated[str, Field(max_length=2_000)]
+Label = Annotated[str, Field(max_length=200)]
+BundlePath = Annotated[str, Field(min_length=1, max_length=1_024)]
+Seconds = Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False)]
+"""Wall seconds for people and policies; never an amount of money or work."""
+
+
+class Value(BaseModel):
+    """Frozen; unknown fields are dropped, so that an older reader understands a newer writer."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class FrameRange(Value):
+    """Frames `first`, `first + step`, … up to and including `last`."""
+
+    first: Frame
+    last: Frame
+    step: Annotated[int, Field(ge=1, le=LAST_FRAME)] = 1
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "FrameRange":
+        if self.last < self.first:
+            raise ValueError("a frame range ends before it begins")
+        return self
+
+    def __len__(self) -> int:
+        return (self.last - self.first) // self.step + 1
+
+    def __iter__(self) -> Iterator[int]:  # type: ignore[override]  # a range is its frames, not its fields
+        return iter(range(self.first, self.last + 1, self.step))
+
+    def __contains__(self, frame: int) -> bool:
+        return self.first <= frame <= self.last and (frame - self.first) % self.step == 0
+
+
+Ranges = tuple[FrameRange, ...]
+
+
+def count(ranges: Ranges) -> int:
+    """Frames in disjoint ranges."""
+    return sum(len(r) for r in ranges)
+
+
+def frames(ranges: Ranges) -> Iterator[int]:
+    """Every frame, in the ranges' order."""
+    for r in ranges:
+        yield from r
+
+
+def ranges(of: Iterable[int]) -> Ranges:
+    """The shortest list of ranges a greedy pass finds for these frames; sorted, each frame once."""
+    ordered = sorted(set(of))
+    found: list[FrameRange] = []
+    at = 0
+    while at < len(ordered):
+        end = _run_end(ordered, at)
+        step = ordered[at + 1] - ordered[at] if end > at else 1
+        found.append(FrameRange(first=ordered[at], last=ordered[end], step=step))
+        at = end + 1
+    return tuple(found)
+
+
+def _run_end(ordered: list[int], at: int) -> int:
+    """Index of the last frame of the run that begins at `at`; a run of two with a gap is left as two single frames."""
+    if at + 1 == len(ordered):
+        return at
+    step = ordered[at + 1] - ordered[at]
+    end = at + 1
+    while end + 1 < len(ordered) and ordered[end + 1] - ordered[end] == step:
+        end += 1
+    return end if step == 1 or end - at >= 2 else at
+
+
+class Kind(StrEnum):
+    """What an attempt is for."""
+
+    INSPECT = "inspect"
+    SAMPLE = "sample"
+    PROBE = "probe"
+    RENDER = "render"
+
+
+class Renderer(StrEnum):
+    BLENDER = "blender"
+
+
+class PictureFormat(StrEnum):
+    PNG = "png"
+
+
+class Picture(Value):
+    """What a finished frame must be: exactly this many pixels, in this format."""
+
+    width: Annotated[int, Field(ge=1, le=32_768)]
+    height: Annotated[int, Field(ge=1, le=32_768)]
+    format: PictureFormat = PictureFormat.PNG
+    bits: Annotated[int, Field(ge=8, le=16)] = 8
+
+
+class RenderSettings(Value):
+    """What the renter asks to differ from the file; None leaves the file's own setting."""
+
+    width: Annotated[int, Field(ge=1, le=32_768)] | None = None
+    height: Annotated[int, Field(ge=1, le=32_768)] | None = None
+    percentage: Annotated[int, Field(ge=1, le=400)] | None = None
+    samples: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    camera: Label | None = None
+    scene: Label | None = None
+
+
+class Limits(Value):
+    """`max_cost` in micro-credits, compared once, when a quote is made; `deadline` in UTC."""
+
+    max_cost: Annotated[int, Field(ge=1, le=10**18)] | None = None
+    deadline: AwareDatetime | None = None
+
+
+class Audience(StrEnum):
+    """Whom the renter lets render. Only ANYONE is offered yet; the field is there so that the contract need not change."""
+
+    ANYONE = "anyone"
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Finding(Value):
+    """One thing inspection has to say, with its remedy in words a renter understands."""
+
+    code: Label
+    severity: Severity
+    text: Text
+    fix: Text = ""
+
+
+class Gpu(Value):
+    name: Label
+    memory_bytes: Bytes
+
+
+class Hardware(Value):
+    """As the agent says; believed for placement, never for money."""
+
+    cores: Annotated[float, Field(gt=0, le=4_096)]
+    memory_bytes: Bytes
+    gpus: Annotated[tuple[Gpu, ...], Field(max_length=16)] = ()
+    system: Label = ""
+
+
+class Benchmark(Value):
+    """One render of the frame that ships with the render image, whose cost on the reference machine is fixed at
+    `contracts.work.BENCHMARK_MICRO_WU`."""
+
+    cpu_micros: Annotated[int, Field(ge=1_000, le=10**12)]
+    wall_micros: Annotated[int, Field(ge=1_000, le=10**12)]
+
+
+class Knot(Value):
+    frame: Frame
+    micro_wu: Micro
+
+
+class Curve(Value):
+    """Work per frame over the timeline: straight lines between sampled frames, level beyond the ends."""
+
+    knots: Annotated[tuple[Knot, ...], Field(min_length=1, max_length=1_000)]
+
+    def wu(self, frame: int) -> int:
+        """Micro-WU of one frame, rounded down; integers only, so that every service finds the same sum."""
+        before, after = self.knots[0], self.knots[-1]
+        for knot in self.knots:
+            if knot.frame <= frame:
+                before = knot
+            else:
+                after = knot
+                break
+        if frame <= before.frame or before.frame >= after.frame:
+            return before.micro_wu
+        span, into = after.frame - before.frame, frame - before.frame
+        return (before.micro_wu * (span - into) + after.micro_wu * into) // span
+
+
+class Band(Value):
+    """An interval and its middle; the unit is that of the field it stands in."""
+
+    low: Micro
+    expected: Micro
+    high: Micro
+
+
+class PriceLine(Value):
+    """One line of a quote or invoice in micro-credits."""
+
+    code: Label
+    text: Text
+    amount_micro: Micro
