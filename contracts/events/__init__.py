@@ -73,7 +73,6 @@ from contracts.events.money import (
 from contracts.events.uploads import (
     BundleRejected,
     BundleStored,
-    Part,
     PartsGranted,
     PartsRequested,
     PartUrl,

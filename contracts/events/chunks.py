@@ -50,6 +50,7 @@ class ChunkAssigned(Event):
 class AttemptVoid(Event):
     """The lease is lost; stop. `stored` are the attempt's frames that counted."""
 
+    agent: Id
     job: Id
     chunk: Id
     attempt: Id
@@ -60,6 +61,7 @@ class AttemptVoid(Event):
 class AttemptCancelled(Event):
     """Stop now, nobody is to blame; finished frames are kept and paid."""
 
+    agent: Id
     job: Id
     chunk: Id
     attempt: Id
@@ -73,6 +75,7 @@ class BundleRequested(Event):
 class BundleGranted(Event):
     """A URL to GET this attempt's bundle from, good for `seconds_valid` seconds."""
 
+    agent: Id
     job: Id
     attempt: Id
     bundle: Label

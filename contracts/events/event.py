@@ -24,3 +24,9 @@ class Event(Value):
         """The job this fact is about, where there is one."""
         job = getattr(self, "job", None) or getattr(getattr(self, "grant", None), "job", None)
         return str(job) if job else None
+
+    @property
+    def addressee(self) -> str | None:
+        """The agent whose mailbox this goes to, for events that go to one."""
+        agent = getattr(self, "agent", None) or getattr(getattr(self, "grant", None), "agent", None)
+        return str(agent) if agent else None

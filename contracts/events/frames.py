@@ -42,6 +42,7 @@ class FrameUpload(Value):
 class UploadGranted(Event):
     """URLs for the frames of one attempt, good for `seconds_valid` seconds; asked for again at will."""
 
+    agent: Id
     job: Id
     attempt: Id
     uploads: Annotated[tuple[FrameUpload, ...], Field(max_length=MAX_FRAMES_PER_EVENT)]

@@ -1,0 +1,97 @@
+"""A message as it arrives: who really said it, and what it says.
+
+The broker's own checks have two holes: CC/BCC headers slip past topic permissions, and the user id is optional. So an inbox takes
+a message only when the authenticated user id is set and its routing key is exactly this inbox's. Our `x-*` headers are believed
+only on deliveries from the default exchange, where only the broker and the operator can publish.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar, cast
+
+from aio_pika.abc import AbstractIncomingMessage
+
+from contracts.bus import NotAnEvent, read
+from contracts.events import Event
+from contracts.topology import AGENT, AGENTS, EVENTS, Route
+from services.chassis.verdicts import SenderFault
+
+E = TypeVar("E", bound=Event)
+
+RETRY, KEY, SENDER, REASON, VERDICT, INBOX, REFUSED = (
+    "x-retry", "x-key", "x-sender", "x-reason", "x-verdict", "x-inbox", "x-identity-refused",
+)  # fmt: skip
+
+
+class Impostor(SenderFault):
+    """Refused for identity: can never be replayed."""
+
+
+@dataclass(frozen=True)
+class Received(Generic[E]):
+    """An event whose sender is known. `sender` is the authenticated user: a service's name or an agent's id."""
+
+    event: E
+    sender: str
+    id: str
+    retries: int
+    said_at: datetime
+    trace: Mapping[str, str]
+
+
+def receive(message: AbstractIncomingMessage, row: Route) -> Received[Any]:
+    """Raises Impostor or NotAnEvent."""
+    sender = sender_of(message, row)
+    event = read(row.event.key(), message.body)
+    claimed = getattr(getattr(event, "grant", None), "agent", sender)
+    if row.publisher == AGENT and claimed != sender:
+        raise SenderFault("the grant names another agent")
+    return Received(
+        event=event,
+        sender=sender,
+        id=str(message.message_id or ""),
+        retries=retries_of(message),
+        said_at=message.timestamp or datetime.now(UTC),
+        trace=_trace(message),
+    )
+
+
+def sender_of(message: AbstractIncomingMessage, row: Route) -> str:
+    """The authenticated sender. Raises Impostor when the envelope does not prove one."""
+    if message.exchange == "":
+        return _remembered(message, row)
+    user = message.user_id
+    expected = f"{user}.{row.event.key()}" if row.publisher == AGENT else row.event.key()
+    if not user or message.exchange != (AGENTS if row.publisher == AGENT else EVENTS):
+        raise Impostor("no authenticated sender")
+    if message.routing_key != expected or (row.publisher != AGENT and user != row.publisher):
+        raise Impostor(f"{user} may not say {row.event.key()} under {str(message.routing_key)[:200]!r}")
+    return user
+
+
+def _remembered(message: AbstractIncomingMessage, row: Route) -> str:
+    """On a retry or replay the sender stands in our own header."""
+    sender = message.headers.get(SENDER)
+    if not isinstance(sender, str) or not sender:
+        raise Impostor("a retried message without its sender")
+    return sender
+
+
+def retries_of(message: AbstractIncomingMessage) -> int:
+    count = message.headers.get(RETRY, 0) if message.exchange == "" else 0
+    return count if isinstance(count, int) else 0
+
+
+def deliveries_of(message: AbstractIncomingMessage) -> int:
+    """How often the broker has handed this message out; quorum queues count from the second time on."""
+    count = message.headers.get("x-delivery-count", 0)
+    return 1 + (count if isinstance(count, int) else 0)
+
+
+def _trace(message: AbstractIncomingMessage) -> dict[str, str]:
+    headers = cast(Mapping[str, Any], message.headers)
+    return {name: value[:512] for name in ("traceparent", "tracestate") if isinstance(value := headers.get(name), str)}
+
+
+__all__ = ["Impostor", "NotAnEvent", "Received", "deliveries_of", "receive", "retries_of", "sender_of"]

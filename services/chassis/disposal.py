@@ -1,0 +1,128 @@
+"""What becomes of a message after its verdict: acked, sent up the retry ladder, or parked with its story."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+
+import aio_pika
+import structlog
+from aio_pika.abc import AbstractIncomingMessage
+from aiormq.exceptions import AMQPError, ChannelInvalidStateError
+
+from contracts.bus import Announcer, NotAnnounced
+from contracts.topology import AGENT, DEAD, RETRIES, Route, inbox, retry
+from services.chassis.delivery import (
+    INBOX,
+    KEY,
+    REASON,
+    REFUSED,
+    RETRY,
+    SENDER,
+    VERDICT,
+    Impostor,
+    retries_of,
+    sender_of,
+)  # fmt: skip
+from services.chassis.metrics import MESSAGES
+from services.chassis.verdicts import Verdict, verdict
+
+log = structlog.get_logger()
+
+NOT_YET_PER_MINUTE = 200
+"""Of one agent; beyond that its early facts count as its own fault."""
+
+
+class PerMinute:
+    """How often something happened in the current minute, per name."""
+
+    def __init__(self) -> None:
+        self._minute = 0
+        self._counts: dict[str, int] = defaultdict(int)
+
+    def count(self, name: str) -> int:
+        minute = int(time.monotonic() // 60)
+        if minute != self._minute:
+            self._minute, self._counts = minute, defaultdict(int)
+        self._counts[name] += 1
+        return self._counts[name]
+
+
+class Disposal:
+    """Of one service. Never raises: when the broker is away the message comes back by itself."""
+
+    def __init__(self, service: str, announcer: Announcer) -> None:
+        self._service = service
+        self._announcer = announcer
+        self._offences, self._early = PerMinute(), PerMinute()
+
+    async def dispose(self, message: AbstractIncomingMessage, row: Route, raised: BaseException | None) -> None:
+        """Ack, retry or park one message according to the verdict table."""
+        judged = self._judge(message, row, raised)
+        MESSAGES.labels(self._service, row.event.key(), judged.value).inc()
+        try:
+            if judged is Verdict.DONE:
+                await message.ack()
+            elif judged in (Verdict.NOT_YET, Verdict.WORLD) and retries_of(message) < RETRIES:
+                await self._retry(message, row)
+            else:
+                await self._park(message, row, judged, raised)
+        except NotAnnounced:
+            await _quietly(message.nack(requeue=True))
+        except (AMQPError, ChannelInvalidStateError, RuntimeError, ConnectionError):
+            log.info("message returns by itself, the channel is gone", event_key=row.event.key())
+
+    def _judge(self, message: AbstractIncomingMessage, row: Route, raised: BaseException | None) -> Verdict:
+        judged = verdict(raised)
+        if judged is Verdict.NOT_YET and row.publisher == AGENT:
+            return Verdict.NOT_YET if self._early.count(_who(message, row)) <= NOT_YET_PER_MINUTE else Verdict.SENDER
+        return judged
+
+    async def _retry(self, message: AbstractIncomingMessage, row: Route) -> None:
+        tried = retries_of(message)
+        moved = _moved(message, row, {RETRY: tried + 1})
+        await self._announcer.publish(retry(self._service, tried), inbox(self._service, row.event), moved)
+        await message.ack()
+
+    async def _park(self, message: AbstractIncomingMessage, row: Route, judged: Verdict, raised: BaseException | None) -> None:
+        who = _who(message, row)
+        reason = f"{type(raised).__name__}: {raised}"[:1000]
+        if judged is Verdict.OURS:
+            log.error("parked: our fault", event_key=row.event.key(), sender=who, exc_info=raised)
+        else:
+            log.warning("parked", event_key=row.event.key(), sender=who, verdict=judged.value, reason=reason)
+        if judged is not Verdict.SENDER or row.publisher != AGENT or self._offences.count(who) == 1:
+            story = {INBOX: inbox(self._service, row.event), REASON: reason, VERDICT: judged.value}
+            story[REFUSED] = str(isinstance(raised, Impostor)).lower()
+            await self._announcer.publish(DEAD, self._service, _moved(message, row, story))
+        await message.ack()
+
+
+def _who(message: AbstractIncomingMessage, row: Route) -> str:
+    try:
+        return sender_of(message, row)
+    except Impostor:
+        return str(message.user_id or "unknown")
+
+
+def _moved(message: AbstractIncomingMessage, row: Route, headers: Mapping[str, str | int]) -> aio_pika.Message:
+    """The same body and message id under our own headers; the user id moves into one, since the broker checks the property."""
+    ours = {KEY: row.event.key(), SENDER: _who(message, row), **headers}
+    trace = {name: value for name, value in message.headers.items() if name in ("traceparent", "tracestate")}
+    return aio_pika.Message(
+        message.body,
+        message_id=message.message_id,
+        type=message.type,
+        timestamp=message.timestamp,
+        correlation_id=message.correlation_id,
+        content_type=message.content_type,
+        headers={**trace, **ours},
+        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+    )
+
+
+async def _quietly(doing: "asyncio.Future[None] | object") -> None:
+    try:
+        await doing  # type: ignore[misc]  # an awaitable of aio-pika's
+    except (AMQPError, ChannelInvalidStateError, RuntimeError, ConnectionError):
+        return

@@ -1,0 +1,104 @@
+"""Concurrent conditional writes travel together: one unordered bulk write in which a document appears once.
+
+A bulk write does not say which of its operations matched. So every write leaves a random token among the document's last eight
+writers, and after a short count the documents are read to see whose token is there: also when a later writer has been since.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from pymongo import UpdateOne
+
+from services.chassis.metrics import GROUP
+
+MOST = 500
+REMEMBERED_WRITERS = 8
+
+
+@dataclass(frozen=True)
+class Write:
+    """Set these fields and push these pending events if the document still has this version."""
+
+    id: str
+    version: int
+    fields: Mapping[str, Any]
+    pending: Sequence[Mapping[str, Any]] = ()
+
+
+class GroupedWrites:
+    """Of one collection."""
+
+    def __init__(self, collection: Any) -> None:
+        self._collection = collection
+        self._waiting: list[tuple[Write, asyncio.Future[bool]]] = []
+        self._flushing: asyncio.Task[None] | None = None
+
+    async def write(self, write: Write) -> bool:
+        """True when this write won, False when the document had moved on. Raises what the driver raises."""
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((write, future))
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.create_task(self._flush())
+        return await future
+
+    async def write_all(self, writes: Sequence[Write]) -> list[bool]:
+        """One result per write, in order; at most one write per document."""
+        if len({write.id for write in writes}) != len(writes):
+            raise ValueError("a document may appear once in a grouped write")
+        tokens = [uuid4().hex for _ in writes]
+        GROUP.labels(self._collection.name).observe(len(writes))
+        result = await self._collection.bulk_write(
+            [_operation(write, token) for write, token in zip(writes, tokens, strict=True)], ordered=False
+        )
+        if result.matched_count == len(writes):
+            return [True] * len(writes)
+        return await self._who_won(writes, tokens)
+
+    async def _who_won(self, writes: Sequence[Write], tokens: Sequence[str]) -> list[bool]:
+        found = self._collection.find({"_id": {"$in": [write.id for write in writes]}}, {"_writers": 1})
+        writers = {document["_id"]: document.get("_writers", ()) async for document in found}
+        return [token in writers.get(write.id, ()) for write, token in zip(writes, tokens, strict=True)]
+
+    async def _flush(self) -> None:
+        while self._waiting:
+            group = self._next_group()
+            try:
+                won = await self.write_all([write for write, _ in group])
+            except BaseException as problem:
+                _settle(group, problem)
+                if not isinstance(problem, Exception):
+                    raise
+            else:
+                for (_, future), one in zip(group, won, strict=True):
+                    if not future.done():
+                        future.set_result(one)
+
+    def _next_group(self) -> list[tuple[Write, "asyncio.Future[bool]"]]:
+        group: list[tuple[Write, asyncio.Future[bool]]] = []
+        later: list[tuple[Write, asyncio.Future[bool]]] = []
+        taken: set[str] = set()
+        for write, future in self._waiting:
+            fits = len(group) < MOST and write.id not in taken
+            (group if fits else later).append((write, future))
+            taken.add(write.id)
+        self._waiting = later
+        return group
+
+
+def _settle(group: list[tuple[Write, "asyncio.Future[bool]"]], problem: BaseException) -> None:
+    for _, future in group:
+        if not future.done():
+            future.set_exception(problem if isinstance(problem, Exception) else ConnectionError("writing was stopped"))
+
+
+def _operation(write: Write, token: str) -> UpdateOne:
+    push: dict[str, Any] = {"_writers": {"$each": [token], "$slice": -REMEMBERED_WRITERS}}
+    if write.pending:
+        push["pending"] = {"$each": list(write.pending)}
+    return UpdateOne(
+        {"_id": write.id, "_version": write.version},
+        {"$set": dict(write.fields), "$inc": {"_version": 1}, "$push": push},
+    )

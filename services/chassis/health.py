@@ -1,0 +1,49 @@
+"""`/health` and `/metrics` on every service, beside whatever HTTP the service itself has."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from aio_pika.abc import AbstractRobustConnection
+from prometheus_client import make_asgi_app
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
+
+
+def door(ground: Any, http: ASGIApp | None, tasks: Sequence["asyncio.Task[None]"]) -> ASGIApp:
+    """`/health` is 200 when broker and database answer and every background task lives, else 503 with what is wrong."""
+
+    async def health(_: Request) -> Response:
+        wrong = [*_broker(ground.connection), *await _database(ground.database), *_tasks(tasks)]
+        return JSONResponse({"service": ground.name, "ok": not wrong, "wrong": wrong}, 503 if wrong else 200)
+
+    metrics = make_asgi_app()
+
+    async def measured(scope: Any, receive: Any, send: Any) -> None:
+        await metrics({**scope, "path": "/"}, receive, send)
+
+    routes: list[Any] = [Route("/health", health), Mount("/metrics", measured)]
+    if http is not None:
+        routes.append(Mount("/", http))
+    app = Starlette(routes=routes)
+    app.router.redirect_slashes = False
+    return app
+
+
+def _broker(connection: AbstractRobustConnection) -> list[str]:
+    return [] if connection.connected.is_set() else ["the broker is away"]
+
+
+async def _database(database: Any) -> list[str]:
+    try:
+        await asyncio.wait_for(database.command("ping"), 2)
+    except Exception as problem:
+        return [f"the database is away: {type(problem).__name__}"]
+    return []
+
+
+def _tasks(tasks: Sequence["asyncio.Task[None]"]) -> list[str]:
+    return [f"a background task ended: {task.get_name()}" for task in tasks if task.done()]

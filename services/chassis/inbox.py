@@ -1,0 +1,142 @@
+"""The inboxes of one service: one by one through FastStream, or in batches for the hot ones.
+
+A handler gets facts whose sender is proven, says nothing about acks, and raises what is wrong; the verdict table does the rest.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from aio_pika.abc import AbstractIncomingMessage
+from faststream import AckPolicy
+from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitQueue, RabbitRouter
+from faststream.rabbit.utils import RabbitClientProperties
+from opentelemetry.trace import SpanKind
+
+from contracts.events import Event
+from contracts.topology import AGENT, Route, inbox, route
+from services.chassis import metrics, traces
+from services.chassis.batches import BatchConsumer, BatchHandler
+from services.chassis.delivery import Received, receive
+from services.chassis.disposal import Disposal
+from services.chassis.logs import ids
+from services.chassis.verdicts import Verdict, verdict
+
+E = TypeVar("E", bound=Event)
+Handler = Callable[[E], Awaitable[None]]
+AgentHandler = Callable[[str, E], Awaitable[None]]
+
+PREFETCH = 50
+WAIT_FOR_WORLD = (0.5, 1, 2, 5, 10)
+
+
+class Inboxes:
+    """Filled by a service's `routes()`; started by the chassis. `taken`: what was subscribed, to be compared with ROUTES."""
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        self.router = RabbitRouter()
+        self.batches: list[tuple[Route, BatchHandler[Any], int]] = []
+        self.taken: set[type[Event]] = set()
+        self._disposal: Disposal | None = None
+
+    def on(self, event: type[E]) -> Callable[[Handler[E]], Handler[E]]:
+        """Decorates `async def on_frames_sealed(event)`: one message at a time, from a service or an agent's good grant."""
+
+        def register(handler: Handler[E]) -> Handler[E]:
+            self._subscribe(event, lambda received: handler(received.event))
+            return handler
+
+        return register
+
+    def on_agent(self, event: type[E]) -> Callable[[AgentHandler[E]], AgentHandler[E]]:
+        """Decorates `async def on_chunk_failed(agent, event)`; `agent` is the authenticated id, never one from a body."""
+
+        def register(handler: AgentHandler[E]) -> AgentHandler[E]:
+            self._subscribe(event, lambda received: handler(received.sender, received.event))
+            return handler
+
+        return register
+
+    def in_batches(self, event: type[E], most: int = 500) -> Callable[[BatchHandler[E]], BatchHandler[E]]:
+        """Decorates `async def on_frames_stored(batch) -> outcomes`: one outcome per message, None or the exception that says
+        what is wrong with it. Raising judges the whole batch."""
+
+        def register(handler: BatchHandler[E]) -> BatchHandler[E]:
+            self._take(event)
+            self.batches.append((route(event), handler, most))
+            return handler
+
+        return register
+
+    def _take(self, event: type[Event]) -> None:
+        if event in self.taken:
+            raise ValueError(f"{self.service} takes {event.__name__} twice")
+        self.taken.add(event)
+
+    def _subscribe(self, event: type[Event], handle: Callable[[Received[Any]], Awaitable[None]]) -> None:
+        self._take(event)
+        row = route(event)
+        queue = RabbitQueue(inbox(self.service, event), durable=True, declare=False)
+
+        async def consume(message: RabbitMessage) -> None:
+            await self._one(message.raw_message, row, handle)
+
+        self.router.subscriber(queue, decoder=_undecoded, no_reply=True, ack_policy=AckPolicy.MANUAL)(consume)
+
+    async def _one(
+        self, message: AbstractIncomingMessage, row: Route, handle: Callable[[Received[Any]], Awaitable[None]]
+    ) -> None:
+        assert self._disposal is not None, "inboxes are started before they are consumed"
+        began, raised = time.perf_counter(), None
+        try:
+            received = receive(message, row)
+            metrics.LAG.labels(self.service, row.event.key()).observe(_age(received.said_at))
+            await self._handled(received, row, handle)
+        except Exception as problem:  # every problem gets its verdict, none may end the consumer
+            raised = problem
+        metrics.HANDLING.labels(self.service, row.event.key()).observe(time.perf_counter() - began)
+        await self._disposal.dispose(message, row, raised)
+
+    async def _handled(self, received: Received[Any], row: Route, handle: Callable[[Received[Any]], Awaitable[None]]) -> None:
+        """Once for a service's message; for an agent's, again and again while the world is away: it is not the agent's ladder
+        that should fill with our outage."""
+        waits = iter((*WAIT_FOR_WORLD, *[WAIT_FOR_WORLD[-1]] * 60) if row.publisher == AGENT else ())
+        while True:
+            try:
+                with traces.span(f"{self.service} {row.event.key()}", ids(received.event), received.trace, SpanKind.CONSUMER):
+                    return await handle(received)
+            except Exception as problem:
+                wait = next(waits, None)
+                if verdict(problem) is not Verdict.WORLD or wait is None:
+                    raise
+                await asyncio.sleep(wait)
+
+    def broker(self, url: str, disposal: Disposal) -> RabbitBroker:
+        """The FastStream broker over these inboxes; queues are ours already, nothing is declared."""
+        self._disposal = disposal
+        broker = RabbitBroker(
+            url,
+            reconnect_interval=1,
+            graceful_timeout=30,
+            apply_types=False,
+            default_channel=Channel(prefetch_count=PREFETCH, on_return_raises=True),
+            client_properties=RabbitClientProperties(connection_name=f"{self.service} inboxes"),
+            logger=None,
+        )
+        broker.include_router(self.router)
+        return broker
+
+    def consumers(self, disposal: Disposal) -> Sequence[BatchConsumer]:
+        return [BatchConsumer(self.service, row, handler, disposal, most) for row, handler, most in self.batches]
+
+
+async def _undecoded(message: Any) -> Any:
+    """The handler wants the message itself; decoding is part of the verdict."""
+    return message
+
+
+def _age(said_at: datetime) -> float:
+    return max(0.0, (datetime.now(UTC) - said_at).total_seconds())

@@ -1,0 +1,168 @@
+"""Saved, then told: state and the events it causes go into one atomic write of one document, and are announced after it.
+
+A service's repository is its own concrete class over one of these. A decision is a pure function
+`(state, now) → (state, events)`; it may be called several times, once per lost race, and must not care.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from pydantic import TypeAdapter
+from pymongo.errors import DuplicateKeyError
+
+from contracts.bus import Announcer
+from contracts.events import Event
+from services.chassis import traces
+from services.chassis.clock import DatabaseClock
+from services.chassis.grouping import GroupedWrites, Write
+from services.chassis.metrics import SAVES
+from services.chassis.pending import Finish, Pending, entry
+
+S = TypeVar("S")
+Decision = tuple[S, Sequence[Event]]
+Decide = Callable[[S, datetime], Decision[S]]
+DecideFromNothing = Callable[[S | None, datetime], Decision[S]]
+TRIES = 50
+
+
+class Unknown(Exception):
+    """No document has this id."""
+
+
+class Contended(ConnectionError):
+    """Other writers won every time; the world's fault, try again later."""
+
+
+@dataclass(frozen=True)
+class Saved(Generic[S]):
+    """A state as it was read, with the version a conditional write must name."""
+
+    id: str
+    version: int
+    state: S
+
+
+@dataclass(frozen=True)
+class Change(Generic[S]):
+    """A decision made on `before`; `trace` is the context of what caused it."""
+
+    before: Saved[S]
+    state: S
+    events: Sequence[Event] = ()
+    trace: Mapping[str, str] = field(default_factory=traces.carried)
+
+
+class SavedThenTold(Generic[S]):
+    """Documents of one collection, each the state of one thing. Document = the state's own fields plus `_id`, `_version`,
+    `_writers` and `pending`. `state_type` is a frozen dataclass of plain values (no dict with non-string keys, no sets)."""
+
+    def __init__(
+        self,
+        service: str,
+        collection: Any,
+        state_type: type[S],
+        announcer: Announcer,
+        clock: DatabaseClock,
+        finish: Finish | None = None,
+    ) -> None:
+        self.collection = collection
+        self._service, self._clock = service, clock
+        self._codec: TypeAdapter[S] = TypeAdapter(state_type)
+        self._writes = GroupedWrites(collection)
+        self.pending = Pending(service, collection, announcer, finish)
+
+    def decode(self, document: Mapping[str, Any]) -> S:
+        return self._codec.validate_python(_own(document))
+
+    async def now(self) -> datetime:
+        return await self._clock.now()
+
+    async def get(self, id: str) -> S | None:
+        saved = await self.read(id)
+        return saved.state if saved else None
+
+    async def read(self, id: str) -> Saved[S] | None:
+        found = await self.read_many([id])
+        return found.get(id)
+
+    async def read_many(self, ids: Iterable[str]) -> dict[str, Saved[S]]:
+        cursor = self.collection.find({"_id": {"$in": list(set(ids))}}, {"pending": 0, "_writers": 0})
+        return {document["_id"]: self.saved(document) async for document in cursor}
+
+    def saved(self, document: Mapping[str, Any]) -> Saved[S]:
+        """A document found by a query of the repository's own."""
+        return Saved(document["_id"], document["_version"], self.decode(document))
+
+    async def add(self, id: str, state: S, events: Sequence[Event] = ()) -> bool:
+        """Insert and tell. False, and nothing told, when there is one already."""
+        now = await self._clock.now()
+        entries = [entry(event, now, traces.carried()) for event in events]
+        document = {**self._fields(state), "_id": id, "_version": 1, "_writers": [], "pending": entries}
+        try:
+            await self.collection.insert_one(document)
+        except DuplicateKeyError:
+            return False
+        await self.pending.tell([(id, one) for one in entries])
+        return True
+
+    async def update(self, id: str, decide: Decide[S]) -> S:
+        """Decide on the present state, save, tell; returns the new state. Raises Unknown, Contended, and what `decide` raises."""
+
+        def decide_known(state: S | None, now: datetime) -> Decision[S]:
+            if state is None:
+                raise Unknown(id)
+            return decide(state, now)
+
+        return await self.update_or_add(id, decide_known)
+
+    async def update_or_add(self, id: str, decide: DecideFromNothing[S]) -> S:
+        """As `update`; `decide` gets None where there is no document yet."""
+        for attempt in range(TRIES):
+            before, now = await self.read(id), await self._clock.now()
+            state, events = decide(before.state if before else None, now)
+            if before is None:
+                if await self.add(id, state, events):
+                    return state
+            elif (state == before.state and not events) or await self._write(before, state, events, now):
+                return state
+            await asyncio.sleep(random.uniform(0, 0.002 * min(attempt + 1, 10)))  # noqa: S311  # spreading, not secrecy
+        raise Contended(f"{self.collection.name} {id}")
+
+    async def save(self, changes: Sequence[Change[S]]) -> list[bool]:
+        """One grouped write for a batch of decisions, at most one per document; tells those that won, says which did."""
+        now = await self._clock.now()
+        pairs = [(change, [entry(event, now, change.trace) for event in change.events]) for change in changes]
+        writes = [Write(c.before.id, c.before.version, self._fields(c.state), entries) for c, entries in pairs]
+        won = await self._writes.write_all(writes) if writes else []
+        told = [(c.before.id, one) for (c, entries), mine in zip(pairs, won, strict=True) if mine for one in entries]
+        self._count(won)
+        await self.pending.tell(told)
+        return won
+
+    async def announce_leftovers(self, older_than: timedelta = timedelta(seconds=10)) -> int:
+        return await self.pending.announce_leftovers(await self._clock.now() - older_than)
+
+    async def _write(self, before: Saved[S], state: S, events: Sequence[Event], now: datetime) -> bool:
+        entries = [entry(event, now, traces.carried()) for event in events]
+        won = await self._writes.write(Write(before.id, before.version, self._fields(state), entries))
+        self._count([won])
+        if won:
+            await self.pending.tell([(before.id, one) for one in entries])
+        return won
+
+    def _count(self, won: Sequence[bool]) -> None:
+        for outcome, number in (("won", sum(won)), ("lost", len(won) - sum(won))):
+            if number:
+                SAVES.labels(self._service, self.collection.name, outcome).inc(number)
+
+    def _fields(self, state: S) -> dict[str, Any]:
+        fields: dict[str, Any] = self._codec.dump_python(state)
+        return fields
+
+
+def _own(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if not key.startswith("_") and key != "pending"}

@@ -1,0 +1,149 @@
+"""The life of a service process: connect, build, consume, answer health, stop without losing a message."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+import uvicorn
+from aio_pika.abc import AbstractRobustConnection
+from motor.motor_asyncio import AsyncIOMotorClient
+from starlette.types import ASGIApp
+
+from contracts.bus import Announcement, Announcer, connect
+from contracts.events import Event
+from services.chassis import logs, metrics, sweeps, traces
+from services.chassis.clock import DatabaseClock
+from services.chassis.disposal import Disposal
+from services.chassis.health import door
+from services.chassis.inbox import Inboxes
+from services.chassis.repository import SavedThenTold
+from services.chassis.settings import ServiceSettings
+from services.chassis.sweeps import Sweep
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What `build` stands on."""
+
+    name: str
+    settings: ServiceSettings
+    database: Any
+    """The service's own MongoDB database (motor)."""
+    clock: DatabaseClock
+    connection: AbstractRobustConnection
+    announcer: Announcer
+
+    def repository(self, collection: str, state_type: type[Any], finish: Any = None) -> SavedThenTold[Any]:
+        return SavedThenTold(self.name, self.database[collection], state_type, self.announcer, self.clock, finish)
+
+    async def say(self, event: Event) -> None:
+        """Announce what is not worth saving (transient answers). Raises NotAnnounced."""
+        await self.announcer.announce(Announcement(event, trace=traces.carried()))
+
+
+@dataclass(frozen=True)
+class Service:
+    """What `build` returns: everything the process runs."""
+
+    inboxes: Inboxes
+    repositories: Sequence[SavedThenTold[Any]] = ()
+    """Their leftovers are swept."""
+    sweeps: Sequence[Sweep] = ()
+    prepare: Callable[[], Awaitable[None]] | None = None
+    """Indexes and the like, before anything is consumed."""
+    http: ASGIApp | None = None
+    closing: Sequence[Callable[[], Awaitable[None]]] = field(default=())
+
+
+Build = Callable[[Ground], Awaitable[Service]]
+
+
+async def serve(name: str, settings: ServiceSettings, build: Build) -> None:
+    """Run until SIGTERM or SIGINT. Raises what start-up raises, so that the supervisor sees it."""
+    logs.configure(name, settings.log_level)
+    provider = traces.configure(name, settings.otlp_url)
+    async with AsyncExitStack() as stack:
+        ground = await _ground(name, settings, stack)
+        service = await build(ground)
+        tasks = await _start(ground, service, stack)
+        server = uvicorn.Server(_config(settings, door(ground, service.http, tasks)))
+        log.info("ready", port=settings.http_port)
+        metrics.UP.labels(name).set(1)
+        await _until_stopped(server, tasks)
+        metrics.UP.labels(name).set(0)
+    provider.shutdown()
+
+
+async def _ground(name: str, settings: ServiceSettings, stack: AsyncExitStack) -> Ground:
+    client: Any = AsyncIOMotorClient(settings.mongo_url.get_secret_value(), tz_aware=True, appname=name)
+    stack.callback(client.close)
+    database = client[settings.mongo_database]
+    connection = await connect(settings.amqp_url.get_secret_value(), name)
+    stack.push_async_callback(connection.close)
+    return Ground(name, settings, database, DatabaseClock(database), connection, Announcer(connection, name))
+
+
+async def _start(ground: Ground, service: Service, stack: AsyncExitStack) -> list[asyncio.Task[None]]:
+    for repository in service.repositories:
+        await repository.pending.ensure_indexes()
+        stack.push_async_callback(repository.pending.settled)
+    if service.prepare is not None:
+        await service.prepare()
+    for close in service.closing:
+        stack.push_async_callback(close)
+    disposal = Disposal(ground.name, ground.announcer)
+    url = ground.settings.amqp_url.get_secret_value()
+    batches = service.inboxes.consumers(disposal)
+    consuming = await connect(url, f"{ground.name} batches")
+    stack.push_async_callback(consuming.close)
+    broker = service.inboxes.broker(url, disposal)
+    stack.push_async_callback(broker.stop)
+    tasks = [asyncio.create_task(sweeps.run(ground.name, sweep)) for sweep in (*service.sweeps, *_leftovers(ground, service))]
+    stack.push_async_callback(_cancel, tasks)
+    for batch in batches:
+        await batch.start(consuming)
+        stack.push_async_callback(batch.stop)
+        tasks.append(asyncio.create_task(batch.run()))
+    await broker.start()
+    return tasks
+
+
+def _leftovers(ground: Ground, service: Service) -> list[Sweep]:
+    every = ground.settings.sweep_seconds
+    return [Sweep(f"leftovers of {r.collection.name}", every, r.announce_leftovers) for r in service.repositories]
+
+
+async def _until_stopped(server: uvicorn.Server, tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Ends on a signal, or when a background task dies: then the process must not pretend to live."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    serving = asyncio.create_task(server._serve())  # without uvicorn's own signal handlers
+    stopping = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait({serving, stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await asyncio.wait({serving}, timeout=10)
+    stopping.cancel()
+    for task in done - {stopping, serving}:
+        task.result()
+
+
+def _config(settings: ServiceSettings, app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app, host=settings.http_host, port=settings.http_port, log_config=None, lifespan="off", timeout_graceful_shutdown=5
+    )
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError, Exception):
+            await task

@@ -1,0 +1,32 @@
+"""What time does: periodic tasks whose end is the end of the process, since a farm without its sweeps rots quietly."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from services.chassis.metrics import SWEEPS
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """`task` runs every `seconds`; what it returns is only for the log."""
+
+    name: str
+    seconds: float
+    task: Callable[[], Awaitable[object]]
+
+
+async def run(service: str, sweep: Sweep) -> None:
+    """For ever. A failed round is logged and counted, the next comes in its time."""
+    while True:
+        try:
+            await sweep.task()
+            SWEEPS.labels(service, sweep.name, "done").inc()
+        except Exception as problem:
+            SWEEPS.labels(service, sweep.name, "failed").inc()
+            log.warning("sweep failed", sweep=sweep.name, problem=repr(problem)[:500], exc_info=True)
+        await asyncio.sleep(sweep.seconds)
