@@ -1,0 +1,141 @@
+"""``python -m infra.local``: the farm of this machine from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from infra.local import engine, farm, farmfile, supervision
+from infra.local.failure import FarmError
+from infra.local.infrastructure import INFRASTRUCTURE
+from infra.local.layout import Layout
+from infra.local.programs import Program
+from infra.local.services import services
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
+Folder = Annotated[Path | None, typer.Option("--dir", help="farm folder; else FARM_DIR, else .farm")]
+
+
+class Only(StrEnum):
+    ALL = farm.ALL
+    INFRA = farm.INFRA
+
+
+@app.command()
+def up(folder: Folder = None, only: Only = Only.ALL) -> None:
+    """Start the farm and wait until every part is ready."""
+    farm.up(Layout.of(folder), only, say=_say)
+
+
+@app.command()
+def down(folder: Folder = None, remove: Annotated[bool, typer.Option(help="delete its folder too")] = False) -> None:
+    """Stop the farm; nothing is left running."""
+    farm.down(Layout.of(folder), say=_say, remove=remove)
+
+
+@app.command()
+def topology(folder: Folder = None) -> None:
+    """Bring the broker to what contracts.topology says."""
+    farm.topology(farmfile.read(Layout.of(folder)))
+
+
+@app.command()
+def status(folder: Folder = None, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Show every program of the farm; exit 1 when one is not running."""
+    rows = _rows(Layout.of(folder))
+    if as_json:
+        _say(json.dumps(rows))
+    else:
+        _show(rows)
+    raise typer.Exit(0 if rows and all(row["state"] == "RUNNING" for row in rows) else 1)
+
+
+@app.command()
+def logs(name: Annotated[str | None, typer.Argument()] = None, folder: Folder = None, follow: bool = True) -> None:
+    """Show the logs of one program, or of all."""
+    layout = Layout.of(folder)
+    files = [layout.log(name)] if name else sorted(layout.logs.glob("*.log"))
+    if not files or not files[0].exists():
+        raise FarmError(name or "farm", "has no log", layout.logs, "see `python -m infra.local status`")
+    words = ["tail", "-n", "40", *(["-F"] if follow else []), *map(str, files)]
+    try:
+        raise typer.Exit(subprocess.run(words, check=False).returncode)
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def add(
+    name: str,
+    command: list[str],
+    folder: Folder = None,
+    env: Annotated[list[str] | None, typer.Option(help="NAME=value, may be repeated")] = None,
+) -> None:
+    """Run one more program under the farm's supervisor, e.g. an agent: add NAME --env A=b -- /path/to/program words."""
+    layout = Layout.of(folder)
+    program = Program(name, tuple(command), dict(pair.split("=", 1) for pair in env or ()), directory=Path.cwd())
+    supervision.add_program(layout, program, farmfile.read(layout)["FARM_ID"])
+    supervision.start(layout, name)
+
+
+@app.command()
+def remove(name: str, folder: Folder = None) -> None:
+    """Stop a program that was added and forget it."""
+    supervision.remove_program(Layout.of(folder), name)
+
+
+def _rows(layout: Layout) -> list[dict[str, str | int]]:
+    """The programs in the order they start, with the addresses that are known."""
+    states = supervision.states(layout)
+    if not states:
+        return []
+    told = farmfile.read(layout)
+    parts = [*(build(layout, told) for build in INFRASTRUCTURE), *services(layout, told)]
+    addresses = {part.program.name: part.address for part in parts}
+    return [_row(info, addresses) for info in states.values()]
+
+
+def _row(info: dict[str, object], addresses: dict[str, str]) -> dict[str, str | int]:
+    name = str(info["name"])
+    address = addresses.get(name, "")
+    port = address.split(" ")[0].rpartition(":")[2]
+    return {"program": name, "state": str(info["statename"]), "pid": str(info["pid"]), "port": port, "address": address}
+
+
+def _show(rows: Sequence[dict[str, str | int]]) -> None:
+    if not rows:
+        _say("no farm runs here; start one with `make up`")
+        return
+    table = Table("program", "state", "pid", "port", "address", box=None)
+    for row in rows:
+        colour = "green" if row["state"] == "RUNNING" else "red"
+        table.add_row(str(row["program"]), f"[{colour}]{row['state']}", *(str(row[key]) for key in ("pid", "port", "address")))
+    table.add_row("docker", "[green]RUNNING" if engine.answers() else "[red]AWAY", "", "", engine.host())
+    Console().print(table)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def main() -> None:
+    try:
+        app()
+    except FarmError as problem:
+        print(problem, file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    main()

@@ -1,0 +1,100 @@
+"""Up and down of a whole farm, in the right order, with a line for every part that gets ready."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+
+from infra.local import engine, farmfile, leftovers, mongodb, supervision
+from infra.local.failure import FarmError
+from infra.local.farmfile import FarmFile
+from infra.local.infrastructure import INFRASTRUCTURE, Part
+from infra.local.layout import Layout
+from infra.local.ports import one_farm_starts_at_a_time
+from infra.local.readiness import wait_until_ready
+from infra.local.services import services
+from infra.rabbitmq import definitions
+
+Say = Callable[[str], None]
+INFRA, ALL = "infra", "all"
+
+
+def up(layout: Layout, only: str = ALL, say: Say = print) -> FarmFile:
+    """Start the farm, or what is missing of it. A failure stops what this call started."""
+    running = supervision.pid(layout) is not None
+    try:
+        with one_farm_starts_at_a_time():
+            return _up(layout, only, say)
+    except BaseException:
+        if not running:
+            down(layout, say)
+        raise
+
+
+def _up(layout: Layout, only: str, say: Say) -> FarmFile:
+    layout.make()
+    say(f"farm {layout.root}")
+    say(_line("docker", engine.ensure(layout)))
+    farm = _supervisor(layout, say)
+    parts = [build(layout, farm) for build in INFRASTRUCTURE]
+    run(layout, farm, parts[:1], say)
+    run(layout, farm, parts[1:], say)
+    mongodb.settle(farm)
+    topology(farm)
+    say(_line("topology", "exchanges, queues, users and permissions are in place"))
+    if only == ALL:
+        run(layout, farm, services(layout, farm), say)
+    say(f"up; everything about it is in {layout.env_file}")
+    return farm
+
+
+def _supervisor(layout: Layout, say: Say) -> FarmFile:
+    """The running farm's file, else a new supervisor with a file of its own."""
+    if supervision.pid(layout) is not None:
+        return farmfile.read(layout)
+    before = farmfile.parse(layout.env_file.read_text()) if layout.env_file.exists() else {}
+    if "FARM_ID" in before:
+        leftovers.end(before["FARM_ID"])
+    farm = farmfile.prepare(layout, engine.host())
+    for line in farmfile.moved(layout, before):
+        say(line)
+    supervision.launch(layout, farm["FARM_ID"])
+    return farm
+
+
+def run(layout: Layout, farm: FarmFile, parts: Iterable[Part], say: Say = print) -> None:
+    """Start these parts together and wait until each is ready."""
+    parts = list(parts)
+    for part in parts:
+        supervision.add_program(layout, part.program, farm["FARM_ID"])
+        supervision.start(layout, part.program.name)
+    for part in parts:
+        took = wait_until_ready(layout, part.program.name, part.ready, part.seconds)
+        say(_line(part.program.name, f"ready after {took:4.1f} s   {part.address}"))
+
+
+def topology(farm: FarmFile) -> None:
+    """Bring the broker to what contracts.topology says; safe to repeat."""
+    definitions.apply(farm.http("RABBIT_MANAGEMENT"), farm.rabbit_admin, farm["FARM_VHOST"], farm.service_passwords("AMQP"))
+
+
+def down(layout: Layout, say: Say = print, remove: bool = False) -> None:
+    """Stop everything, the last started first, and make sure that nothing is left. ``remove`` deletes the folder."""
+    if not layout.env_file.exists():
+        say(f"there is no farm in {layout.root}")
+        return
+    farm_id = farmfile.read(layout)["FARM_ID"]
+    supervision.shutdown(layout)
+    say(_line("programs", "stopped"))
+    if left := leftovers.end(farm_id):
+        say(_line("leftovers", f"{len(left)} processes ended"))
+    say(_line("docker", engine.release(layout, farm_id)))
+    if remaining := leftovers.processes_of(farm_id):
+        raise FarmError("down", f"processes {remaining} do not end", advice="end them by hand")
+    if remove:
+        shutil.rmtree(layout.root)
+        say(f"removed {layout.root}")
+
+
+def _line(name: str, text: str) -> str:
+    return f"  {name:<12} {text}"

@@ -1,0 +1,191 @@
+"""The supervisor of one farm: launched, spoken to over its socket, ended. Uses PyPI's ``supervisor``."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import time
+import xmlrpc.client
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from supervisor.xmlrpc import Faults, SupervisorTransport
+
+from infra.local.failure import FarmError
+from infra.local.layout import PYTHON, Layout, write_private
+from infra.local.programs import OWNER_MARK, Program, kept_environment, section, specification
+
+MOST_FILES = 65536
+
+CONFIG = """\
+[supervisord]
+identifier={identifier}
+pidfile={pidfile}
+logfile={logfile}
+logfile_maxbytes=5MB
+logfile_backups=1
+childlogdir={logs}
+directory={root}
+minfds={files}
+nocleanup=true
+{user}
+[unix_http_server]
+file={socket}
+chmod=0600
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+
+[supervisorctl]
+serverurl=unix://{socket}
+
+[include]
+files={programs}/*.ini
+"""
+
+
+def config(layout: Layout, farm_id: str) -> str:
+    soft_limit = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], MOST_FILES)
+    return CONFIG.format(
+        identifier=f"framelend-{farm_id}",
+        pidfile=layout.supervisor_pid,
+        logfile=layout.log("supervisor"),
+        logs=layout.logs,
+        root=layout.root,
+        files=soft_limit,
+        user="user=root\n" if os.geteuid() == 0 else "",
+        socket=layout.socket,
+        programs=layout.programs,
+    )
+
+
+def pid(layout: Layout) -> int | None:
+    """The supervisor's process id while it runs."""
+    try:
+        found = int(layout.supervisor_pid.read_text())
+        command = Path(f"/proc/{found}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return None
+    return found if os.fsencode(layout.supervisor_config) in command else None
+
+
+def rpc(layout: Layout) -> Any:
+    """Supervisor's XML-RPC interface (names as in its manual)."""
+    transport = SupervisorTransport(None, None, serverurl=f"unix://{layout.socket}")
+    return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+
+def answers(layout: Layout) -> bool:
+    try:
+        return bool(rpc(layout).getState()["statename"] == "RUNNING")
+    except (OSError, xmlrpc.client.Error):
+        return False
+
+
+def launch(layout: Layout, farm_id: str) -> None:
+    """Start the supervisor in the background with no programs yet."""
+    for old in layout.programs.iterdir():
+        old.unlink()
+    write_private(layout.supervisor_config, config(layout, farm_id))
+    environment = {**kept_environment(), OWNER_MARK: farm_id}
+    command = [str(PYTHON), "-m", "supervisor.supervisord", "-c", str(layout.supervisor_config)]
+    done = subprocess.run(command, env=environment, cwd=layout.root, capture_output=True, text=True, check=False)
+    if done.returncode or not eventually(lambda: answers(layout), 10):
+        raise FarmError("supervisor", done.stderr.strip() or "did not start", layout.log("supervisor"))
+
+
+def eventually(true: Callable[[], bool], seconds: float) -> bool:
+    """Wait until ``true()``; False when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def add_program(layout: Layout, program: Program, farm_id: str) -> None:
+    """Tell the running supervisor about a program, or about its new definition; it does not start it."""
+    files = {"json": specification(program, farm_id), "ini": section(program, layout)}
+    paths = {layout.programs / f"{program.name}.{ending}": text for ending, text in files.items()}
+    known = program.name in states(layout)
+    if known and all(path.exists() and path.read_text() == text for path, text in paths.items()):
+        return
+    if known:
+        remove_program(layout, program.name)
+    for path, text in paths.items():
+        write_private(path, text)
+    server = rpc(layout)
+    server.reloadConfig()
+    server.addProcessGroup(program.name)
+
+
+def remove_program(layout: Layout, name: str) -> None:
+    """Stop a program and forget it."""
+    stop(layout, name)
+    for ending in ("ini", "json"):
+        (layout.programs / f"{name}.{ending}").unlink(missing_ok=True)
+    server = rpc(layout)
+    server.reloadConfig()
+    _unless(Faults.BAD_NAME, lambda: server.removeProcessGroup(name))
+
+
+def start(layout: Layout, name: str) -> None:
+    """Ask for a program to run; whether it is ready is another question."""
+    _unless(Faults.ALREADY_STARTED, lambda: rpc(layout).startProcess(name, False))
+
+
+def stop(layout: Layout, name: str) -> None:
+    """Stop a program and wait until it is gone (SIGKILL after its stop time)."""
+    _unless(Faults.NOT_RUNNING, lambda: rpc(layout).stopProcess(name, True))
+
+
+def restart(layout: Layout, name: str) -> None:
+    stop(layout, name)
+    start(layout, name)
+
+
+def kill(layout: Layout, name: str) -> int:
+    """kill -9 the program's whole process group, as a power cut would; the supervisor starts it again. Its old pid."""
+    victim = process_id(layout, name)
+    if victim is None:
+        raise FarmError(name, "does not run, so it cannot be killed", layout.log(name))
+    os.killpg(victim, signal.SIGKILL)
+    return victim
+
+
+def process_id(layout: Layout, name: str) -> int | None:
+    return int(rpc(layout).getProcessInfo(name)["pid"]) or None
+
+
+def states(layout: Layout) -> dict[str, dict[str, Any]]:
+    """Program → what supervisor knows of it, in the order they start."""
+    if pid(layout) is None:
+        return {}
+    found = cast("list[dict[str, Any]]", rpc(layout).getAllProcessInfo())
+    return {info["name"]: info for info in found}
+
+
+def shutdown(layout: Layout) -> None:
+    """Stop all programs, the last started first, then the supervisor itself."""
+    running = pid(layout)
+    if running is None:
+        return
+    try:
+        rpc(layout).shutdown()
+    except (OSError, xmlrpc.client.Error):
+        os.kill(running, signal.SIGTERM)
+    if not eventually(lambda: pid(layout) is None, 60):
+        raise FarmError("supervisor", f"process {running} does not end", layout.log("supervisor"))
+
+
+def _unless(fault: int, call: Callable[[], object]) -> None:
+    """Make the call; the named fault means that what we want is so already."""
+    try:
+        call()
+    except xmlrpc.client.Fault as problem:
+        if problem.faultCode != fault:
+            raise

@@ -1,0 +1,43 @@
+"""RabbitMQ's own settings for a node that lives in a farm folder, without root and beside any other node."""
+
+from __future__ import annotations
+
+LARGEST_MESSAGE = 262_144
+"""Bytes. Our largest fact is far smaller; a hostile agent must not fill the broker's memory."""
+
+TEMPLATE = """\
+listeners.tcp.default = 127.0.0.1:{amqp}
+management.tcp.ip = 127.0.0.1
+management.tcp.port = {management}
+prometheus.tcp.ip = 127.0.0.1
+prometheus.tcp.port = {prometheus}
+default_vhost = {vhost}
+default_user = {user}
+default_pass = {password}
+default_user_tags.administrator = true
+default_permissions.configure = .*
+default_permissions.read = .*
+default_permissions.write = .*
+max_message_size = {largest}
+raft.wal_max_size_bytes = 67108864
+vm_memory_high_watermark.absolute = 2GB
+log.console = true
+log.console.level = warning
+log.file = false
+"""
+
+PLUGINS = "[rabbitmq_management,rabbitmq_prometheus].\n"
+
+
+def rabbitmq_conf(
+    *, amqp: int, management: int, prometheus: int, vhost: str, user: str, password: str, largest: int = LARGEST_MESSAGE
+) -> str:
+    return TEMPLATE.format(
+        amqp=amqp,
+        management=management,
+        prometheus=prometheus,
+        vhost=vhost,
+        user=user,
+        password=password,
+        largest=largest,
+    )
