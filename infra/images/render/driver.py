@@ -1,0 +1,165 @@
+"""Renders a list of frames of one .blend inside the locked container. PROTOCOL.md says what goes in and what comes out.
+
+One `render()` per frame, not one animation: a chunk's frames need not be neighbours, and each gets its own time and error.
+Scripts in the file stay off: the renter's file is hostile to the lender's machine until proven otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from typing import Any
+
+from events import Progress, say, take_stdout
+from task import SUFFIXES, BadTask, Settings, Task, read_task
+
+PROTOCOL = 1
+USE_SCRIPTS = False  # no task reaches this; a test turns it on to prove that it is what holds
+OUT = "/out"
+PART = "/out/.part"
+
+
+class Stop(Exception):
+    """Ends the run: exit code, error code, frame, words."""
+
+    def __init__(self, exit_code: int, code: str, text: str, frame: int | None = None) -> None:
+        super().__init__(text)
+        self.exit_code, self.code, self.frame = exit_code, code, frame
+
+
+def main(arguments: list[str]) -> int:
+    """Returns the exit code; says everything as events."""
+    out = take_stdout()
+    try:
+        task = read_task(arguments)
+        if not task.frames:
+            raise BadTask("frames: empty")
+        _run(out, task)
+    except BadTask as error:
+        say(out, "error", code="bad_task", frame=None, text=str(error)[:300])
+        return 2
+    except Stop as stop:
+        say(out, "error", code=stop.code, frame=stop.frame, text=str(stop)[:300])
+        return stop.exit_code
+    say(out, "done", frames=len(task.frames))
+    return 0
+
+
+def _run(out: Any, task: Task) -> None:
+    import bpy  # only now: file descriptor 1 is ours
+
+    say(out, "hello", protocol=PROTOCOL, blender=".".join(str(part) for part in bpy.app.version))
+    _open(bpy, out, task.blend)
+    scene = _scene(bpy, task.settings)
+    _apply(scene, task)
+    _make_part()
+    progress = Progress(out)
+    bpy.app.handlers.render_stats.append(progress)
+    for frame in task.frames:
+        progress.frame = frame
+        say(out, "frame", frame=frame, **_render(bpy, scene, frame, SUFFIXES[task.settings.format]))
+
+
+def _open(bpy: Any, out: Any, blend: str) -> None:
+    began = time.monotonic()
+    try:
+        bpy.ops.wm.open_mainfile(filepath=blend, load_ui=False, use_scripts=USE_SCRIPTS)
+    except RuntimeError as error:
+        raise Stop(3, "cannot_open", str(error).strip()) from error
+    if tuple(bpy.data.version) > tuple(bpy.app.version_file):
+        saved = ".".join(str(part) for part in bpy.data.version)
+        raise Stop(3, "newer_blender", f"saved by Blender {saved}, this is {bpy.app.version_string}")
+    message = str(bpy.app.autoexec_fail_message)[:300]
+    blocked = bool(bpy.app.autoexec_fail)
+    say(out, "opened", autoexec_fail=blocked, message=message, seconds=round(time.monotonic() - began, 3))
+
+
+def _scene(bpy: Any, settings: Settings) -> Any:
+    scene = bpy.context.scene if settings.scene is None else bpy.data.scenes.get(settings.scene)
+    if scene is None:
+        raise Stop(4, "no_scene", f"the file has no scene named {settings.scene!r}")
+    if settings.camera is not None:
+        scene.camera = scene.objects.get(settings.camera)
+    if scene.camera is None and not any(marker.camera for marker in scene.timeline_markers):
+        raise Stop(4, "no_camera", f"scene {scene.name!r} has no camera {settings.camera or ''}".rstrip())
+    if scene.render.engine != "CYCLES":
+        raise Stop(4, "engine", f"scene {scene.name!r} renders with {scene.render.engine}, here is only CYCLES")
+    return scene
+
+
+def _apply(scene: Any, task: Task) -> None:
+    """Sets what the job decides and what the farm needs; the artist's seed, denoiser and the like stay."""
+    render, settings = scene.render, task.settings
+    render.resolution_x = settings.width or render.resolution_x
+    render.resolution_y = settings.height or render.resolution_y
+    percentage = settings.percentage or render.resolution_percentage
+    render.resolution_percentage = max(1, percentage * task.scale_percent // 100)
+    scene.cycles.samples = settings.samples or scene.cycles.samples
+    scene.cycles.device = "CPU"
+    image = render.image_settings
+    image.media_type = "IMAGE"  # Blender 5: a scene set to video would refuse the next line
+    image.file_format = settings.format
+    image.color_depth = settings.color_depth
+    if settings.format == "OPEN_EXR":
+        image.exr_codec = "ZIP"
+    else:
+        image.compression = 15
+    render.use_overwrite, render.use_placeholder, render.use_file_extension = True, False, True
+    for field in render.bl_rna.properties:
+        if field.identifier.startswith("use_stamp_"):  # else paths and times of this machine lie in the picture
+            setattr(render, field.identifier, False)
+
+
+def _make_part() -> None:
+    try:
+        os.makedirs(PART, exist_ok=True)
+    except OSError as error:
+        raise Stop(5, "cannot_write", f"{PART}: {error.strerror}") from error
+
+
+def _render(bpy: Any, scene: Any, frame: int, suffix: str) -> dict[str, object]:
+    name = f"{'-' if frame < 0 else ''}{abs(frame):06d}"
+    cpu, began = _cpu_seconds(), time.monotonic()
+    scene.frame_set(frame)
+    if scene.camera is None:
+        raise Stop(4, "no_camera", f"no camera at frame {frame}", frame)
+    scene.render.filepath = f"{PART}/{name}"
+    try:
+        bpy.ops.render.render(write_still=True, scene=scene.name)
+    except RuntimeError as error:
+        written = "cannot save" not in str(error)
+        raise Stop(4 if written else 5, "cannot_render" if written else "cannot_write", str(error), frame) from error
+    picture = _keep(f"{PART}/{name}{suffix}", f"{OUT}/{name}{suffix}", frame)
+    return {
+        "path": f"{OUT}/{name}{suffix}",
+        "seconds": round(time.monotonic() - began, 3),
+        "cpu_seconds": round(_cpu_seconds() - cpu, 3),
+        "rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        **picture,
+    }
+
+
+def _keep(part: str, path: str, frame: int) -> dict[str, object]:
+    """Decodes, syncs and renames: a file under its final name is always a whole picture."""
+    from pictures import BadPicture, read_picture
+
+    try:
+        picture = read_picture(part)
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        os.rename(part, path)
+    except (BadPicture, OSError) as error:
+        raise Stop(5, "bad_output", f"the picture was not written whole (disk full?): {error}", frame) from error
+    return dict(vars(picture))
+
+
+def _cpu_seconds() -> float:
+    """User and system seconds of this process and of its children that ended."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,54 @@
+"""The container's voice: JSON lines on what was standard output, everything else of the process on standard error."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from typing import TextIO
+
+PROGRESS_SECONDS = 0.5
+REMAINING = re.compile(r"Remaining: ?(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
+
+
+def take_stdout() -> TextIO:
+    """Keeps standard output for us and points file descriptor 1 at standard error.
+
+    Call it before bpy is imported: Blender and its libraries print to file descriptor 1 from C.
+    """
+    ours = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)
+    return ours
+
+
+def say(out: TextIO, event: str, **fields: object) -> None:
+    """Writes one event as one line of ASCII JSON. Texts are at most 300 characters, so a line stays below 4 KiB."""
+    out.write(json.dumps({"event": event, **fields}, allow_nan=False) + "\n")
+    out.flush()
+
+
+def remaining_seconds(text: str) -> float | None:
+    """Blender's own guess in `Remaining: [H:]MM:SS.ss`, the best there is inside one frame on a CPU."""
+    found = REMAINING.search(text)
+    if found is None:
+        return None
+    hours, minutes, seconds = found.groups()
+    return int(hours or 0) * 3600 + int(minutes) * 60 + float(seconds)
+
+
+class Progress:
+    """Blender's render statistics as events, at most two a second (it speaks once per synchronised object)."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._last = float("-inf")
+        self.frame = 0
+
+    def __call__(self, text: str, *_: object) -> None:
+        now = time.monotonic()
+        if now - self._last < PROGRESS_SECONDS:
+            return
+        self._last = now
+        remaining = remaining_seconds(str(text))
+        say(self._out, "progress", frame=self.frame, text=str(text)[:200], remaining=remaining)
