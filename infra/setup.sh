@@ -25,7 +25,7 @@ check_system() {
         command -v "$command" >/dev/null || missing+=("$command")
     done
     refuse "the local farm is made for Debian 12 on x86-64; this is ${id:-unknown} ${version} on $(uname -sm)." \
-        "Missing here: ${missing[*]:-nothing by name, but versions other than Debian 12's are not proved}." \
+        "Missing here: ${missing[*]:-nothing by name, but only the versions of Debian 12 are proved}." \
         "Use a Debian 12 machine or virtual machine with 2 cores and 8 GB."
 }
 
