@@ -18,6 +18,7 @@ refuse() { printf 'setup: %s\n' "$@" >&2; exit 3; }
 check_system() {
     local id='' version='' missing=() command
     if [[ -r /etc/os-release ]]; then
+        # shellcheck source=/dev/null
         id=$(. /etc/os-release; echo "${ID:-}"); version=$(. /etc/os-release; echo "${VERSION_ID:-}")
     fi
     [[ "$id $version $(uname -sm)" == "debian 12 Linux x86_64" ]] && return
@@ -77,7 +78,7 @@ follow_the_machine() {
 
 # Debian's own Python, whatever other one comes first in PATH.
 make_environment() {
-    grep -qs '^home = /usr/bin$' "$1/pyvenv.cfg" && [[ -x $1/bin/python ]] || "$PYTHON" -m venv --clear "$1"
+    if ! grep -qs '^home = /usr/bin$' "$1/pyvenv.cfg" || [[ ! -x $1/bin/python ]]; then "$PYTHON" -m venv --clear "$1"; fi
 }
 
 bootstrap_uv() {
@@ -88,7 +89,8 @@ bootstrap_uv() {
     .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r "$pinned"
 }
 
-uv_in() { VIRTUAL_ENV="$PWD/$1" .venv/bin/python -m uv -q pip "${@:2}"; }
+# Named by --python: `python -m uv` would take its own environment, whatever VIRTUAL_ENV says.
+uv_in() { .venv/bin/python -m uv -q pip "$2" --python "$1/bin/python" "${@:3}"; }
 
 install_python() {
     make_environment .venv
