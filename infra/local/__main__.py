@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -84,7 +85,7 @@ def add(
     """Run one more program under the farm's supervisor, e.g. an agent: add NAME --env A=b -- /path/to/program words."""
     layout = Layout.of(folder)
     program = Program(name, tuple(command), dict(pair.split("=", 1) for pair in env or ()), directory=Path.cwd())
-    supervision.add_program(layout, program, farmfile.read(layout)["FARM_ID"])
+    supervision.add_program(layout, program)
     supervision.start(layout, name)
 
 
@@ -129,6 +130,8 @@ def _say(text: str) -> None:
 
 
 def main() -> None:
+    """A SIGTERM ends this program as Ctrl-C does: what it started is stopped again."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         app()
     except FarmError as problem:

@@ -6,7 +6,6 @@ written down; the last farm to go stops it again. An engine that somebody else s
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import time
@@ -76,7 +75,7 @@ def _user_file(layout: Layout) -> Path:
 
 def release(layout: Layout, farm_id: str) -> str:
     """Remove this farm's containers; stop the engine if we started it and no other farm uses it."""
-    removed = remove_containers(farm_id)
+    removed = remove_containers(farm_id) if farm_id and answers() else 0
     if not OURS.exists():
         return f"{removed} containers removed"
     _user_file(layout).unlink(missing_ok=True)
@@ -102,22 +101,9 @@ def _stop() -> None:
         engine = int((OURS / "pid").read_text())
     except (OSError, ValueError):
         engine = 0
-    if engine and b"dockerd" in _command_line(engine):
+    if engine and b"dockerd" in supervision.command_line(engine):
         os.kill(engine, 15)
-        supervision.eventually(lambda: not _command_line(engine), 30)
+        supervision.eventually(lambda: not supervision.command_line(engine), 30)
     for leftover in OURS.iterdir():
         leftover.unlink()
     OURS.rmdir()
-
-
-def _command_line(process: int) -> bytes:
-    """Empty when there is no such process or it is only waiting to be reaped."""
-    try:
-        return Path(f"/proc/{process}/cmdline").read_bytes()
-    except OSError:
-        return b""
-
-
-def describe() -> str:
-    done = docker("info", "--format", "{{json .ServerVersion}}")
-    return f"{host()} (engine {json.loads(done.stdout)})" if done.returncode == 0 and done.stdout.strip() else host()

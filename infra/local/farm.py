@@ -37,13 +37,13 @@ def _up(layout: Layout, only: str, say: Say) -> FarmFile:
     say(_line("docker", engine.ensure(layout)))
     farm = _supervisor(layout, say)
     parts = [build(layout, farm) for build in INFRASTRUCTURE]
-    run(layout, farm, parts[:1], say)
-    run(layout, farm, parts[1:], say)
+    run(layout, parts[:1], say)
+    run(layout, parts[1:], say)
     mongodb.settle(farm)
     topology(farm)
     say(_line("topology", "exchanges, queues, users and permissions are in place"))
     if only == ALL:
-        run(layout, farm, services(layout, farm), say)
+        run(layout, services(layout, farm), say)
     say(f"up; everything about it is in {layout.env_file}")
     return farm
 
@@ -62,11 +62,11 @@ def _supervisor(layout: Layout, say: Say) -> FarmFile:
     return farm
 
 
-def run(layout: Layout, farm: FarmFile, parts: Iterable[Part], say: Say = print) -> None:
+def run(layout: Layout, parts: Iterable[Part], say: Say = print) -> None:
     """Start these parts together and wait until each is ready."""
     parts = list(parts)
     for part in parts:
-        supervision.add_program(layout, part.program, farm["FARM_ID"])
+        supervision.add_program(layout, part.program)
         supervision.start(layout, part.program.name)
     for part in parts:
         took = wait_until_ready(layout, part.program.name, part.ready, part.seconds)
@@ -80,18 +80,17 @@ def topology(farm: FarmFile) -> None:
 
 def down(layout: Layout, say: Say = print, remove: bool = False) -> None:
     """Stop everything, the last started first, and make sure that nothing is left. ``remove`` deletes the folder."""
-    if not layout.env_file.exists():
-        say(f"there is no farm in {layout.root}")
-        return
-    farm_id = farmfile.read(layout)["FARM_ID"]
-    supervision.shutdown(layout)
-    say(_line("programs", "stopped"))
-    if left := leftovers.end(farm_id):
+    known = farmfile.parse(layout.env_file.read_text()) if layout.env_file.exists() else {}
+    farm_id = known.get("FARM_ID", "")
+    if supervision.pid(layout) is not None:
+        supervision.shutdown(layout)
+        say(_line("programs", "stopped"))
+    if farm_id and (left := leftovers.end(farm_id)):
         say(_line("leftovers", f"{len(left)} processes ended"))
     say(_line("docker", engine.release(layout, farm_id)))
-    if remaining := leftovers.processes_of(farm_id):
+    if farm_id and (remaining := leftovers.processes_of(farm_id)):
         raise FarmError("down", f"processes {remaining} do not end", advice="end them by hand")
-    if remove:
+    if remove and layout.root.exists():
         shutil.rmtree(layout.root)
         say(f"removed {layout.root}")
 

@@ -13,7 +13,7 @@ from infra.local.layout import CHECKOUT, PYTHON, Layout
 OWNER_MARK = "FARM_PROCESS_OF"
 """Environment variable that every process of a farm carries: it finds what a killed supervisor left behind."""
 KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
-"""A program sees these of the caller's variables and what its own definition says, nothing else."""
+"""What the supervisor keeps of its caller's variables; a program sees these and what its own definition says."""
 LAUNCH = Path(__file__).with_name("launch.py")
 
 
@@ -38,10 +38,13 @@ def kept_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
 
 
-def specification(program: Program, farm_id: str) -> str:
+def specification(program: Program) -> str:
     """What ``launch.py`` reads; it holds secrets, so its file is private."""
-    environment = {**kept_environment(), **program.environment, OWNER_MARK: farm_id}
-    told = {"command": program.command, "directory": str(program.directory), "environment": environment}
+    told = {
+        "command": program.command,
+        "directory": str(program.directory),
+        "environment": dict(program.environment),
+    }
     return json.dumps(told, indent=1, sort_keys=True)
 
 

@@ -9,6 +9,7 @@ import subprocess
 import time
 import xmlrpc.client
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +20,9 @@ from infra.local.layout import PYTHON, Layout, write_private
 from infra.local.programs import OWNER_MARK, Program, kept_environment, section, specification
 
 MOST_FILES = 65536
+TIERS = (range(0, 20), range(20, 100), range(100, 1000))
+"""Priorities that stop together: the name server, what our services stand on, our services and agents."""
+STILL_THERE = {"RUNNING", "STARTING", "STOPPING", "BACKOFF"}
 
 CONFIG = """\
 [supervisord]
@@ -66,10 +70,17 @@ def pid(layout: Layout) -> int | None:
     """The supervisor's process id while it runs."""
     try:
         found = int(layout.supervisor_pid.read_text())
-        command = Path(f"/proc/{found}/cmdline").read_bytes()
     except (OSError, ValueError):
         return None
-    return found if os.fsencode(layout.supervisor_config) in command else None
+    return found if os.fsencode(layout.supervisor_config) in command_line(found) else None
+
+
+def command_line(process: int) -> bytes:
+    """Empty when there is no such process or it only waits to be reaped."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def rpc(layout: Layout) -> Any:
@@ -107,9 +118,9 @@ def eventually(true: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def add_program(layout: Layout, program: Program, farm_id: str) -> None:
+def add_program(layout: Layout, program: Program) -> None:
     """Tell the running supervisor about a program, or about its new definition; it does not start it."""
-    files = {"json": specification(program, farm_id), "ini": section(program, layout)}
+    files = {"json": specification(program), "ini": section(program, layout)}
     paths = {layout.programs / f"{program.name}.{ending}": text for ending, text in files.items()}
     known = program.name in states(layout)
     if known and all(path.exists() and path.read_text() == text for path, text in paths.items()):
@@ -170,16 +181,25 @@ def states(layout: Layout) -> dict[str, dict[str, Any]]:
 
 
 def shutdown(layout: Layout) -> None:
-    """Stop all programs, the last started first, then the supervisor itself."""
+    """Stop all programs, those that start last first and neighbours in one go, then the supervisor itself."""
     running = pid(layout)
     if running is None:
         return
     try:
+        for tier in reversed(TIERS):
+            _stop_together(layout, tier)
         rpc(layout).shutdown()
     except (OSError, xmlrpc.client.Error):
         os.kill(running, signal.SIGTERM)
-    if not eventually(lambda: pid(layout) is None, 60):
+    if not eventually(lambda: not command_line(running), 60):
         raise FarmError("supervisor", f"process {running} does not end", layout.log("supervisor"))
+
+
+def _stop_together(layout: Layout, tier: range) -> None:
+    names = [info["name"] for info in rpc(layout).getAllConfigInfo() if info["process_prio"] in tier]
+    for name in names:
+        _unless(Faults.NOT_RUNNING, partial(rpc(layout).stopProcess, name, False))
+    eventually(lambda: all(states(layout)[name]["statename"] not in STILL_THERE for name in names), 60)
 
 
 def _unless(fault: int, call: Callable[[], object]) -> None:
