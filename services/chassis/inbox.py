@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from aio_pika.abc import AbstractIncomingMessage
 from faststream import AckPolicy
@@ -123,7 +123,7 @@ class Inboxes:
             graceful_timeout=30,
             apply_types=False,
             default_channel=Channel(prefetch_count=PREFETCH, on_return_raises=True),
-            client_properties=RabbitClientProperties(connection_name=f"{self.service} inboxes"),
+            client_properties=_named(f"{self.service} inboxes"),
             logger=None,
         )
         broker.include_router(self.router)
@@ -140,3 +140,8 @@ async def _undecoded(message: Any) -> Any:
 
 def _age(said_at: datetime) -> float:
     return max(0.0, (datetime.now(UTC) - said_at).total_seconds())
+
+
+def _named(name: str) -> RabbitClientProperties:
+    """FastStream's type lists only some of AMQP's properties; the name is the one operators look for."""
+    return cast(RabbitClientProperties, {"connection_name": name})

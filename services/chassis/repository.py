@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
+from weakref import WeakValueDictionary
 
 from pydantic import TypeAdapter
 from pymongo.errors import DuplicateKeyError
@@ -73,6 +74,8 @@ class SavedThenTold(Generic[S]):
         self._service, self._clock = service, clock
         self._codec: TypeAdapter[S] = TypeAdapter(state_type)
         self._writes = GroupedWrites(collection)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """Within one process the writers of one document take turns; only other processes can win a race against them."""
         self.pending = Pending(service, collection, announcer, finish)
 
     def decode(self, document: Mapping[str, Any]) -> S:
@@ -121,16 +124,24 @@ class SavedThenTold(Generic[S]):
 
     async def update_or_add(self, id: str, decide: DecideFromNothing[S]) -> S:
         """As `update`; `decide` gets None where there is no document yet."""
-        for attempt in range(TRIES):
-            before, now = await self.read(id), await self._clock.now()
-            state, events = decide(before.state if before else None, now)
-            if before is None:
-                if await self.add(id, state, events):
-                    return state
-            elif (state == before.state and not events) or await self._write(before, state, events, now):
-                return state
-            await asyncio.sleep(random.uniform(0, 0.002 * min(attempt + 1, 10)))  # noqa: S311  # spreading, not secrecy
+        lock = self._turns.setdefault(id, asyncio.Lock())
+        async with lock:
+            for attempt in range(TRIES):
+                decided = await self._try(id, decide)
+                if decided is not None:
+                    return decided[0]
+                await asyncio.sleep(random.uniform(0, 0.002 * min(attempt + 1, 10)))  # noqa: S311  # spreading, not secrecy
         raise Contended(f"{self.collection.name} {id}")
+
+    async def _try(self, id: str, decide: DecideFromNothing[S]) -> tuple[S] | None:
+        """One reading, decision and conditional write; None when another process was faster."""
+        before, now = await self.read(id), await self._clock.now()
+        state, events = decide(before.state if before else None, now)
+        if before is None:
+            return (state,) if await self.add(id, state, events) else None
+        if (state == before.state and not events) or await self._write(before, state, events, now):
+            return (state,)
+        return None
 
     async def save(self, changes: Sequence[Change[S]]) -> list[bool]:
         """One grouped write for a batch of decisions, at most one per document; tells those that won, says which did."""
