@@ -59,7 +59,7 @@ def _stream(words: list[str], log: Path) -> int:
     ):
         for line in process.stdout or ():
             file.write(line)
-            if line.startswith("Step ") or sys.stdout.isatty() and line.startswith("#"):
+            if line.startswith("Step ") or (sys.stdout.isatty() and line.startswith("#")):
                 say(line.strip()[:110])
         return process.wait()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import importlib.metadata
 import shutil
@@ -19,6 +21,25 @@ from infra.local.layout import CHECKOUT
 
 WORK = CHECKOUT / "build" / "images"
 DISTRIBUTION = "framelend-farm"
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """One build at a time on this checkout: two farms may ask for the same image at once."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    with (WORK / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def fresh_folder(name: str, files: Iterable[Path]) -> Path:
+    """A build context with these files: nothing else of the checkout reaches the engine."""
+    folder = WORK / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for path in files:
+        shutil.copy(path, folder)
+    return folder
 
 
 def fetch(lock: Path, folder: Path) -> None:

@@ -183,6 +183,7 @@ def _bench(cpu_seconds: float) -> Callable[[], None]:
         scene.render.resolution_x, scene.render.resolution_y = 240, 135
         scene.cycles.samples = round(cpu_seconds * SAMPLES_PER_CPU_SECOND)
         scene.frame_end = 48
+
     return build
 
 
@@ -208,6 +209,7 @@ SCENES: dict[str, Callable[[], Any]] = {
 
 def main(folder: str) -> None:
     """Writes `FOLDER/<name>/scene.blend` and its textures: each folder is a bundle as it is."""
+    os.umask(0)  # whoever asked for the files is another user outside and must be able to remove them
     for name, build in SCENES.items():
         os.makedirs(f"{folder}/{name}", exist_ok=True)
         build()

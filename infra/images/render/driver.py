@@ -32,6 +32,7 @@ class Stop(Exception):
 def main(arguments: list[str]) -> int:
     """Returns the exit code; says everything as events."""
     out = take_stdout()
+    os.umask(0)  # the agent outside is another user and must be able to clear what we leave in its private folder
     try:
         task = read_task(arguments)
         if not task.frames:

@@ -8,7 +8,7 @@ import re
 import time
 from typing import TextIO
 
-PROGRESS_SECONDS = 0.5
+PROGRESS_SECONDS = 1.0  # of each of two kinds of words
 REMAINING = re.compile(r"Remaining: ?(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
 
 
@@ -38,17 +38,19 @@ def remaining_seconds(text: str) -> float | None:
 
 
 class Progress:
-    """Blender's render statistics as events, at most two a second (it speaks once per synchronised object)."""
+    """Blender's render statistics as events, at most two a second: it speaks once per synchronised object.
+
+    Words about samples have a clock of their own, else a burst about objects hides the one estimate there may be for long.
+    """
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._last = float("-inf")
+        self._last = {True: float("-inf"), False: float("-inf")}
         self.frame = 0
 
     def __call__(self, text: str, *_: object) -> None:
-        now = time.monotonic()
-        if now - self._last < PROGRESS_SECONDS:
+        now, sampling = time.monotonic(), "Sample " in str(text)
+        if now - self._last[sampling] < PROGRESS_SECONDS:
             return
-        self._last = now
-        remaining = remaining_seconds(str(text))
-        say(self._out, "progress", frame=self.frame, text=str(text)[:200], remaining=remaining)
+        self._last[sampling] = now
+        say(self._out, "progress", frame=self.frame, text=str(text)[:200], remaining=remaining_seconds(str(text)))

@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     """Returns the exit code: 0, 2 (bad task) or 3 (cannot be opened)."""
     out = take_stdout()
     try:
-        report, code = _survey(read_task(arguments))
+        report, code = survey(read_task(arguments))
     except BadTask as error:
         report, code = _error("bad_task", str(error)), 2
     out.write(json.dumps(bounded(report), allow_nan=False) + "\n")
@@ -33,7 +33,8 @@ def main(arguments: list[str]) -> int:
     return code
 
 
-def _survey(task: Task) -> tuple[dict[str, Any], int]:
+def survey(task: Task) -> tuple[dict[str, Any], int]:
+    """The report and the exit code."""
     import bpy  # only now: file descriptor 1 is ours
 
     try:

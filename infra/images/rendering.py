@@ -19,7 +19,11 @@ TAG = "framelend/render:5.0.1"
 
 def render_image_id() -> str:
     """The id (`sha256:…`) of the up-to-date render image, built first if need be."""
-    return engine.image_id(TAG, _inputs()) or _build()
+    inputs = _inputs()
+    if found := engine.image_id(TAG, inputs):
+        return found
+    with wheels.alone():
+        return engine.image_id(TAG, inputs) or _build()
 
 
 def current_image_id() -> str:
@@ -39,7 +43,11 @@ def remember(layout: Layout, image: str) -> None:
 
 
 def _blender_inputs() -> str:
-    return wheels.digest([*(HERE / "blender").iterdir(), LOCK])
+    return wheels.digest([*_blender_files(), LOCK])
+
+
+def _blender_files() -> list[Path]:
+    return [HERE / "blender" / "Dockerfile", HERE / "blender" / "trim.sh"]
 
 
 def _scripts() -> list[Path]:
@@ -52,7 +60,7 @@ def _inputs() -> str:
 
 def _build() -> str:
     blender = engine.image_id(BLENDER_TAG, _blender_inputs()) or _build_blender()
-    context = _context("render", [*_scripts(), HERE / "render" / "Dockerfile"])
+    context = wheels.fresh_folder("render", [*_scripts(), HERE / "render" / "Dockerfile"])
     engine.say(f"Blender is in {blender[:19]}")
     return engine.build(TAG, context, BLENDER_TAG, _inputs())
 
@@ -60,19 +68,9 @@ def _build() -> str:
 def _build_blender() -> str:
     engine.say("this takes about 2 minutes the first time, most of it for 400 MB of wheels")
     base = debian_image()
-    context = _context("blender", (HERE / "blender").iterdir())
+    context = wheels.fresh_folder("blender", _blender_files())
     wheels.fetch(LOCK, context / "wheels")
     made = engine.build(BLENDER_TAG, context, base, _blender_inputs())
     engine.drop_unpacked()
     shutil.rmtree(context)
     return made
-
-
-def _context(name: str, files: object) -> Path:
-    """A fresh folder with these files: nothing else of the checkout reaches the engine."""
-    context = wheels.WORK / name
-    shutil.rmtree(context, ignore_errors=True)
-    context.mkdir(parents=True)
-    for path in files:  # type: ignore[attr-defined]
-        shutil.copy(path, context)
-    return context

@@ -1,0 +1,1 @@
+"""What the farm stands on."""
