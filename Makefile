@@ -1,0 +1,50 @@
+# Thin: every line calls a script or a Python module that can be called by hand as well. `make` lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+# When the command was typed, for reports of how long everything took.
+export FRAMELEND_STARTED := $(shell date +%s.%N)
+
+.PHONY: help setup up down status logs images demo test test-long check docs bench
+
+help: ## list the targets
+	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+setup: ## install what the farm needs (Debian 12; a moment when all is there)
+	@infra/setup.sh
+
+up: images ## start the farm: broker, database, store, engine, our services
+	@$(PYTHON) -m infra.local up
+
+down: ## stop the farm; nothing is left running
+	@infra/setup.sh && $(PYTHON) -m infra.local down
+
+status: ## show every program of the farm
+	@$(PYTHON) -m infra.local status
+
+logs: ## follow the logs (NAME=scheduler for one program)
+	@$(PYTHON) -m infra.local logs $(NAME)
+
+images: setup ## build the render image
+	@$(PYTHON) -m infra.images
+
+demo: setup ## a whole animation, rendered by a house agent and two lenders' agents; see build/demo
+	@$(PYTHON) -m infra.demo
+
+check: setup ## the fast gate: format, lint, types, arrows, unit tests
+	@infra/check.sh
+
+test: setup ## everything on real components, in a farm of its own
+	@infra/test.sh -m "not long"
+
+test-long: setup ## the longer forms too
+	@infra/test.sh
+
+docs: setup ## rebuild docs/generated
+	@$(PYTHON) -m infra.docs
+
+bench: setup ## all benchmarks; tables here, figures in build/bench
+	@$(PYTHON) -m tests.bench
+
+bench-%: setup ## one benchmark, e.g. bench-assignments
+	@$(PYTHON) -m tests.bench $*

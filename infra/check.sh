@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# The fast gate: nothing here needs a service, a container or the network.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+PATH="$PWD/.venv/bin:$PATH"
+
+step() { printf '\ncheck: %s\n' "$*"; "$@"; }
+
+step ruff format --check .
+step ruff check .
+step mypy
+step lint-imports
+step python -m pytest -q tests/unit tests/contracts
