@@ -3,13 +3,17 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from typing import TypeVar, overload
 
 T = TypeVar("T")
 
 
-async def until(condition: Callable[[], T | Awaitable[T]], what: str, seconds: float = 20) -> T:
+@overload
+async def until(condition: Callable[[], Coroutine[object, object, T]], what: str, seconds: float = 20) -> T: ...
+@overload
+async def until(condition: Callable[[], T], what: str, seconds: float = 20) -> T: ...
+async def until(condition: Callable[[], object], what: str, seconds: float = 20) -> object:
     """The first truthy answer of `condition`. Raises AssertionError naming `what` when time is up."""
     end = time.monotonic() + seconds
     while True:

@@ -16,7 +16,7 @@ import httpx
 from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
 from motor.motor_asyncio import AsyncIOMotorClient
 
-from contracts.bus import Announcement, Announcer, connect, read
+from contracts.bus import Announcement, Announcer, connect, new_id, read
 from contracts.events import Event
 from contracts.topology import AGENTS, EVENTS, MAILBOX_ARGUMENTS, MAILBOXES, agent_permissions, dead_letters, mailbox
 from infra.local.farmfile import FarmFile
@@ -140,7 +140,7 @@ class World:
         """Publish as a service (with its own broker permissions), each event confirmed."""
         announcer = await self.announcer(sender)
         for event in events:
-            await announcer.announce(Announcement(event, **({"id": id} if id else {})))
+            await announcer.announce(Announcement(event, id=id or new_id()))
 
     async def announcer(self, sender: str, password: str | None = None) -> Announcer:
         if sender not in self._announcers:

@@ -1,0 +1,100 @@
+"""ROUTES is the one place that says who tells what to whom; everything else follows from it."""
+
+import inspect
+import re
+
+import pytest
+
+import contracts.events as all_events
+from contracts.events import ChunkAssigned, Event, FramesStored, JobSubmitted, UploadGranted
+from contracts.topology import (
+    AGENT,
+    AGENTS,
+    BY_KEY,
+    EVENTS,
+    MAILBOXES,
+    ROUTES,
+    SERVICES,
+    STORAGE,
+    agent_permissions,
+    exchange,
+    inbox,
+    queues,
+    retry,
+    service_permissions,
+)  # fmt: skip
+
+
+def every_event() -> set[type[Event]]:
+    found = (value for value in vars(all_events).values() if inspect.isclass(value))
+    return {value for value in found if issubclass(value, Event) and value is not Event}
+
+
+def test_every_event_is_routed_exactly_once() -> None:
+    assert {route.event for route in ROUTES} == every_event()
+    assert len(ROUTES) == len(BY_KEY) == len(every_event())
+
+
+def test_every_event_has_one_publisher_that_is_not_among_its_subscribers() -> None:
+    assert all(route.publisher in (*SERVICES, AGENT) and route.publisher not in route.subscribers for route in ROUTES)
+    assert all(route.subscribers for route in ROUTES)
+
+
+def test_keys_are_the_events_own_words() -> None:
+    assert FramesStored.key() == "frames.stored.v1"
+    assert inbox(STORAGE, JobSubmitted) == "storage.job.submitted.v1"
+    assert {exchange(FramesStored), exchange(ChunkAssigned), exchange(BY_KEY["agent.ready.v1"].event)} == {
+        EVENTS,
+        MAILBOXES,
+        AGENTS,
+    }
+
+
+def test_an_inbox_exists_only_for_subscribers() -> None:
+    with pytest.raises(ValueError, match="does not subscribe"):
+        inbox("notifier", JobSubmitted)
+
+
+def test_queue_names_are_unique_and_every_subscription_has_one() -> None:
+    names = [queue.name for queue in queues()]
+    assert len(names) == len(set(names))
+    wanted = {inbox(service, route.event) for route in ROUTES for service in SERVICES if service in route.subscribers}
+    assert wanted <= set(names)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_may_publish_its_own_events_and_no_other(service: str) -> None:
+    rights = service_permissions(service)
+    for route in ROUTES:
+        if exchange(route.event) == EVENTS:
+            assert bool(re.match(rights.topics[EVENTS], route.event.key())) == (route.publisher == service)
+    assert not re.match(rights.write, "amq.default")
+    assert not re.match(rights.write, AGENTS)
+    assert bool(re.match(rights.write, MAILBOXES)) == (service in ("scheduler", "storage"))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_reads_its_own_queues_and_climbs_its_own_ladder(service: str) -> None:
+    rights = service_permissions(service)
+    for other in SERVICES:
+        assert bool(re.match(rights.write, retry(other, 0))) == (other == service)
+        for route in ROUTES:
+            if other in route.subscribers:
+                assert bool(re.match(rights.read, inbox(other, route.event))) == (other == service)
+    assert not re.match(rights.read, f"dead.{service}")
+
+
+def test_an_agents_name_is_no_pattern_for_anothers() -> None:
+    rights = agent_permissions("ax1")
+    assert re.match(rights.read, "agent.ax1")
+    assert not any(re.match(rights.read, name) for name in ("agent.ax10", "agent.bax1", "agent.ax1.x", "agentxax1"))
+
+
+def test_the_ladder_repeats_its_last_step() -> None:
+    assert retry(STORAGE, 99) == retry(STORAGE, 4) != retry(STORAGE, 3)
+
+
+def test_what_goes_to_a_mailbox_names_its_agent() -> None:
+    granted = UploadGranted(agent="ann", job="j", attempt="t", uploads=(), seconds_valid=1)
+    assert granted.addressee == "ann"
+    assert all("agent" in r.event.model_fields or "grant" in r.event.model_fields for r in ROUTES if AGENT in r.subscribers)
