@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable
 
-from infra.local import engine, farmfile, leftovers, mongodb, supervision
+from infra.local import agents, engine, farmfile, leftovers, mongodb, supervision
 from infra.local.failure import FarmError
 from infra.local.farmfile import FarmFile
 from infra.local.infrastructure import INFRASTRUCTURE, Part
@@ -44,6 +44,7 @@ def _up(layout: Layout, only: str, say: Say) -> FarmFile:
     say(_line("topology", "exchanges, queues, users and permissions are in place"))
     if only == ALL:
         run(layout, services(layout, farm), say)
+        join(layout, [agents.HOUSE], say)
     say(f"up; everything about it is in {layout.env_file}")
     return farm
 
@@ -71,6 +72,14 @@ def run(layout: Layout, parts: Iterable[Part], say: Say = print) -> None:
     for part in parts:
         took = wait_until_ready(layout, part.program.name, part.ready, part.seconds)
         say(_line(part.program.name, f"ready after {took:4.1f} s   {part.address}"))
+
+
+def join(layout: Layout, lent: Iterable[agents.Lent], say: Say = print) -> None:
+    """Enrol these computers, each once, and start their agents."""
+    farm, lent = farmfile.read(layout), list(lent)
+    for one in lent:
+        agents.enrol(layout, farm, one)
+    run(layout, [agents.part(layout, farm, one) for one in lent], say)
 
 
 def topology(farm: FarmFile) -> None:

@@ -1,0 +1,93 @@
+"""Agents of this machine: enrolled by the operator's command, run under the farm's supervisor like everything else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+
+from infra.local import farmfile, readiness
+from infra.local.failure import FarmError
+from infra.local.farmfile import FarmFile
+from infra.local.infrastructure import Part
+from infra.local.layout import CHECKOUT, PYTHON, Layout
+from infra.local.ports import next_free
+from infra.local.programs import Program, kept_environment
+from infra.local.services import environment
+
+OPERATOR = "operator"
+"""The operator's own account; it owns the house agent."""
+
+
+@dataclass(frozen=True)
+class Lent:
+    """A computer that takes part: its agent's id, whose it is, and how much of it is lent."""
+
+    agent: str
+    owner: str
+    name: str
+    house: bool = False
+    cpus: float = 0.0
+    """CPUs that its containers may use; 0 is all of them."""
+
+
+HOUSE = Lent(agent="house", owner=OPERATOR, name="House agent", house=True)
+
+
+def enrol(layout: Layout, farm: FarmFile, lent: Lent) -> None:
+    """Tell the scheduler about it; the credential is written to a private file in the farm folder. Once is enough."""
+    home = layout.data("agents") / lent.agent
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if (home / "agent.json").exists():
+        return
+    broker = f"amqp://127.0.0.1:{farm.port('AMQP')}/{farm['FARM_VHOST']}"
+    words = [
+        "--agent",
+        lent.agent,
+        "--owner",
+        lent.owner,
+        "--name",
+        lent.name,
+        "--amqp",
+        broker,
+        "--out",
+        str(home / "agent.json"),
+    ]
+    command = [str(PYTHON), "-m", "services.scheduler.enrol", *words, *(["--house"] if lent.house else [])]
+    told = {**kept_environment(), **environment("scheduler", farm)}
+    done = subprocess.run(command, env=told, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise FarmError(f"enrolment of {lent.agent}", (done.stderr or done.stdout).strip()[-1500:])
+
+
+def part(layout: Layout, farm: FarmFile, lent: Lent) -> Part:
+    """The agent as a program of this farm; Prometheus finds it by a file."""
+    home = layout.data("agents") / lent.agent
+    port = _port(layout, farm, lent)
+    target = [{"targets": [f"127.0.0.1:{port}"], "labels": {"agent": lent.agent}}]
+    (layout.data("prometheus") / "agents" / f"{lent.agent}.json").write_text(json.dumps(target))
+    told = {
+        "FRAMELEND_AGENT_FILE": str(home / "agent.json"),
+        "FRAMELEND_AGENT_DIR": str(home),
+        "FRAMELEND_AGENT_HTTP_PORT": str(port),
+        "FRAMELEND_AGENT_IMAGE": farm["FARM_RENDER_IMAGE"],
+        "FRAMELEND_OTLP_URL": f"{farm.http('TRACEBOX')}/v1/traces",
+        "DOCKER_HOST": farm["FARM_DOCKER_HOST"],
+        **({"FRAMELEND_AGENT_CPUS": str(lent.cpus)} if lent.cpus else {}),
+    }
+    name = f"agent-{lent.agent}"
+    program = Program(name, (str(PYTHON), "-m", "agent.cli", "run"), told, priority=200, start_retries=1000, stop_seconds=30)
+    address = f"http://127.0.0.1:{port}"
+    return Part(program, lambda: readiness.http_ok(f"{address}/health"), address, seconds=120)
+
+
+def _port(layout: Layout, farm: FarmFile, lent: Lent) -> int:
+    """Chosen once per agent and remembered in the farm's one file."""
+    name = f"FARM_AGENT_{lent.agent.upper().replace('-', '_')}_PORT"
+    values = farmfile.read(layout).values
+    if name in values:
+        return int(values[name])
+    taken = {int(value) for key, value in values.items() if key.startswith("FARM_") and key.endswith("_PORT")}
+    port = next_free(farm.port("INTAKE") + 20, taken)
+    farmfile.remember(layout, **{name: str(port)})
+    return port

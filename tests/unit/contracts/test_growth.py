@@ -1,0 +1,49 @@
+"""Schemas only grow; the check that says so is itself shown to catch each way of breaking a promise."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from contracts.events import FramesStored
+from infra.docs.growth import broken_promises, recorded, schemas
+
+Break = Callable[[dict[str, Any]], object]
+
+
+def test_every_recorded_promise_is_kept() -> None:
+    now = schemas()
+    broken = [f"{key}: {text}" for key, before in recorded().items() for text in broken_promises(before, now.get(key, {}))]
+    assert not broken
+
+
+def test_the_record_knows_every_event() -> None:
+    assert recorded() == schemas(), "run `make docs`"
+
+
+def test_a_new_optional_field_breaks_nothing() -> None:
+    before = FramesStored.model_json_schema()
+    after = copy.deepcopy(before)
+    after["properties"]["comment"] = {"type": "string", "default": ""}
+    assert list(broken_promises(before, after)) == []
+
+
+@pytest.mark.parametrize(
+    "breaking",
+    [
+        lambda s: s["properties"].pop("job"),
+        lambda s: s["required"].append("comment"),
+        lambda s: s["properties"]["job"].update(type="integer"),
+        lambda s: s["properties"]["job"].update(pattern="^x$"),
+        lambda s: s["$defs"]["Kind"]["enum"].remove("sample"),
+        lambda s: s["properties"]["frames"].update(maxItems=1),
+        lambda s: s["$defs"]["StoredFrame"]["properties"].pop("key"),
+        lambda s: s["$defs"]["StoredFrame"]["properties"]["bytes"].update(maximum=1),
+    ],
+)
+def test_each_way_to_break_a_promise_is_caught(breaking: Break) -> None:
+    before = FramesStored.model_json_schema()
+    after = copy.deepcopy(before)
+    breaking(after)
+    assert list(broken_promises(before, after))
