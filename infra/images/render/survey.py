@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 from typing import Any
 
@@ -28,6 +29,8 @@ def main(arguments: list[str]) -> int:
         report, code = survey(read_task(arguments))
     except BadTask as error:
         report, code = _error("bad_task", str(error)), 2
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    report["cpu_seconds"] = round(used.ru_utime + used.ru_stime, 3)
     out.write(json.dumps(bounded(report), allow_nan=False) + "\n")
     out.flush()
     return code
