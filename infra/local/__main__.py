@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from infra.local import engine, farm, farmfile, supervision
+from infra.local import dead_commands, engine, farm, farmfile, supervision
 from infra.local.failure import FarmError
 from infra.local.infrastructure import INFRASTRUCTURE
 from infra.local.layout import Layout
@@ -24,6 +25,7 @@ from infra.local.programs import Program
 from infra.local.services import services
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
+app.add_typer(dead_commands.app, name="dead")
 Folder = Annotated[Path | None, typer.Option("--dir", help="farm folder; else FARM_DIR, else .farm")]
 
 
@@ -126,7 +128,9 @@ def _show(rows: Sequence[dict[str, str | int]]) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    """A reader that went away (``| head``) must not keep a farm from being stopped."""
+    with contextlib.suppress(BrokenPipeError):
+        print(text, flush=True)
 
 
 def main() -> None:

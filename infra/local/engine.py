@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -17,54 +18,57 @@ from infra.local.infrastructure import tool
 from infra.local.layout import Layout
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
-OURS = Path("/run/framelend-engine")
-"""Exists while an engine that we started runs: its pid file, its log, and a file for each farm that uses it."""
+ENGINE_PID = Path("/var/run/docker.pid")
+OURS = Path("/run" if os.geteuid() == 0 else tempfile.gettempdir()) / f"framelend-engine-{os.getuid()}"
+"""Exists while an engine that we started runs: a file for each farm that uses it."""
 FARM_LABEL = "framelend.farm"
-NEEDS_ROOT = "run as root, or add yourself to the group docker and start the engine: sudo dockerd"
+NEEDS_ROOT = "run as root, or start it yourself: sudo dockerd --group $(id -gn)"
 
 
 def host() -> str:
     return os.environ.get("DOCKER_HOST") or DEFAULT_HOST
 
 
-def docker(*words: str, at: str | None = None, seconds: float = 60) -> subprocess.CompletedProcess[str]:
-    command = [tool("docker"), "-H", at or host(), *words]
+def docker(*words: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    command = [tool("docker"), "-H", host(), *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
 
 
-def answers(at: str | None = None) -> bool:
-    return docker("version", "--format", "{{.Server.Version}}", at=at).returncode == 0
+def answers() -> bool:
+    return docker("version", "--format", "{{.Server.Version}}").returncode == 0
 
 
 def ensure(layout: Layout) -> str:
     """An engine that answers, started if need be; what was done, for people."""
     if answers():
-        note = "already runs" if not OURS.exists() else "shared with another farm"
+        note = f"{'shared with other farms' if OURS.exists() else 'already runs'}   {host()}"
     elif "DOCKER_HOST" in os.environ:
         raise FarmError("docker", f"nothing answers at DOCKER_HOST={host()}", advice="start it or unset DOCKER_HOST")
     else:
-        note = f"started, ready after {_start():.1f} s"
+        note = f"ready after {_start(layout):4.1f} s   {host()}"
     if OURS.exists():
         _user_file(layout).write_text(str(layout.root))
     return note
 
 
-def _start() -> float:
-    if os.geteuid() != 0:
-        raise FarmError("docker", "no engine answers and starting one needs root", advice=NEEDS_ROOT)
-    OURS.mkdir(exist_ok=True)
-    log = OURS / "dockerd.log"
-    began = time.monotonic()
+def _as_root() -> list[str]:
+    """The words before a command that root must run."""
+    if os.geteuid() == 0:
+        return []
+    if subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0:
+        return ["sudo", "-n"]
+    raise FarmError("docker", "no engine answers, and starting or stopping one needs root", advice=NEEDS_ROOT)
+
+
+def _start(layout: Layout) -> float:
+    """Seconds until it answered."""
+    command = [*_as_root(), tool("dockerd"), "--pidfile", str(ENGINE_PID), "--group", str(os.getgid())]
+    OURS.mkdir(mode=0o700, exist_ok=True)
+    log, began = layout.log("dockerd"), time.monotonic()
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            [tool("dockerd"), "--pidfile", str(OURS / "pid")],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    if not supervision.eventually(lambda: answers() or process.poll() is not None, 60) or not answers():
-        process.terminate()
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+    supervision.eventually(lambda: answers() or process.poll() is not None, 60)
+    if not answers():
         raise FarmError("docker", "the engine did not start", log, "read the log's end; is another engine half alive?")
     return time.monotonic() - began
 
@@ -76,16 +80,18 @@ def _user_file(layout: Layout) -> Path:
 def release(layout: Layout, farm_id: str) -> str:
     """Remove this farm's containers; stop the engine if we started it and no other farm uses it."""
     removed = remove_containers(farm_id) if farm_id and answers() else 0
+    note = f"{removed} containers removed"
     if not OURS.exists():
-        return f"{removed} containers removed"
+        return note
     _user_file(layout).unlink(missing_ok=True)
     if any(_alive(user) for user in OURS.glob("user-*")):
-        return f"{removed} containers removed, engine still used by another farm"
+        return f"{note}, engine still used by another farm"
     _stop()
-    return f"{removed} containers removed, engine stopped"
+    return f"{note}, engine stopped"
 
 
 def remove_containers(farm_id: str) -> int:
+    """Containers carry their farm's id as a label, whoever made them."""
     found = docker("ps", "-aq", "--filter", f"label={FARM_LABEL}={farm_id}").stdout.split()
     if found:
         docker("rm", "-f", *found)
@@ -98,12 +104,12 @@ def _alive(user: Path) -> bool:
 
 def _stop() -> None:
     try:
-        engine = int((OURS / "pid").read_text())
+        engine = int(ENGINE_PID.read_text())
     except (OSError, ValueError):
         engine = 0
     if engine and b"dockerd" in supervision.command_line(engine):
-        os.kill(engine, 15)
-        supervision.eventually(lambda: not supervision.command_line(engine), 30)
+        subprocess.run([*_as_root(), "kill", str(engine)], check=True)
+        supervision.eventually(lambda: not supervision.command_line(engine), 60)
     for leftover in OURS.iterdir():
         leftover.unlink()
     OURS.rmdir()

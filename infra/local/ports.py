@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -62,7 +63,7 @@ def choose(wanted: Mapping[str, int]) -> dict[str, int]:
 @contextmanager
 def one_farm_starts_at_a_time() -> Iterator[None]:
     """Hold off other farms of this machine between choosing ports and listening on them."""
-    path = Path(tempfile.gettempdir()) / "framelend-start.lock"
+    path = Path(tempfile.gettempdir()) / f"framelend-start-{os.getuid()}.lock"
     with path.open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
