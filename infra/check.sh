@@ -10,4 +10,4 @@ step ruff format --check .
 step ruff check .
 step mypy
 step lint-imports
-step python -m pytest -q tests/unit tests/contracts
+step python -m pytest -q tests/unit

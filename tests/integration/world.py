@@ -165,6 +165,10 @@ class World:
         await self.announcer(agent, secret)
         return agent, secret
 
+    def forget_later(self, agent: str) -> None:
+        """A broker user somebody else made; users are the broker's, not the virtual host's, so it must be removed."""
+        self._agents.append(agent)
+
     def _make_agent(self, agent: str, secret: str) -> None:
         rights = agent_permissions(agent)
         self._manage("PUT", f"/api/users/{agent}", {"password": secret, "tags": ""})

@@ -1,0 +1,113 @@
+"""A whole farm for one test module: the five services, agents as processes of their own, accounts, and a renter's client."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+from contracts.topology import SERVICES
+from framelend import Client
+
+from tests.integration.world import Process, World, free_port
+from tests.waiting import until
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account of this farm and its API key."""
+
+    id: str
+    key: str
+    email: str
+
+
+class Farm:
+    """Opened by the fixture; every process it starts ends with it."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        self.world, self._folder = world, folder
+        self.services: dict[str, Process] = {}
+        self.agents: dict[str, Process] = {}
+        self.operator = ""
+
+    async def open(self, **scheduler: str) -> None:
+        """All five services; `scheduler` holds extra FRAMELEND_ settings of the scheduler."""
+        for name in SERVICES:
+            await self.start(name, **(scheduler if name == "scheduler" else {}))
+        self.operator = self.world.farm["FARM_OPERATOR_KEY"]
+
+    async def start(self, name: str, **extra: str) -> Process:
+        bucket = {"FRAMELEND_S3_BUCKET": f"test-{self.world.token}"} if name == "storage" else {}
+        self.services[name] = await self.world.start(name, **bucket, **extra)
+        return self.services[name]
+
+    @property
+    def url(self) -> str:
+        return self.services["intake"].url
+
+    async def account(self, name: str, credits: int = 0) -> Account:
+        """Opened and funded by the operator."""
+        email = f"{name}-{uuid4().hex[:6]}@example.org"
+        headers = {"Authorization": f"Bearer {self.operator}"}
+        async with httpx.AsyncClient(base_url=self.url, headers=headers, timeout=20) as http:
+            answer = await http.post("/v1/accounts", json={"email": email, "name": name})
+            answer.raise_for_status()
+            opened = answer.json()
+            if credits:
+                order = {"Idempotency-Key": uuid4().hex}
+                paid = await http.post(f"/v1/accounts/{opened['id']}/credits", json={"credits": str(credits)}, headers=order)
+                paid.raise_for_status()
+        return Account(opened["id"], opened["key"], email)
+
+    def client(self, account: Account) -> Client:
+        return Client(self.url, account.key)
+
+    async def enrol(self, owner: str, name: str, house: bool = False) -> str:
+        """The operator's command; returns the agent's id, its credential lies in its folder."""
+        agent = f"{name}-{uuid4().hex[:8]}"
+        home = self._folder / agent
+        home.mkdir(parents=True)
+        broker = f"amqp://127.0.0.1:{self.world.farm.port('AMQP')}/{self.world.vhost}"
+        words = ["--agent", agent, "--owner", owner, "--name", name, "--amqp", broker, "--out", str(home / "agent.json")]
+        command = [sys.executable, "-m", "services.scheduler.enrol", *words, *(["--house"] if house else [])]
+        env = {"PATH": os.environ["PATH"], **self.world.environment("scheduler")}
+        done = await asyncio.to_thread(subprocess.run, command, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        self.world.forget_later(agent)
+        return agent
+
+    async def lend(self, owner: str, name: str, house: bool = False, cpus: float = 0) -> str:
+        """Enrol an agent and start it; returns its id when it is healthy."""
+        agent = await self.enrol(owner, name, house)
+        await self.run_agent(agent, cpus)
+        return agent
+
+    async def run_agent(self, agent: str, cpus: float = 0) -> Process:
+        home, port, farm = self._folder / agent, free_port(), self.world.farm
+        env = {
+            "PATH": os.environ["PATH"],
+            "FRAMELEND_AGENT_FILE": str(home / "agent.json"),
+            "FRAMELEND_AGENT_DIR": str(home),
+            "FRAMELEND_AGENT_HTTP_PORT": str(port),
+            "FRAMELEND_AGENT_IMAGE": farm["FARM_RENDER_IMAGE"],
+            "FRAMELEND_OTLP_URL": f"{farm.http('TRACEBOX')}/v1/traces",
+            "DOCKER_HOST": farm["FARM_DOCKER_HOST"],
+            **({"FRAMELEND_AGENT_CPUS": str(cpus)} if cpus else {}),
+        }
+        process = await self.world.run(agent, (sys.executable, "-m", "agent.cli", "run"), env, port)
+        self.agents[agent] = process
+        return process
+
+    async def state_of(self, client: Client, job: str, wanted: str, seconds: float = 120) -> None:
+        """Waits until the job's state is `wanted`; fails at once when it ends otherwise."""
+
+        def reached() -> bool:
+            now = client.job(job)
+            assert now.state == wanted or now.state not in ("failed", "cancelled"), f"{now.state}: {now.reason}"
+            return now.state == wanted
+
+        await until(lambda: asyncio.to_thread(reached), f"job {job} is {wanted}", seconds)
