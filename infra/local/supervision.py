@@ -83,15 +83,18 @@ def command_line(process: int) -> bytes:
         return b""
 
 
-def rpc(layout: Layout) -> Any:
-    """Supervisor's XML-RPC interface (names as in its manual)."""
+def call(layout: Layout, method: str, *words: object) -> Any:
+    """One call of supervisor's XML-RPC interface; methods are named as in its manual."""
     transport = SupervisorTransport(None, None, serverurl=f"unix://{layout.socket}")
-    return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+    try:
+        return getattr(xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor, method)(*words)
+    finally:
+        transport.close()
 
 
 def answers(layout: Layout) -> bool:
     try:
-        return bool(rpc(layout).getState()["statename"] == "RUNNING")
+        return bool(call(layout, "getState")["statename"] == "RUNNING")
     except (OSError, xmlrpc.client.Error):
         return False
 
@@ -129,9 +132,8 @@ def add_program(layout: Layout, program: Program) -> None:
         remove_program(layout, program.name)
     for path, text in paths.items():
         write_private(path, text)
-    server = rpc(layout)
-    server.reloadConfig()
-    server.addProcessGroup(program.name)
+    call(layout, "reloadConfig")
+    call(layout, "addProcessGroup", program.name)
 
 
 def remove_program(layout: Layout, name: str) -> None:
@@ -139,19 +141,18 @@ def remove_program(layout: Layout, name: str) -> None:
     stop(layout, name)
     for ending in ("ini", "json"):
         (layout.programs / f"{name}.{ending}").unlink(missing_ok=True)
-    server = rpc(layout)
-    server.reloadConfig()
-    _unless(Faults.BAD_NAME, lambda: server.removeProcessGroup(name))
+    call(layout, "reloadConfig")
+    _unless(Faults.BAD_NAME, partial(call, layout, "removeProcessGroup", name))
 
 
 def start(layout: Layout, name: str) -> None:
     """Ask for a program to run; whether it is ready is another question."""
-    _unless(Faults.ALREADY_STARTED, lambda: rpc(layout).startProcess(name, False))
+    _unless(Faults.ALREADY_STARTED, partial(call, layout, "startProcess", name, False))
 
 
 def stop(layout: Layout, name: str) -> None:
     """Stop a program and wait until it is gone (SIGKILL after its stop time)."""
-    _unless(Faults.NOT_RUNNING, lambda: rpc(layout).stopProcess(name, True))
+    _unless(Faults.NOT_RUNNING, partial(call, layout, "stopProcess", name, True))
 
 
 def restart(layout: Layout, name: str) -> None:
@@ -169,14 +170,14 @@ def kill(layout: Layout, name: str) -> int:
 
 
 def process_id(layout: Layout, name: str) -> int | None:
-    return int(rpc(layout).getProcessInfo(name)["pid"]) or None
+    return int(call(layout, "getProcessInfo", name)["pid"]) or None
 
 
 def states(layout: Layout) -> dict[str, dict[str, Any]]:
     """Program → what supervisor knows of it, in the order they start."""
     if pid(layout) is None:
         return {}
-    found = cast("list[dict[str, Any]]", rpc(layout).getAllProcessInfo())
+    found = cast("list[dict[str, Any]]", call(layout, "getAllProcessInfo"))
     return {info["name"]: info for info in found}
 
 
@@ -188,7 +189,7 @@ def shutdown(layout: Layout) -> None:
     try:
         for tier in reversed(TIERS):
             _stop_together(layout, tier)
-        rpc(layout).shutdown()
+        call(layout, "shutdown")
     except (OSError, xmlrpc.client.Error):
         os.kill(running, signal.SIGTERM)
     if not eventually(lambda: not command_line(running), 60):
@@ -196,9 +197,9 @@ def shutdown(layout: Layout) -> None:
 
 
 def _stop_together(layout: Layout, tier: range) -> None:
-    names = [info["name"] for info in rpc(layout).getAllConfigInfo() if info["process_prio"] in tier]
+    names = [info["name"] for info in call(layout, "getAllConfigInfo") if info["process_prio"] in tier]
     for name in names:
-        _unless(Faults.NOT_RUNNING, partial(rpc(layout).stopProcess, name, False))
+        _unless(Faults.NOT_RUNNING, partial(call, layout, "stopProcess", name, False))
     eventually(lambda: all(states(layout)[name]["statename"] not in STILL_THERE for name in names), 60)
 
 
