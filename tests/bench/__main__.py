@@ -1,0 +1,35 @@
+"""`python -m tests.bench [NAME]`: one benchmark or all, each in a farm of its own that is removed afterwards."""
+
+import asyncio
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from infra.images import rendering
+from infra.local import farm
+from infra.local.layout import Layout
+
+NAMES = ("startup", "overhead", "assignments", "settlement", "memory")
+
+
+def main(wanted: tuple[str, ...]) -> int:
+    os.environ.setdefault("FARM_DIR", ".farm-bench")
+    layout = Layout.of()
+    farm.up(layout, farm.INFRA)
+    rendering.remember(layout, rendering.render_image_id())
+    try:
+        for name in wanted:
+            asyncio.run(importlib.import_module(f"tests.bench.bench_{name}").main())
+    finally:
+        farm.down(layout, remove=True)
+    return 0
+
+
+if __name__ == "__main__":
+    here = Path(__file__).parent
+    known = tuple(name for name in NAMES if (here / f"bench_{name}.py").exists())
+    chosen = tuple(sys.argv[1:]) or known
+    if not set(chosen) <= set(known):
+        sys.exit(f"there are benchmarks {', '.join(known)}")
+    sys.exit(main(chosen))
