@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-LARGEST_MESSAGE = 262_144
-"""Bytes. Our largest fact is far smaller; a hostile agent must not fill the broker's memory."""
+from contracts.topology import MAX_MESSAGE_BYTES
 
 TEMPLATE = """\
 listeners.tcp.default = 127.0.0.1:{amqp}
@@ -30,7 +29,7 @@ PLUGINS = "[rabbitmq_management,rabbitmq_prometheus].\n"
 
 
 def rabbitmq_conf(
-    *, amqp: int, management: int, prometheus: int, vhost: str, user: str, password: str, largest: int = LARGEST_MESSAGE
+    *, amqp: int, management: int, prometheus: int, vhost: str, user: str, password: str, largest: int = MAX_MESSAGE_BYTES
 ) -> str:
     return TEMPLATE.format(
         amqp=amqp,
