@@ -19,6 +19,10 @@ from services.chassis.metrics import ANNOUNCED
 
 log = structlog.get_logger()
 Finish = Callable[[Event], Awaitable[Event | None]]
+Join = Callable[[Sequence[Event]], Sequence[tuple[Event, Sequence[int]]]]
+"""Fewer events that say the same as these, each with the positions of those it stands for."""
+Told = tuple[str, Mapping[str, Any]]
+"""(document id, entry)."""
 LEFTOVERS_AT_ONCE = 500
 
 
@@ -31,8 +35,11 @@ def entry(event: Event, at: datetime, trace: Mapping[str, str]) -> dict[str, Any
 class Pending:
     """The outbox inside the documents of one collection."""
 
-    def __init__(self, service: str, collection: Any, announcer: Announcer, finish: Finish | None = None) -> None:
-        self._service, self._collection, self._announcer, self._finish = service, collection, announcer, finish
+    def __init__(
+        self, service: str, collection: Any, announcer: Announcer, finish: Finish | None = None, join: Join | None = None
+    ) -> None:
+        self._service, self._collection, self._announcer = service, collection, announcer
+        self._finish, self._join = finish, join
         self._told: list[tuple[str, str]] = []
         self._clearing: asyncio.Task[None] | None = None
 
@@ -41,9 +48,11 @@ class Pending:
             [("pending.at", ASCENDING)], partialFilterExpression={"pending.0": {"$exists": True}}, name="pending"
         )
 
-    async def tell(self, told: Sequence[tuple[str, Mapping[str, Any]]], how: str = "at once") -> None:
-        """Announce (document id, entry) pairs together; what fails stays for the sweep. Never raises for an absent broker."""
-        await asyncio.gather(*(self._one(document, saved, how) for document, saved in told))
+    async def tell(self, told: Sequence[Told], how: str = "at once") -> None:
+        """Announce these entries together; what fails stays for the sweep. Never raises for an absent broker."""
+        events = [read(saved["key"], saved["body"].encode()) for _, saved in told]
+        joined = self._join(events) if self._join else [(event, (at,)) for at, event in enumerate(events)]
+        await asyncio.gather(*(self._one(event, [told[at] for at in places], how) for event, places in joined))
 
     async def announce_leftovers(self, before: datetime) -> int:
         """Announce what was saved before this time and is still there; returns how many."""
@@ -53,11 +62,13 @@ class Pending:
         await self.tell(left, "by sweep")
         return len(left)
 
-    async def _one(self, document: str, saved: Mapping[str, Any], how: str) -> None:
-        event: Event | None = read(saved["key"], saved["body"].encode())
+    async def _one(self, said: Event, told: Sequence[Told], how: str) -> None:
+        """One event for one or more entries; it goes out under the first one's id."""
+        event: Event | None = said
+        document, saved = told[0]
         try:
-            if self._finish is not None and event is not None:
-                event = await self._finish(event)
+            if self._finish is not None:
+                event = await self._finish(said)
             if event is not None:
                 await self._announcer.announce(Announcement(event, id=saved["id"], trace=saved["trace"]))
         except (NotAnnounced, PyMongoError) as away:
@@ -65,7 +76,8 @@ class Pending:
             log.warning("left for the sweep", event_key=saved["key"], document=document, problem=repr(away)[:200])
             return
         ANNOUNCED.labels(self._service, saved["key"], how if event is not None else "dropped").inc()
-        self._clear(document, saved["id"])
+        for where, one in told:
+            self._clear(where, one["id"])
 
     def _clear(self, document: str, told: str) -> None:
         self._told.append((document, told))

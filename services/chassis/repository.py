@@ -21,7 +21,7 @@ from services.chassis import traces
 from services.chassis.clock import DatabaseClock
 from services.chassis.grouping import GroupedWrites, Write
 from services.chassis.metrics import SAVES
-from services.chassis.pending import Finish, Pending, entry
+from services.chassis.pending import Finish, Join, Pending, entry
 
 S = TypeVar("S")
 Decision = tuple[S, Sequence[Event]]
@@ -69,6 +69,7 @@ class SavedThenTold(Generic[S]):
         announcer: Announcer,
         clock: DatabaseClock,
         finish: Finish | None = None,
+        join: Join | None = None,
     ) -> None:
         self.collection = collection
         self._service, self._clock = service, clock
@@ -76,7 +77,7 @@ class SavedThenTold(Generic[S]):
         self._writes = GroupedWrites(collection)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """Within one process the writers of one document take turns; only other processes can win a race against them."""
-        self.pending = Pending(service, collection, announcer, finish)
+        self.pending = Pending(service, collection, announcer, finish, join)
 
     def decode(self, document: Mapping[str, Any]) -> S:
         return self._codec.validate_python(_own(document))

@@ -39,8 +39,8 @@ class Ground:
     connection: AbstractRobustConnection
     announcer: Announcer
 
-    def repository(self, collection: str, state_type: type[Any], finish: Any = None) -> SavedThenTold[Any]:
-        return SavedThenTold(self.name, self.database[collection], state_type, self.announcer, self.clock, finish)
+    def repository(self, collection: str, state_type: type[Any], finish: Any = None, join: Any = None) -> SavedThenTold[Any]:
+        return SavedThenTold(self.name, self.database[collection], state_type, self.announcer, self.clock, finish, join)
 
     async def say(self, event: Event) -> None:
         """Announce what is not worth saving (transient answers). Raises NotAnnounced."""
