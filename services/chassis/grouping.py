@@ -51,7 +51,7 @@ class GroupedWrites:
         tokens = [uuid4().hex for _ in writes]
         GROUP.labels(self._collection.name).observe(len(writes))
         result = await self._collection.bulk_write(
-            [_operation(write, token) for write, token in zip(writes, tokens, strict=True)], ordered=False
+            [operation(write, token) for write, token in zip(writes, tokens, strict=True)], ordered=False
         )
         if result.matched_count == len(writes):
             return [True] * len(writes)
@@ -94,7 +94,8 @@ def _settle(group: list[tuple[Write, "asyncio.Future[bool]"]], problem: BaseExce
             future.set_exception(problem if isinstance(problem, Exception) else ConnectionError("writing was stopped"))
 
 
-def _operation(write: Write, token: str) -> UpdateOne:
+def operation(write: Write, token: str) -> UpdateOne:
+    """The conditional write as the driver takes it; also for a transaction of the caller's, where matching decides alone."""
     push: dict[str, Any] = {"_writers": {"$each": [token], "$slice": -REMEMBERED_WRITERS}}
     if write.pending:
         push["pending"] = {"$each": list(write.pending)}

@@ -19,7 +19,7 @@ from contracts.bus import Announcer
 from contracts.events import Event
 from services.chassis import traces
 from services.chassis.clock import DatabaseClock
-from services.chassis.grouping import GroupedWrites, Write
+from services.chassis.grouping import GroupedWrites, Write, operation
 from services.chassis.metrics import SAVES
 from services.chassis.pending import Finish, Join, Pending, entry
 
@@ -55,6 +55,15 @@ class Change(Generic[S]):
     state: S
     events: Sequence[Event] = ()
     trace: Mapping[str, str] = field(default_factory=traces.carried)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Changes for a transaction of the caller's: every operation must match or it must be aborted. After the commit
+    `pending.tell(told)`; what a crash leaves untold the sweep tells."""
+
+    operations: Sequence[UpdateOne]
+    told: Sequence[tuple[str, Mapping[str, Any]]]
 
 
 class SavedThenTold(Generic[S]):
@@ -154,6 +163,14 @@ class SavedThenTold(Generic[S]):
         self._count(won)
         await self.pending.tell(told)
         return won
+
+    async def prepare(self, changes: Sequence[Change[S]]) -> Prepared:
+        """As `save`, for changes that must happen together with writes elsewhere in the database."""
+        now = await self._clock.now()
+        pairs = [(change, [entry(event, now, change.trace) for event in change.events]) for change in changes]
+        writes = [Write(c.before.id, c.before.version, self._fields(c.state), entries) for c, entries in pairs]
+        told = [(c.before.id, one) for c, entries in pairs for one in entries]
+        return Prepared([operation(write, uuid4().hex) for write in writes], told)
 
     async def announce_leftovers(self, older_than: timedelta = timedelta(seconds=10)) -> int:
         return await self.pending.announce_leftovers(await self._clock.now() - older_than)
