@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
+from uuid import uuid4
 from weakref import WeakValueDictionary
 
 from pydantic import TypeAdapter
+from pymongo import UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from contracts.bus import Announcer
