@@ -26,4 +26,4 @@ trap 'exit 143' TERM
 $PYTHON -m infra.images
 $PYTHON -m infra.local up --only infra
 printf '\ntest: pytest\n'
-$PYTHON -m pytest tests "$@"
+$PYTHON -m pytest "$@"
