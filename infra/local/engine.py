@@ -6,11 +6,13 @@ written down; the last farm to go stops it again. An engine that somebody else s
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any, cast
 
 from infra.local import supervision
 from infra.local.failure import FarmError
@@ -21,7 +23,6 @@ DEFAULT_HOST = "unix:///var/run/docker.sock"
 ENGINE_PID = Path("/var/run/docker.pid")
 OURS = Path("/run" if os.geteuid() == 0 else tempfile.gettempdir()) / f"framelend-engine-{os.getuid()}"
 """Exists while an engine that we started runs: a file for each farm that uses it."""
-FARM_LABEL = "framelend.farm"
 NEEDS_ROOT = "run as root, or start it yourself: sudo dockerd --group $(id -gn)"
 
 
@@ -77,9 +78,9 @@ def _user_file(layout: Layout) -> Path:
     return OURS / f"user-{os.fsencode(layout.root).hex()[-64:]}"
 
 
-def release(layout: Layout, farm_id: str) -> str:
+def release(layout: Layout) -> str:
     """Remove this farm's containers; stop the engine if we started it and no other farm uses it."""
-    removed = remove_containers(farm_id) if farm_id and answers() else 0
+    removed = remove_containers(layout) if answers() else 0
     note = f"{removed} containers removed"
     if not OURS.exists():
         return note
@@ -90,12 +91,22 @@ def release(layout: Layout, farm_id: str) -> str:
     return f"{note}, engine stopped"
 
 
-def remove_containers(farm_id: str) -> int:
-    """Containers carry their farm's id as a label, whoever made them."""
-    found = docker("ps", "-aq", "--filter", f"label={FARM_LABEL}={farm_id}").stdout.split()
+def remove_containers(layout: Layout) -> int:
+    """A farm's containers are those that see a folder of the farm, whoever made them and whatever they are called."""
+    found = [container["Id"] for container in _containers() if _sees(container, layout.root)]
     if found:
-        docker("rm", "-f", *found)
+        docker("rm", "-f", "-v", *found)
     return len(found)
+
+
+def _containers() -> list[dict[str, Any]]:
+    every = docker("ps", "-aq").stdout.split()
+    # One that goes meanwhile makes inspect fail, but it still tells of the others.
+    return cast("list[dict[str, Any]]", json.loads(docker("inspect", *every).stdout)) if every else []
+
+
+def _sees(container: dict[str, Any], folder: Path) -> bool:
+    return any(Path(mount["Source"]).is_relative_to(folder) for mount in container["Mounts"] if mount["Type"] == "bind")
 
 
 def _alive(user: Path) -> bool:

@@ -97,7 +97,7 @@ def down(layout: Layout, say: Say = print, remove: bool = False) -> None:
     if farm_id and (left := leftovers.end(farm_id)):
         say(_line("leftovers", f"{len(left)} processes ended"))
     with one_farm_starts_at_a_time():
-        say(_line("docker", engine.release(layout, farm_id)))
+        say(_line("docker", engine.release(layout)))
     if farm_id and (remaining := leftovers.processes_of(farm_id)):
         raise FarmError("down", f"processes {remaining} do not end", advice="end them by hand")
     if remove and layout.root.exists():

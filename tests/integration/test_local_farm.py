@@ -117,10 +117,9 @@ def test_a_mail_becomes_one_file(a_farm_with_a_mail_catcher: Layout) -> None:
     assert "It is ready." in mail.read_text()
 
 
-def test_a_stop_removes_the_containers_of_this_farm_only(a_farm_with_a_mail_catcher: Layout) -> None:
-    farm_id = farmfile.read(a_farm_with_a_mail_catcher)["FARM_ID"]
+def test_a_stop_removes_the_containers_of_this_farm_only(a_farm_with_a_mail_catcher: Layout, tmp_path: Path) -> None:
     image = _an_empty_image()
-    ours, others = (_a_container(image, label) for label in (farm_id, f"not-{farm_id}"))
+    ours, others = (_a_container(image, folder) for folder in (a_farm_with_a_mail_catcher.root / "job", tmp_path / "job"))
     try:
         whole.down(a_farm_with_a_mail_catcher, quiet)
         assert engine.docker("inspect", ours).returncode != 0
@@ -136,8 +135,9 @@ def _an_empty_image() -> str:
     return subprocess.run(command, input=archive, capture_output=True, check=True).stdout.decode().strip()
 
 
-def _a_container(image: str, farm_id: str) -> str:
-    made = engine.docker("create", "--label", f"{engine.FARM_LABEL}={farm_id}", image, "/nothing")
+def _a_container(image: str, folder: Path) -> str:
+    """Never started, and it sees the folder."""
+    made = engine.docker("create", "--volume", f"{folder}:/job", image, "/nothing")
     assert made.returncode == 0, made.stderr
     return made.stdout.strip()
 
