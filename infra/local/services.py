@@ -48,6 +48,7 @@ def _own(name: str, farm: FarmFile) -> dict[str, str]:
         "intake": {
             "FRAMELEND_OPERATOR_KEY": farm["FARM_OPERATOR_KEY"],
             "FRAMELEND_WEBHOOK_KEY": farm["FARM_WEBHOOK_KEY"],
+            "FRAMELEND_STORE_ORIGIN": farm.http("S3"),
         },
         "notifier": {
             "FRAMELEND_SMTP_HOST": "127.0.0.1",

@@ -1,0 +1,98 @@
+"""Wiring of intake: settings, repositories, inboxes and the HTTP door in one process."""
+
+import secrets
+from typing import Any
+
+from pydantic import SecretStr
+
+from contracts.events import Event
+from services.chassis.service import Ground, Service
+from services.chassis.settings import ServiceSettings
+from services.intake.domain.accounts import Account, Order, Role, key_hash
+from services.intake.domain.agents import Agent
+from services.intake.domain.frames import Bucket
+from services.intake.domain.jobs import Job
+from services.intake.domain.rates import Rate
+from services.intake.domain.uploads import Upload
+from services.intake.handlers import routes
+from services.intake.http.addresses import Addresses
+from services.intake.http.desk import Desk, Limiter
+from services.intake.http.door import application
+from services.intake.http.guard import Guard
+from services.intake.repository.accounts import Accounts, Balances
+from services.intake.repository.answers import Answers, page_key
+from services.intake.repository.bell import Bell
+from services.intake.repository.frames import Frames
+from services.intake.repository.jobs import Jobs
+from services.intake.repository.lenders import Agents, Earnings
+from services.intake.repository.memory import Memory
+from services.intake.repository.timeline import Timeline
+from services.intake.repository.uploads import Uploads
+
+
+class Settings(ServiceSettings):
+    operator_key: SecretStr
+    """API key of the operator's account; at least 32 characters, random."""
+    operator_email: str = "operator@framelend.example"
+    webhook_key: SecretStr
+    """Hexadecimal; the same as notifier's. Every account's webhook secret follows from it."""
+    store_origin: str = ""
+    """Scheme, host and port of the addresses storage signs: the job page may show pictures from there and nowhere else."""
+    requests_per_second: float = 50
+    requests_burst: float = 200
+
+
+async def build(ground: Ground) -> Service:
+    settings = ground.settings
+    assert isinstance(settings, Settings)
+    memory = _memory(ground)
+
+    async def prepare() -> None:
+        await memory.ensure_indexes()
+        await memory.accounts.ensure_operator(_operator(settings, await ground.clock.now()))
+
+    desk = await _desk(ground, settings, memory)
+    accounts = memory.accounts
+    return Service(
+        inboxes=routes(memory),
+        repositories=[accounts.saved, accounts.orders, memory.uploads.saved, memory.jobs.saved],
+        prepare=prepare,
+        http=Guard(application(desk)),
+    )
+
+
+def _memory(ground: Ground) -> Memory:
+    database = ground.database
+    return Memory(
+        accounts=Accounts(ground.repository("accounts", Account), ground.repository("orders", Order)),
+        balances=Balances(database["balances"]),
+        uploads=Uploads(ground.repository("uploads", Upload)),
+        jobs=Jobs(ground.repository("jobs", Job)),
+        frames=Frames(ground.repository("frames", Bucket)),
+        timeline=Timeline(database["timeline"], ground.clock),
+        agents=Agents(ground.repository("agents", Agent)),
+        earnings=Earnings(database["earnings"]),
+        answers=Answers(database["answers"], ground.clock),
+        bell=Bell(),
+    )
+
+
+async def _desk(ground: Ground, settings: Settings, memory: Memory) -> Desk:
+    async def say(event: Event) -> None:
+        await ground.say(event)
+
+    return Desk(
+        memory=memory,
+        clock=ground.clock,
+        say=say,
+        addresses=Addresses(memory.answers, memory.bell, ground.clock, say),
+        page_key=await page_key(ground.database["keys"], secrets.token_bytes(32)),
+        webhook_key=bytes.fromhex(settings.webhook_key.get_secret_value()),
+        accounts_rate=Limiter(Rate(settings.requests_per_second, settings.requests_burst)),
+        store_origin=settings.store_origin,
+    )
+
+
+def _operator(settings: Settings, now: Any) -> Account:
+    hashed = key_hash(settings.operator_key.get_secret_value())
+    return Account("Operator", settings.operator_email, (Role.OPERATOR,), (hashed,), now)

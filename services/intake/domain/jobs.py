@@ -1,0 +1,212 @@
+"""A job as intake knows it: what its renter asked for and decided (intake's own), and what the other services have said of it.
+
+Intake decides three things about a job: that it was submitted, what the renter said to its quote, and how the renter steers it
+(a `control_revision` counted here, the one publisher). Everything below `state` is a projection: `projections.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from contracts.events import (
+    Action,
+    AgentShare,
+    Event,
+    JobControlled,
+    JobSubmitted,
+    PackagedFile,
+    QuoteAccepted,
+    QuoteDeclined,
+    SceneFacts,
+)
+from contracts.values import Band, Finding, Limits, PriceLine, Ranges, RenderSettings
+from services.intake.domain.credits import credit_text
+from services.intake.domain.refusals import Refused, Why
+
+ENDED = frozenset({"completed", "failed", "cancelled", "expired", "declined", "purged"})
+"""States from which a renter's command changes nothing any more."""
+
+
+@dataclass(frozen=True)
+class Quote:
+    version: int
+    price_micro: int
+    lines: tuple[PriceLine, ...]
+    micro_wu: Band
+    seconds: Band
+    expires_at: datetime
+    within_max_cost: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the renter said to a quote; `key` is the Idempotency-Key it was said under."""
+
+    version: int
+    accepted: bool
+    key: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    stored: int
+    total: int
+    remaining_seconds: Band | None = None
+    agents: tuple[AgentShare, ...] = ()
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Billing could not hold the money; `version` 0 is the deposit."""
+
+    version: int
+    needed_micro: int
+    available_micro: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    code: str
+    reason: str
+    hint: str
+    log_tail: str
+
+
+@dataclass(frozen=True)
+class Settlement:
+    outcome: str
+    held_micro: int
+    charged_micro: int
+    released_micro: int
+    lines: tuple[PriceLine, ...]
+
+
+@dataclass(frozen=True)
+class Job:
+    account: str
+    name: str
+    bundle: str
+    bundle_bytes: int
+    blend: str
+    asked: Ranges
+    """Empty: the file's own range."""
+    settings: RenderSettings
+    price_per_wu_micro: int
+    limits: Limits
+    fingerprint: str
+    """Of the request, so that the same Idempotency-Key with another request is noticed."""
+    submitted_at: datetime
+    control_revision: int = 0
+    control: Action | None = None
+    answer: Answer | None = None
+
+    state: str = "submitted"
+    reason: str = ""
+    state_revision: int = 0
+    accepted_file: bool | None = None
+    findings: tuple[Finding, ...] = ()
+    facts: SceneFacts | None = None
+    frames: Ranges = ()
+    seconds: Band | None = None
+    estimate_version: int = 0
+    quote: Quote | None = None
+    expired_version: int = 0
+    deposit_micro: int = 0
+    held_version: int = 0
+    held_micro: int = 0
+    refusal: Refusal | None = None
+    progress: Progress | None = None
+    charge_revision: int = 0
+    charged_micro: int = 0
+    charged_frames: int = 0
+    failure: Failure | None = None
+    settlement: Settlement | None = None
+    files: tuple[PackagedFile, ...] = ()
+    files_until: datetime | None = None
+    sealed: int | None = None
+    purged: bool = False
+
+    @property
+    def total(self) -> int:
+        """Frames the job is for, as far as is known by now."""
+        known = self.frames or self.asked
+        return sum(len(r) for r in known) if known else (self.progress.total if self.progress else 0)
+
+    @property
+    def may_fetch_frames(self) -> bool:
+        """Finished frames, also sampled ones, are the renter's once the price is held."""
+        return self.held_version > 0 and not self.purged
+
+
+def submitted(id: str, job: Job) -> Sequence[Event]:
+    event = JobSubmitted(
+        job=id,
+        account=job.account,
+        name=job.name,
+        bundle=job.bundle,
+        bundle_bytes=job.bundle_bytes,
+        blend=job.blend,
+        frames=job.asked,
+        settings=job.settings,
+        price_per_wu_micro=job.price_per_wu_micro,
+        limits=job.limits,
+    )
+    return [event]
+
+
+def accepted(id: str, job: Job, version: int, key: str, now: datetime) -> tuple[Job, Sequence[Event]]:
+    """Accepting again tells nobody, unless the money was refused since and this is a new request."""
+    said = job.answer
+    if said is not None and said.version == version and said.accepted:
+        refused = job.refusal is not None and job.refusal.version == version
+        if said.key == key or not refused:
+            return job, []
+    _still_open(job, version, now)
+    changed = replace(job, answer=Answer(version, True, key), refusal=None)
+    return changed, [QuoteAccepted(job=id, account=job.account, version=version)]
+
+
+def declined(id: str, job: Job, version: int, key: str, now: datetime) -> tuple[Job, Sequence[Event]]:
+    said = job.answer
+    if said is not None and said.version == version and not said.accepted:
+        return job, []
+    if said is not None and said.version == version and job.held_version == version:
+        raise _conflict("quote-accepted", "This quote was accepted and its price is held.", "Cancel the job instead.")
+    _still_open(job, version, now)
+    return replace(job, answer=Answer(version, False, key)), [QuoteDeclined(job=id, account=job.account, version=version)]
+
+
+def controlled(id: str, job: Job, action: Action, by: str) -> tuple[Job, Sequence[Event]]:
+    """Steering twice the same way tells once. Raises Refused when the job is over or has nothing to resume."""
+    if job.control is action or (job.control is None and action is Action.RESUME):
+        return job, []
+    if job.state in ENDED or job.control is Action.CANCEL or job.settlement is not None:
+        text = f"The job is {'being cancelled' if job.state not in ENDED else job.state}; it cannot be changed any more."
+        raise _conflict("job-ended", text, "Submit a new job if you need these frames.")
+    revision = job.control_revision + 1
+    event = JobControlled(job=id, account=job.account, revision=revision, action=action, by=by)
+    return replace(job, control=action, control_revision=revision), [event]
+
+
+def _still_open(job: Job, version: int, now: datetime) -> None:
+    quote = job.quote
+    if quote is None:
+        raise _conflict("not-quoted", f"The job has no quote yet; it is {job.state}.", "Wait until it is quoted.")
+    if version != quote.version:
+        text = f"The open quote is version {quote.version}, not {version}."
+        raise _conflict("another-quote", text, "Look at the present quote and answer that.")
+    if job.state in ENDED or job.control is Action.CANCEL:
+        raise _conflict("job-ended", f"The job is {job.state}; its quote cannot be answered.", "Submit a new job.")
+    if job.answer is not None and job.answer.version == version and not job.answer.accepted:
+        raise _conflict("quote-declined", "This quote was declined.", "Submit a new job.")
+    if job.expired_version >= version or now >= quote.expires_at:
+        raise _conflict("quote-expired", "The quote has expired; nothing but sampling was charged.", "Submit the job again.")
+    if not quote.within_max_cost:
+        most = credit_text(job.limits.max_cost or 0)
+        text = f"The price of {credit_text(quote.price_micro)} credits is above the job's max_cost of {most}."
+        raise _conflict("above-max-cost", text, "Submit the job again with a higher max_cost, or fewer frames.")
+
+
+def _conflict(code: str, text: str, advice: str) -> Refused:
+    return Refused(Why.CONFLICT, code, text, advice)

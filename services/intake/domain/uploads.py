@@ -1,0 +1,106 @@
+"""A renter's file on its way in: `requested → granted → finished → stored | rejected`.
+
+Storage decides; intake only remembers. Facts arrive in any order: what storage said last in the life of an upload stands, so a
+grant that comes after the verdict changes nothing. A rejected upload may be tried again: it becomes the next `turn`, with
+another id.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+from contracts.events import BundleRejected, BundleStored, Event, UploadFinished, UploadRequested
+from services.intake.domain.ids import derived
+from services.intake.domain.refusals import Refused, Why
+
+
+class State(StrEnum):
+    REQUESTED = "requested"
+    GRANTED = "granted"
+    FINISHED = "finished"
+    """The renter says all parts are there; storage is checking."""
+    STORED = "stored"
+    REJECTED = "rejected"
+
+
+AFTER: Mapping[State, frozenset[State]] = MappingProxyType(
+    {
+        State.REQUESTED: frozenset({State.GRANTED, State.FINISHED, State.STORED, State.REJECTED}),
+        State.GRANTED: frozenset({State.FINISHED, State.STORED, State.REJECTED}),
+        State.FINISHED: frozenset({State.STORED, State.REJECTED}),
+        State.STORED: frozenset(),
+        State.REJECTED: frozenset(),
+    }
+)
+"""What may follow; anything else is late news and ignored."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    account: str
+    sha256: str
+    bytes: int
+    turn: int
+    requested_at: datetime
+    state: State = State.REQUESTED
+    code: str = ""
+    text: str = ""
+    blends: tuple[str, ...] = ()
+    files: int = 0
+    unpacked_bytes: int = 0
+
+
+def requested(account: str, sha256: str, size: int, turn: int, now: datetime) -> tuple[str, Upload, Sequence[Event]]:
+    id = derived("u", account, sha256, str(turn))
+    return id, Upload(account, sha256, size, turn, now), [UploadRequested(upload=id, account=account, bytes=size, sha256=sha256)]
+
+
+def same_again(upload: Upload, size: int) -> bool:
+    """True when asking again means this upload. Raises Refused when the same hash is claimed for another size."""
+    if upload.state is State.REJECTED:
+        return False
+    if upload.bytes != size:
+        text = f"This account announced the same SHA-256 with {upload.bytes} bytes before; now it says {size}."
+        raise Refused(Why.CONFLICT, "size-differs", text, "One of both is wrong: hash and measure the file again.")
+    return True
+
+
+def granted(upload: Upload) -> Upload:
+    return _moved(upload, State.GRANTED)
+
+
+def finished(id: str, upload: Upload) -> tuple[Upload, Sequence[Event]]:
+    """Asking twice tells once. Raises Refused when it was rejected."""
+    if upload.state is State.REJECTED:
+        raise Refused(Why.CONFLICT, "upload-rejected", f"This upload was rejected: {upload.text}", "Start a new upload.")
+    moved = _moved(upload, State.FINISHED)
+    return moved, ([UploadFinished(upload=id, account=upload.account)] if moved != upload else [])
+
+
+def stored(upload: Upload, event: BundleStored) -> Upload:
+    moved = _moved(upload, State.STORED)
+    if moved == upload:
+        return upload
+    return replace(moved, blends=event.blends, files=event.files, unpacked_bytes=event.unpacked_bytes)
+
+
+def rejected(upload: Upload, event: BundleRejected) -> Upload:
+    moved = _moved(upload, State.REJECTED)
+    return moved if moved == upload else replace(moved, code=event.code, text=event.text)
+
+
+def blend_of(upload: Upload, wanted: str | None) -> str:
+    """The .blend to render. Raises Refused when it is not in the bundle, or several are and none was named."""
+    if wanted is None and len(upload.blends) == 1:
+        return upload.blends[0]
+    if wanted in upload.blends:
+        return str(wanted)
+    there = ", ".join(upload.blends[:10]) or "none"
+    text = f"The bundle has no {wanted!r}." if wanted else "The bundle holds several .blend files, and none was named."
+    raise Refused(Why.INVALID, "invalid-blend", f"{text} It holds: {there}.", "Name one of them as `blend`.")
+
+
+def _moved(upload: Upload, to: State) -> Upload:
+    return replace(upload, state=to) if to in AFTER[upload.state] else upload

@@ -1,0 +1,89 @@
+"""Presigned addresses, asked for from storage over the bus and handed to the request that waits for them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+
+from contracts.bus import new_id
+from contracts.events import Download, DownloadsGranted, DownloadsRequested, Event, PartsGranted, PartsRequested
+from services.chassis.clock import DatabaseClock
+from services.intake.domain.uploads import Upload
+from services.intake.repository.answers import USABLE, Answers
+from services.intake.repository.bell import Bell
+
+Say = Callable[[Event], Awaitable[None]]
+ASK_AGAIN_SECONDS = 4.0
+FIRST_PAGE_COMES_BY_ITSELF = timedelta(seconds=1)
+GATHER_SECONDS = 0.03
+MOST_NAMES = 200
+"""In one question to storage."""
+MOST_KEPT = 20_000
+
+
+class Addresses:
+    def __init__(self, answers: Answers, bell: Bell, clock: DatabaseClock, say: Say) -> None:
+        self._answers, self._bell, self._clock, self._say = answers, bell, clock, say
+        self._kept: dict[tuple[str, str], tuple[Download, datetime]] = {}
+        self._gathering: dict[str, tuple[set[str], asyncio.Task[None]]] = {}
+
+    async def parts(self, id: str, upload: Upload, page: int, seconds: float) -> PartsGranted | None:
+        """Part addresses of one page; storage sends the first page unasked when an upload is new."""
+        young = page == 0 and await self._clock.now() - upload.requested_at < FIRST_PAGE_COMES_BY_ITSELF
+        asked = asyncio.get_running_loop().time() - (ASK_AGAIN_SECONDS - 1 if young else ASK_AGAIN_SECONDS)
+
+        async def look() -> PartsGranted | None:
+            nonlocal asked
+            found = await self._answers.get(f"parts:{id}:{page}", PartsGranted)
+            now = asyncio.get_running_loop().time()
+            if found is None and now - asked >= ASK_AGAIN_SECONDS:
+                asked = now
+                await self._say(PartsRequested(upload=id, account=upload.account, page=page))
+            return found
+
+        return await self._bell.until(id, seconds, look)
+
+    async def downloads(self, job: str, account: str, names: Sequence[str], seconds: float) -> dict[str, Download] | None:
+        """What exists of these names, by name; None when storage did not answer in time."""
+        now = await self._clock.now()
+        found = {name: kept[0] for name in names if (kept := self._kept.get((job, name))) and kept[1] > now}
+        missing = tuple(name for name in dict.fromkeys(names) if name not in found)
+        if missing:
+            answer = await self._asked(job, account, missing, seconds)
+            if answer is None:
+                return None
+            self._keep(job, answer, now)
+            found |= {one.name: one for one in answer.downloads}
+        return found
+
+    async def one(self, job: str, account: str, name: str, seconds: float) -> Download | None:
+        """One of many that a page asks for at once: questions that come together go to storage together."""
+        names, task = self._gathering.get(job, (set(), None))
+        if task is None or task.done() or len(names) >= MOST_NAMES:
+            names = set()
+            task = asyncio.create_task(self._gathered(job, account, names, seconds))
+            self._gathering[job] = names, task
+        names.add(name)
+        await asyncio.wait({task}, timeout=seconds)
+        kept = self._kept.get((job, name))
+        return kept[0] if kept and kept[1] > await self._clock.now() else None
+
+    async def _gathered(self, job: str, account: str, names: set[str], seconds: float) -> None:
+        await asyncio.sleep(GATHER_SECONDS)
+        self._gathering.pop(job, None)
+        await self.downloads(job, account, sorted(names), seconds)
+
+    async def _asked(self, job: str, account: str, names: tuple[str, ...], seconds: float) -> DownloadsGranted | None:
+        request = new_id()
+        await self._say(DownloadsRequested(request=request, job=job, account=account, names=names))
+
+        async def look() -> DownloadsGranted | None:
+            return await self._answers.get(f"downloads:{request}", DownloadsGranted)
+
+        return await self._bell.until(request, seconds, look)
+
+    def _keep(self, job: str, answer: DownloadsGranted, now: datetime) -> None:
+        if len(self._kept) > MOST_KEPT:
+            self._kept = {key: kept for key, kept in self._kept.items() if kept[1] > now}
+        until = now + timedelta(seconds=answer.seconds_valid * USABLE / 2)
+        for one in answer.downloads:
+            self._kept[job, one.name] = one, until

@@ -1,0 +1,197 @@
+"""Jobs: submitted, looked at, answered, steered."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from contracts.events import Action
+from contracts.values import Frame, Limits, Ranges, RenderSettings
+from services.chassis.repository import Saved
+from services.intake.domain import framelists, uploads
+from services.intake.domain.accounts import key_hash
+from services.intake.domain.credits import micro
+from services.intake.domain.framelists import written
+from services.intake.domain.ids import derived
+from services.intake.domain.jobs import Job
+from services.intake.domain.refusals import Refused, Why, unknown
+from services.intake.domain.timeline import own
+from services.intake.domain.uploads import State, Upload
+from services.intake.http import shapes, views
+from services.intake.http.desk import Desk, IdempotencyKey, OwnJob, Renter, TheDesk
+from services.intake.http.uploads import Wait
+from services.intake.repository.accounts import key_reused
+from services.intake.repository.frames import Counted
+
+MOST_PER_WU_MICRO = 10**12
+MOST_COST_MICRO = 10**15
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+
+class FramesFromTo(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    first: Frame
+    last: Frame
+    step: Annotated[int, Field(ge=1)] = 1
+
+
+class SettingsAsked(RenderSettings):
+    """As in the file where nothing is said."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewJob(BaseModel):
+    """`frames` like "1-48,60,100-200x2" or a list of ranges; left out: the file's own range. Amounts are decimal credits."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bundle: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    blend: Annotated[str, Field(min_length=1, max_length=1_024)] | None = None
+    name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    frames: str | list[FramesFromTo] | None = None
+    settings: SettingsAsked = SettingsAsked()
+    price_per_wu: Annotated[str, Field(max_length=40)]
+    max_cost: Annotated[str, Field(max_length=40)] | None = None
+    deadline: AwareDatetime | None = None
+
+
+class Version(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    version: Annotated[int, Field(ge=1, le=1_000)]
+
+
+@router.post("", status_code=202, summary="Submit a job")
+async def submit(asked: NewJob, key: IdempotencyKey, who: Renter, desk: TheDesk) -> shapes.JobView:
+    """The job's id follows from account and Idempotency-Key: sending it again submits nothing twice."""
+    id = derived("j", who.id, key)
+    if await desk.memory.jobs.of(who.id, id) is None:
+        frames, upload = _frames(asked.frames), await _bundle(desk, who.id, asked.bundle)
+        await desk.memory.jobs.submit(id, _job(asked, who.id, frames, upload, await desk.clock.now()))
+    found = await _again(desk, who.id, id)
+    if found.state.fingerprint != _fingerprint(asked):
+        raise key_reused()
+    which = f"frames {written(found.state.asked)}" if found.state.asked else "the file's own frames"
+    await desk.memory.timeline.append([own(id, "job.submitted", "", f"Submitted: {which} of {found.state.blend}."[:2_000])])
+    return await seen(desk, found)
+
+
+@router.get("", summary="My jobs, newest first")
+async def jobs(
+    who: Renter, desk: TheDesk, before: str | None = None, limit: Annotated[int, Query(ge=1, le=200)] = 50
+) -> list[shapes.JobLine]:
+    found = await desk.memory.jobs.newest(who.id, before, limit)
+    counts = await desk.memory.frames.counts([one.id for one in found])
+    return [views.job_line(one, counts.get(one.id, Counted())) for one in found]
+
+
+@router.get("/{job}", summary="One job in full")
+async def job(job: str, own_job: OwnJob, desk: TheDesk, wait: Wait = 0, after: int | None = None) -> shapes.JobView:
+    """With `wait` and `after`: answers as soon as the revision is above `after`."""
+
+    async def look() -> shapes.JobView | None:
+        view = await seen(desk, await _again(desk, own_job.state.account, job))
+        return view if after is None or view.revision > after else None
+
+    found = await desk.memory.bell.until(job, wait, look) if after is not None else None
+    return found or await seen(desk, await _again(desk, own_job.state.account, job))
+
+
+@router.post("/{job}/quote/accept", status_code=202, summary="Accept the quote: its price is held now")
+async def accept(job: str, asked: Version, key: IdempotencyKey, own_job: OwnJob, desk: TheDesk) -> shapes.JobView:
+    await desk.memory.jobs.answer(job, asked.version, key, accept=True)
+    return await _done(desk, own_job, "quote.accepted", f"{asked.version}:{key}", f"You accepted quote {asked.version}.")
+
+
+@router.post("/{job}/quote/decline", status_code=202, summary="Decline the quote: only sampling is charged")
+async def decline(job: str, asked: Version, key: IdempotencyKey, own_job: OwnJob, desk: TheDesk) -> shapes.JobView:
+    await desk.memory.jobs.answer(job, asked.version, key, accept=False)
+    return await _done(desk, own_job, "quote.declined", str(asked.version), f"You declined quote {asked.version}.")
+
+
+@router.post("/{job}/cancel", status_code=202, summary="Stop for good; finished frames stay paid and yours")
+async def cancel(job: str, own_job: OwnJob, desk: TheDesk) -> shapes.JobView:
+    return await _steer(desk, own_job, Action.CANCEL, "You cancelled the job.")
+
+
+@router.post("/{job}/pause", status_code=202, summary="Stop for a while")
+async def pause(job: str, own_job: OwnJob, desk: TheDesk) -> shapes.JobView:
+    return await _steer(desk, own_job, Action.PAUSE, "You paused the job.")
+
+
+@router.post("/{job}/resume", status_code=202, summary="Go on")
+async def resume(job: str, own_job: OwnJob, desk: TheDesk) -> shapes.JobView:
+    return await _steer(desk, own_job, Action.RESUME, "You resumed the job.")
+
+
+async def seen(desk: Desk, saved: Saved[Job]) -> shapes.JobView:
+    """The job as its owner sees it now."""
+    counts = await desk.memory.frames.counts([saved.id])
+    earned = await desk.memory.earnings.of_job(saved.id)
+    return views.job(saved, counts.get(saved.id, Counted()), earned, await desk.clock.now())
+
+
+async def _steer(desk: Desk, saved: Saved[Job], action: Action, text: str) -> shapes.JobView:
+    changed = await desk.memory.jobs.control(saved.id, action, by=saved.state.account)
+    if changed.control_revision == 0:
+        return await seen(desk, saved)
+    return await _done(desk, saved, "job.controlled", str(changed.control_revision), text)
+
+
+async def _done(desk: Desk, saved: Saved[Job], kind: str, which: str, text: str) -> shapes.JobView:
+    await desk.memory.timeline.append([own(saved.id, kind, which, text)])
+    desk.memory.bell.ring(saved.id)
+    return await seen(desk, await _again(desk, saved.state.account, saved.id))
+
+
+async def _again(desk: Desk, account: str, id: str) -> Saved[Job]:
+    found = await desk.memory.jobs.of(account, id)
+    if found is None:
+        raise unknown("job")
+    return found
+
+
+async def _bundle(desk: Desk, account: str, sha256: str) -> Upload:
+    found = await desk.memory.uploads.bundle(account, sha256)
+    if found is None:
+        raise unknown("bundle")
+    if found.state is not State.STORED:
+        text = f"The bundle is not ready: its upload is {found.state.value}. {found.text}".strip()
+        raise Refused(Why.CONFLICT, "bundle-not-stored", text, "Finish the upload and wait until it is stored, then submit.")
+    return found
+
+
+def _frames(asked: str | list[FramesFromTo] | None) -> Ranges:
+    """Empty for the file's own range."""
+    if asked is None:
+        return ()
+    if isinstance(asked, str):
+        return framelists.parsed(asked)
+    return framelists.checked([framelists.one(r.first, r.last, r.step) for r in asked])
+
+
+def _job(asked: NewJob, account: str, frames: Ranges, upload: Upload, now: datetime) -> Job:
+    blend = uploads.blend_of(upload, asked.blend)
+    if asked.deadline is not None and asked.deadline <= now:
+        raise Refused(Why.INVALID, "deadline-over", "The deadline is in the past.", "Name a later one, or none.")
+    most = micro(asked.max_cost, "max_cost", MOST_COST_MICRO) if asked.max_cost is not None else None
+    return Job(
+        account=account,
+        name=asked.name or (blend.rsplit("/", 1)[-1].removesuffix(".blend") or blend)[:200],
+        bundle=asked.bundle,
+        bundle_bytes=upload.bytes,
+        blend=blend,
+        asked=frames,
+        settings=RenderSettings(**asked.settings.model_dump()),
+        price_per_wu_micro=micro(asked.price_per_wu, "price_per_wu", MOST_PER_WU_MICRO),
+        limits=Limits(max_cost=most, deadline=asked.deadline),
+        fingerprint=_fingerprint(asked),
+        submitted_at=now,
+    )
+
+
+def _fingerprint(asked: NewJob) -> str:
+    return key_hash(asked.model_dump_json())

@@ -1,0 +1,106 @@
+"""What a lender sees: machines and earnings, never whose jobs they were."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from contracts.values import MICRO
+from services.intake.domain.accounts import Role
+from services.intake.domain.credits import credit_text
+from services.intake.http import shapes, views
+from services.intake.http.desk import Caller, Lender, TheDesk
+
+router = APIRouter(prefix="/v1", tags=["lenders"])
+MOST_ROWS = 500
+
+
+class AgentView(BaseModel):
+    """`state` as the scheduler sees it; `wu_per_minute` as learned."""
+
+    id: str
+    name: str
+    owner: str
+    house: bool
+    state: str
+    reason: str
+    wu_per_minute: float
+    cores: float
+
+
+class AgentEarnings(BaseModel):
+    agent: str
+    jobs: int
+    frames: int
+    work: float
+    earned: str
+
+
+class JobEarnings(BaseModel):
+    """`final` when the job is settled."""
+
+    job: str
+    agent: str
+    frames: int
+    work: float
+    earned: str
+    final: bool
+
+
+class EarningsView(BaseModel):
+    """`jobs` holds the newest 500 rows; the sums are of all."""
+
+    balances: shapes.Balances
+    earned: str
+    frames: int
+    agents: list[AgentEarnings]
+    jobs: list[JobEarnings]
+
+
+@router.get("/agents", summary="My machines; all machines for the operator")
+async def agents(who: Caller, desk: TheDesk) -> list[AgentView]:
+    everybody = Role.OPERATOR in who.state.roles
+    found = await desk.memory.agents.owned_by(None if everybody else who.id)
+    return [
+        AgentView(
+            id=one.id,
+            name=one.state.name,
+            owner=one.state.owner,
+            house=one.state.house,
+            state=one.state.state,
+            reason=one.state.reason,
+            wu_per_minute=one.state.micro_wu_per_minute / MICRO,
+            cores=one.state.cores,
+        )
+        for one in found
+    ]
+
+
+@router.get("/earnings", summary="What my machines have earned")
+async def earnings(who: Lender, desk: TheDesk) -> EarningsView:
+    sums = await desk.memory.earnings.per_agent(who.id)
+    rows = await desk.memory.earnings.of_owner(who.id, MOST_ROWS)
+    return EarningsView(
+        balances=views.balances(await desk.memory.balances.of(who.id)),
+        earned=credit_text(sum(one["earned_micro"] for one in sums)),
+        frames=sum(one["frames"] for one in sums),
+        agents=[
+            AgentEarnings(
+                agent=one["_id"],
+                jobs=one["jobs"],
+                frames=one["frames"],
+                work=one["micro_wu"] / MICRO,
+                earned=credit_text(one["earned_micro"]),
+            )
+            for one in sums
+        ],
+        jobs=[
+            JobEarnings(
+                job=row.job,
+                agent=row.agent,
+                frames=row.frames,
+                work=row.micro_wu / MICRO,
+                earned=credit_text(row.earned_micro),
+                final=row.final,
+            )
+            for row in rows
+        ],
+    )

@@ -1,0 +1,1 @@
+"""Intake's database, a file per thing that is kept."""

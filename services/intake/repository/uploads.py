@@ -1,0 +1,45 @@
+"""Uploads, and which bundles an account has."""
+
+from services.chassis.repository import Saved, SavedThenTold
+from services.intake.domain import uploads as domain
+from services.intake.domain.uploads import State, Upload
+
+
+class Uploads:
+    def __init__(self, saved: SavedThenTold[Upload]) -> None:
+        self.saved = saved
+
+    async def ensure_indexes(self) -> None:
+        keys = [("account", 1), ("sha256", 1), ("turn", -1)]
+        await self.saved.collection.create_index(keys, unique=True, name="account_sha256_turn")
+
+    async def request(self, account: str, sha256: str, size: int) -> Saved[Upload]:
+        """The account's upload of these bytes: the one under way or done, else a new one."""
+        while True:
+            last = await self._last(account, sha256)
+            if last is not None and domain.same_again(last.state, size):
+                return last
+            turn = last.state.turn + 1 if last else 0
+            id, upload, events = domain.requested(account, sha256, size, turn, await self.saved.now())
+            await self.saved.add(id, upload, events)
+
+    async def of(self, account: str, id: str) -> Saved[Upload] | None:
+        found = await self.saved.read(id)
+        return found if found is not None and found.state.account == account else None
+
+    async def bundle(self, account: str, sha256: str) -> Upload | None:
+        """This account's latest upload of that bundle, verified or not."""
+        query = {"account": account, "sha256": sha256, "state": State.STORED.value}
+        stored = await self.saved.collection.find_one(query, {"pending": 0, "_writers": 0})
+        if stored is not None:
+            return self.saved.saved(stored).state
+        last = await self._last(account, sha256)
+        return last.state if last else None
+
+    async def finish(self, id: str) -> Upload:
+        return await self.saved.update(id, lambda upload, _: domain.finished(id, upload))
+
+    async def _last(self, account: str, sha256: str) -> Saved[Upload] | None:
+        cursor = self.saved.collection.find({"account": account, "sha256": sha256}, {"pending": 0, "_writers": 0})
+        found = await cursor.sort("turn", -1).limit(1).to_list(1)
+        return self.saved.saved(found[0]) if found else None
