@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aio_pika.abc import AbstractRobustConnection
-from prometheus_client import make_asgi_app
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -20,12 +20,10 @@ def door(ground: Any, http: ASGIApp | None, tasks: Sequence["asyncio.Task[None]"
         wrong = [*_broker(ground.connection), *await _database(ground.database), *_tasks(tasks)]
         return JSONResponse({"service": ground.name, "ok": not wrong, "wrong": wrong}, 503 if wrong else 200)
 
-    metrics = make_asgi_app()
+    async def measured(_: Request) -> Response:
+        return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
 
-    async def measured(scope: Any, receive: Any, send: Any) -> None:
-        await metrics({**scope, "path": "/"}, receive, send)
-
-    routes: list[Any] = [Route("/health", health), Mount("/metrics", measured)]
+    routes: list[Any] = [Route("/health", health), Route("/metrics", measured)]
     if http is not None:
         routes.append(Mount("/", http))
     app = Starlette(routes=routes)
