@@ -1,0 +1,195 @@
+"""One run of the agent: everything is wired here, lives as long as the process, and ends in order."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from importlib.metadata import version
+
+import httpx
+import structlog
+from aio_pika.abc import AbstractRobustConnection
+from aiormq.exceptions import AMQPError
+
+from agent import logs, metrics, traces
+from agent.bundle import BundleCache
+from agent.container import Engine, EngineAway
+from agent.desk import Desk
+from agent.door import open_door
+from agent.journal import Journal
+from agent.mailbox import Mailbox
+from agent.outbox import Outbox
+from agent.settings import AgentSettings, Credential, read_credential
+from agent.standing import Standing, health
+from agent.uploads import Uploader
+from agent.workplace import Background, Folders, Workplace
+from contracts.bus import Announcer, connect, new_id
+
+log = structlog.get_logger()
+
+FLUSH_SECONDS = 5.0
+AGAIN_SECONDS = 2.0
+LOST_EVERYTHING = 70
+"""Exit code when a loop that must not end has ended."""
+
+
+class AlreadyRunning(Exception):
+    """Another process uses this agent's folder."""
+
+
+async def run(settings: AgentSettings) -> int:
+    """Until SIGTERM or SIGINT; the exit code. Raises UnusableCredential, AlreadyRunning."""
+    credential = read_credential(settings.agent_file)
+    os.umask(0o022)
+    logs.configure(credential.agent, settings.log_level)
+    provider = traces.configure(credential.agent, settings.otlp_url)
+    metrics.CPUS.set(settings.agent_cpus)
+    folders = Folders(settings.agent_dir)
+    with _alone(folders):
+        try:
+            return await _live(settings, credential, folders)
+        finally:
+            await asyncio.to_thread(provider.shutdown)
+
+
+@contextlib.contextmanager
+def _alone(folders: Folders) -> Iterator[None]:
+    with (folders.root / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(f"{folders.root} is in use by another agent process") from None
+        folders.clear()
+        yield
+
+
+async def _live(settings: AgentSettings, credential: Credential, folders: Folders) -> int:
+    stopping = asyncio.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, stopping.set)
+    state: dict[str, Standing] = {}
+    connection: list[AbstractRobustConnection] = []
+
+    def wrong() -> list[str]:
+        return health(state["now"], connection[0].connected.is_set) if state else ["the broker is away"]
+
+    door = open_door(settings.agent_http_port, wrong)
+    try:
+        connecting = asyncio.create_task(_connected(credential))
+        stopped = asyncio.create_task(stopping.wait())
+        await asyncio.wait((connecting, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if not connecting.done():
+            connecting.cancel()
+            return 0
+        connection.append(connecting.result())
+        return await _work(settings, credential, folders, connection[0], stopping, state)
+    finally:
+        door.shutdown()
+        door.server_close()
+        for open_one in connection:
+            await open_one.close()
+
+
+async def _connected(credential: Credential) -> AbstractRobustConnection:
+    """As soon as the broker lets us in."""
+    while True:
+        try:
+            return await connect(credential.amqp_url.get_secret_value(), credential.agent)
+        except (AMQPError, ConnectionError, OSError, TimeoutError) as away:
+            log.warning("the broker cannot be reached", why=type(away).__name__)
+            await asyncio.sleep(AGAIN_SECONDS)
+
+
+async def _work(
+    settings: AgentSettings,
+    credential: Credential,
+    folders: Folders,
+    connection: AbstractRobustConnection,
+    stopping: asyncio.Event,
+    state: dict[str, Standing],
+) -> int:
+    async with _place(settings, credential, folders, connection) as place:
+        desk = Desk(place)
+        standing = state["now"] = Standing(place, desk, new_id(), version("framelend-farm"))
+        await _tidy(place, desk)
+        connection.reconnect_callbacks.add(desk.back_at_the_broker)
+        loops = [
+            asyncio.create_task(loop, name=name)
+            for name, loop in (
+                ("outbox", place.outbox.run()),
+                ("desk", desk.run()),
+                ("engine", standing.look_after_engine()),
+                ("ready", standing.tell_ready()),
+                ("pulse", standing.pulse()),
+                ("mailbox", _open_for_ever(Mailbox(connection, credential.agent, desk.take))),
+            )
+        ]
+        code = await _until_stopped(loops, stopping)
+        await _stop(place, desk, loops)
+        return code
+
+
+@contextlib.asynccontextmanager
+async def _place(
+    settings: AgentSettings, credential: Credential, folders: Folders, connection: AbstractRobustConnection
+) -> AsyncIterator[Workplace]:
+    journal, engine = Journal(folders.journal), Engine()
+    announcer = Announcer(connection, credential.agent)
+    async with httpx.AsyncClient(timeout=httpx.Timeout(30, connect=5), trust_env=False) as http:
+        try:
+            yield Workplace(
+                agent=credential.agent,
+                settings=settings,
+                folders=folders,
+                engine=engine,
+                cache=BundleCache(folders.cache, settings.agent_cache_bytes),
+                journal=journal,
+                outbox=Outbox(journal, announcer),
+                announcer=announcer,
+                http=http,
+                uploader=Uploader(http),
+                background=Background(),
+            )
+        finally:
+            journal.close()
+            engine.close()
+
+
+async def _tidy(place: Workplace, desk: Desk) -> None:
+    """What a crash has left: containers go, finished frames are taken up."""
+    try:
+        removed = await place.engine.leftovers(place.agent)
+    except EngineAway as away:
+        log.warning("leftover containers not looked for", why=str(away))
+        removed = 0
+    taken_up = desk.recover()
+    log.info("agent starts", containers_removed=removed, attempts_taken_up=taken_up)
+
+
+async def _open_for_ever(mailbox: Mailbox) -> None:
+    await mailbox.open()
+    await asyncio.Event().wait()
+
+
+async def _until_stopped(loops: list["asyncio.Task[None]"], stopping: asyncio.Event) -> int:
+    stopped = asyncio.create_task(stopping.wait())
+    ended, _ = await asyncio.wait((*loops, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    for loop in ended - {stopped}:
+        log.error("a loop has ended", loop=loop.get_name(), exc_info=loop.exception())
+    return 0 if stopping.is_set() else LOST_EVERYTHING
+
+
+async def _stop(place: Workplace, desk: Desk, loops: list["asyncio.Task[None]"]) -> None:
+    """Containers stop, unfinished chunks are given back, and what is to be told gets some seconds more."""
+    log.info("agent stops")
+    desk.stop()
+    place.outbox.nudge()
+    await place.background.finish(FLUSH_SECONDS)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(place.outbox.drained(), FLUSH_SECONDS)
+    for loop in loops:
+        loop.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)

@@ -1,0 +1,133 @@
+"""Bundles on this machine: asked for, downloaded, checked against their hash, unpacked once, kept while there is room.
+
+An entry of the cache is a folder named by the bundle's SHA-256. It is complete or it is not there: it is made under another name
+and renamed. Containers see it read-only, so jobs with the same bundle share it.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+from agent import unpack
+from contracts.events import BundleGranted
+
+FILES = "files"
+UNFINISHED = ".new-"
+BLOCK = 1 << 20
+FREE_DISK_BYTES = 512 << 20
+"""Never filled up."""
+
+
+class TamperedBundle(Exception):
+    """What came is not what the hash promises."""
+
+
+class BundleAway(Exception):
+    """It could not be downloaded now; ask for another URL."""
+
+
+class BundleCache:
+    """Least recently used entries go first; entries in use never."""
+
+    def __init__(self, folder: Path, most_bytes: int) -> None:
+        self._folder, self._most = folder, most_bytes
+        self._users: Counter[str] = Counter()
+        self._turns: dict[str, asyncio.Lock] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+    def turn(self, sha256: str) -> asyncio.Lock:
+        """Held while this bundle is being fetched, so that two attempts fetch it once."""
+        return self._turns.setdefault(sha256, asyncio.Lock())
+
+    def find(self, sha256: str) -> Path | None:
+        """The folder of its files; counts as use."""
+        files = self._folder / sha256 / FILES
+        if not files.is_dir():
+            return None
+        os.utime(files.parent)
+        return files
+
+    def names(self, most: int) -> tuple[str, ...]:
+        """Of bundles that are here, the latest used first."""
+        return tuple(path.name for path in self._entries()[::-1][:most])
+
+    @contextlib.contextmanager
+    def used(self, sha256: str) -> Iterator[None]:
+        """Not evicted meanwhile."""
+        self._users[sha256] += 1
+        try:
+            yield
+        finally:
+            self._users[sha256] -= 1
+
+    async def add(self, sha256: str, archive: Path) -> Path:
+        """Unpacks a checked archive. Raises unpack.UnsafeBundle, OSError."""
+        return await asyncio.to_thread(self._add, sha256, archive)
+
+    def _add(self, sha256: str, archive: Path) -> Path:
+        new = self._folder / f"{UNFINISHED}{sha256}"
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        try:
+            room = max(0, shutil.disk_usage(self._folder).free - FREE_DISK_BYTES)
+            size = unpack.unpack(archive, new / FILES, unpack.Limits(min(room, self._most)))
+            (new / "bytes").write_text(str(size), encoding="ascii")
+            new.rename(self._folder / sha256)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+        self._evict(keep=sha256)
+        return self._folder / sha256 / FILES
+
+    def _evict(self, keep: str) -> None:
+        entries = self._entries()
+        total = sum(map(_size, entries))
+        for path in entries:
+            if total <= self._most:
+                return
+            if path.name != keep and not self._users[path.name]:
+                total -= _size(path)
+                gone = path.rename(self._folder / f"{UNFINISHED}gone-{path.name}-{time.monotonic_ns()}")
+                shutil.rmtree(gone, ignore_errors=True)
+
+    def _entries(self) -> list[Path]:
+        """Oldest use first."""
+        return sorted((path for path in self._folder.iterdir() if len(path.name) == 64), key=lambda path: path.stat().st_mtime)
+
+
+def _size(entry: Path) -> int:
+    try:
+        return int((entry / "bytes").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
+async def download(client: httpx.AsyncClient, granted: BundleGranted, sha256: str, size: int, to: Path) -> None:
+    """Writes exactly the promised bytes to `to`. Raises BundleAway, TamperedBundle, and OSError when the disk is full."""
+    digest, total = hashlib.sha256(), 0
+    try:
+        async with client.stream("GET", granted.url) as answer:
+            if answer.status_code != httpx.codes.OK:
+                raise BundleAway(f"the store answers {answer.status_code}")
+            with to.open("wb") as file:
+                async for block in answer.aiter_raw(BLOCK):
+                    total += len(block)
+                    if total > size:
+                        raise TamperedBundle(f"more than the promised {size} bytes")
+                    digest.update(block)
+                    file.write(block)
+    except (httpx.HTTPError, httpx.InvalidURL) as away:
+        raise BundleAway(f"the store is away: {type(away).__name__}") from None
+    if total < size and digest.hexdigest() != sha256:
+        raise BundleAway(f"{total} of {size} bytes came")
+    if digest.hexdigest() != sha256:
+        raise TamperedBundle("its bytes do not have its hash")

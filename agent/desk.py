@@ -1,0 +1,196 @@
+"""The agent's desk: takes what the mailbox brings, knows which attempts are in hand, and takes up what a former run left."""
+
+import asyncio
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import structlog
+
+from agent import metrics
+from agent.domain import machine, signals
+from agent.domain.admission import Machine, PassedOver, Refused, admit
+from agent.domain.attempt import Attempt, Phase, Standing
+from agent.journal import Remembered
+from agent.rendering import picture_path
+from agent.runner import Runner
+from agent.traces import AttemptTrace
+from agent.workplace import Workplace
+from contracts.events import (
+    AttemptCancelled,
+    AttemptInHand,
+    AttemptVoid,
+    BundleGranted,
+    ChunkAssigned,
+    ChunkReleased,
+    Event,
+    Release,
+    UploadGranted,
+)
+
+log = structlog.get_logger()
+
+TICK_SECONDS = 0.25
+
+
+class Desk:
+    """`wanted` is set when readiness must be said: a slot came free and nothing that was told implies it."""
+
+    def __init__(self, place: Workplace) -> None:
+        self._place = place
+        self._runners: dict[str, Runner] = {}
+        self._arrived = asyncio.Event()
+        self.wanted = asyncio.Event()
+        self.images: tuple[str, ...] = ()
+        self.open = True
+
+    # --- what is in hand
+
+    def in_hand(self) -> tuple[AttemptInHand, ...]:
+        now = self._place.now()
+        return tuple(runner.attempt.told(now) for runner in self._runners.values() if runner.attempt.in_hand())
+
+    def _counted(self) -> int:
+        count = len(self.in_hand())
+        metrics.IN_HAND.set(count)
+        return count
+
+    # --- the bus
+
+    def back_at_the_broker(self, *_: object) -> None:
+        """The connection is there again: say what stands, and what waited."""
+        self.wanted.set()
+        self._place.outbox.nudge()
+
+    def take(self, event: Event, trace: Mapping[str, str], sent_at: datetime | None) -> None:
+        """`sent_at` is the sender's clock: the grant's time is measured against it, never against this machine's."""
+        if isinstance(event, ChunkAssigned):
+            return self._assigned(event, trace, (event.grant.until - (sent_at or datetime.now(UTC))).total_seconds())
+        attempt = str(getattr(event, "attempt", ""))
+        runner = self._runners.get(attempt)
+        if runner is None or event.addressee != self._place.agent:
+            log.info("not ours, or forgotten", event_key=event.key(), attempt=attempt)
+            return None
+        return _pass_on(runner, event)
+
+    def _assigned(self, assignment: ChunkAssigned, trace: Mapping[str, str], seconds_left: float) -> None:
+        grant = assignment.grant
+        answer = admit(assignment, self._machine(), seconds_left)
+        if isinstance(answer, PassedOver):
+            metrics.REFUSALS.labels("passed over").inc()
+            log.info("assignment passed over", attempt=grant.attempt, job=grant.job, why=answer.text)
+        elif isinstance(answer, Refused):
+            metrics.REFUSALS.labels("refused").inc()
+            log.warning("assignment refused", attempt=grant.attempt, job=grant.job, why=answer.text)
+            self._release(assignment, trace, Release.REFUSED, answer.text)
+        else:
+            self._begin(assignment, trace, seconds_left)
+
+    def _begin(self, assignment: ChunkAssigned, parent: Mapping[str, str], seconds_left: float) -> None:
+        now = self._place.now()
+        attempt, actions = machine.begin(assignment, now, now + seconds_left)
+        runner = self._runner(attempt, parent)
+        self._place.journal.open_attempt(attempt, runner.headers(), seconds_left)
+        runner.begin(actions)
+        self._counted()
+
+    def _machine(self) -> Machine:
+        return Machine(
+            agent=self._place.agent,
+            images=self.images,
+            memory_bytes=self._place.settings.slot_memory_bytes,
+            free_disk_bytes=shutil.disk_usage(self._place.folders.root).free,
+            slots=self._place.settings.agent_slots,
+            in_hand=self._counted(),
+            known=frozenset(self._runners),
+            open=self.open,
+        )
+
+    def _release(self, assignment: ChunkAssigned, trace: Mapping[str, str], reason: Release, text: str) -> None:
+        grant = assignment.grant
+        event = ChunkReleased(job=grant.job, chunk=grant.chunk, attempt=grant.attempt, reason=reason, text=text)
+        self._place.journal.keep(event, trace, seconds=3_600)
+        self._place.outbox.nudge()
+        self.wanted.set()
+
+    def _runner(self, attempt: Attempt, parent: Mapping[str, str]) -> Runner:
+        grant = attempt.assignment.grant
+        named = {"job": grant.job, "chunk": grant.chunk, "attempt": grant.attempt, "agent": grant.agent, "kind": grant.kind}
+        runner = Runner(self._place, attempt, AttemptTrace(parent, named), self._freed, self._forgotten)
+        self._runners[attempt.id] = runner
+        self._arrived.set()
+        return runner
+
+    def _freed(self, ready: bool) -> None:
+        self._counted()
+        if ready:
+            self.wanted.set()
+
+    def _forgotten(self, attempt: str) -> None:
+        self._runners.pop(attempt, None)
+
+    # --- time
+
+    async def run(self) -> None:
+        """For ever: lets every attempt know that time passes. Sleeps while there is none."""
+        while True:
+            if not self._runners:
+                self._arrived.clear()
+                await self._arrived.wait()
+            await asyncio.sleep(TICK_SECONDS)
+            for runner in list(self._runners.values()):
+                runner.feed(signals.Tick())
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Delivered pictures beyond the spool's bound go, oldest first."""
+        over = self._delivered_bytes() - self._place.settings.agent_spool_bytes
+        for runner in list(self._runners.values()) if over > 0 else ():
+            if runner.attempt.phase is Phase.ENDED and runner.attempt.delivered() and over > 0:
+                over -= sum(held.picture.bytes for held in runner.attempt.frames)
+                runner.forget()
+
+    def _delivered_bytes(self) -> int:
+        held = (held for runner in self._runners.values() for held in runner.attempt.frames)
+        return sum(one.picture.bytes for one in held if one.standing is Standing.COMPLETED)
+
+    # --- the end, and the beginning after a crash
+
+    def stop(self) -> None:
+        """Containers are killed, what is unfinished is given back."""
+        self.open = False
+        for runner in list(self._runners.values()):
+            runner.feed(signals.Stopping())
+
+    def recover(self) -> int:
+        """Takes up attempts of a former run: their containers are gone, their finished frames are delivered. How many."""
+        found = list(self._place.journal.remembered())
+        for past in found:
+            self._recover(past)
+        known = set(self._runners)
+        for folder in self._place.folders.spool.iterdir():
+            if folder.name not in known:
+                shutil.rmtree(folder, ignore_errors=True)
+        return len(found)
+
+    def _recover(self, past: Remembered) -> None:
+        attempt = past.assignment.grant.attempt
+        if past.seconds_left <= 0 or (past.ended and not past.frames):
+            self._place.journal.forget(attempt)
+            return
+        now = self._place.now()
+        frames = [held for held in past.frames if picture_path(self._place, attempt, held[0].frame).is_file()]
+        taken_up = machine.take_up(past.assignment, frames, past.ended, now, now + past.seconds_left)
+        self._runner(taken_up, past.trace)
+
+
+def _pass_on(runner: Runner, event: Event) -> None:
+    match event:
+        case BundleGranted():
+            runner.bundle_granted(event)
+        case UploadGranted():
+            runner.uploads_granted(event)
+        case AttemptVoid() | AttemptCancelled():
+            runner.feed(signals.Withdrawn(event.reason or "taken away by the scheduler"))
+        case _:
+            pass

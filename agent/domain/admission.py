@@ -1,0 +1,71 @@
+"""Whether to take an assignment: taken, refused with a reason, or passed over in silence."""
+
+from dataclasses import dataclass
+
+from contracts.events import ChunkAssigned
+from contracts.values import Renderer
+
+MIN_MEMORY_BYTES = 1_000_000_000
+"""Blender after its start needs a quarter of this; less is never lent."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What this agent has and lends, as it stands now. `known`: every attempt it was ever given and still remembers."""
+
+    agent: str
+    images: tuple[str, ...]
+    memory_bytes: int
+    free_disk_bytes: int
+    slots: int
+    in_hand: int
+    known: frozenset[str]
+    open: bool = True
+
+
+@dataclass(frozen=True)
+class Taken:
+    pass
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Told to the scheduler."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """A duplicate, or too late to be of use: nothing is said."""
+
+    text: str
+
+
+def admit(assignment: ChunkAssigned, machine: Machine, seconds_left: float) -> Taken | Refused | PassedOver:
+    """`seconds_left` until the grant ends, by the farm's clock."""
+    if assignment.grant.attempt in machine.known:
+        return PassedOver("known already")
+    if seconds_left <= 0:
+        return PassedOver("the grant has ended")
+    refusal = next((text for wrong, text in _reasons(assignment, machine) if wrong), None)
+    return Refused(refusal) if refusal else Taken()
+
+
+def _reasons(assignment: ChunkAssigned, machine: Machine) -> tuple[tuple[bool, str], ...]:
+    needed, lent = memory(assignment), machine.memory_bytes
+    disk = 3 * assignment.bundle_bytes + (1 << 30)
+    return (
+        (assignment.grant.agent != machine.agent, "the grant names another agent"),
+        (not machine.open, "the agent is shutting down"),
+        (assignment.renderer is not Renderer.BLENDER, f"no renderer {assignment.renderer} here"),
+        (assignment.image not in machine.images, f"image {assignment.image[:19]}… is not one this machine's owner agreed to"),
+        (needed > lent, f"needs {needed / 1e9:.1f} GB of memory, {lent / 1e9:.1f} GB are lent"),
+        (disk > machine.free_disk_bytes, f"needs {disk / 1e9:.1f} GB of disk, {machine.free_disk_bytes / 1e9:.1f} GB are free"),
+        (machine.in_hand >= machine.slots, "every slot is taken"),
+    )
+
+
+def memory(assignment: ChunkAssigned) -> int:
+    """What the container gets, in bytes."""
+    return max(MIN_MEMORY_BYTES, assignment.memory_bytes)

@@ -1,0 +1,74 @@
+"""What a container says, read as the claims of an untrusted process: bounded lines, known shapes, frames of this assignment."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from contracts.values import Frame, Label, Seconds, Text, Value
+
+LINE_BYTES = 4_096
+"""The driver's protocol promises shorter ones."""
+
+
+class Hello(Value):
+    event: Literal["hello"]
+    protocol: Literal[1]
+    blender: Label
+
+
+class Opened(Value):
+    event: Literal["opened"]
+    autoexec_fail: bool = False
+
+
+class Progress(Value):
+    event: Literal["progress"]
+    frame: Frame
+    text: Label = ""
+
+
+class FrameDone(Value):
+    """Only the frame's number and its costs are used; file, size and hashes are taken from the file itself."""
+
+    event: Literal["frame"]
+    frame: Frame
+    seconds: Seconds
+    cpu_seconds: Seconds
+
+
+class Complaint(Value):
+    event: Literal["error"]
+    code: Label
+    frame: Frame | None = None
+    text: Text = ""
+
+
+class Done(Value):
+    event: Literal["done"]
+
+
+class Measured(Value):
+    """One run of the benchmark frame."""
+
+    event: Literal["benchmark"]
+    cpu_seconds: Seconds
+    seconds: Seconds
+
+
+Claim = Hello | Opened | Progress | FrameDone | Complaint | Done | Measured
+_ANY: TypeAdapter[Claim] = TypeAdapter(Annotated[Claim, Field(discriminator="event")])
+
+
+class NonsenseClaim(Exception):
+    """Not a line of the protocol; the text says what is wrong without repeating the line."""
+
+
+def read_claim(line: bytes) -> Claim:
+    """Raises NonsenseClaim."""
+    if len(line) > LINE_BYTES:
+        raise NonsenseClaim(f"a line of {len(line)} bytes")
+    try:
+        return _ANY.validate_json(line)
+    except ValidationError as wrong:
+        first = wrong.errors(include_url=False, include_input=False)[0]
+        raise NonsenseClaim(f"{'.'.join(map(str, first['loc']))[:80]}: {first['msg'][:120]}") from None

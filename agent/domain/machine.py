@@ -1,0 +1,271 @@
+"""The machine of an attempt: (attempt, what happened, now) → (attempt, what to do). attempt.py has its theory.
+
+Whatever happens, `_settle` looks at the whole afterwards: what is to be told goes out in groups, at once when nothing was said
+for a second or nothing more is coming; an attempt whose frames are all delivered ends.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from agent.domain import signals as s
+from agent.domain.attempt import Attempt, End, Ending, HeldFrame, Phase, Standing, failed, move, released, withdrawn
+from agent.domain.delivery import deliver, standing
+from agent.domain.signals import Action, Decision, Input
+from agent.domain.verdicts import complaint, verdict
+from contracts.events import ChunkAssigned, ChunkCompleted, ChunkFailed, ChunkReleased, Event, Fault, Release, RenderedFrame
+from contracts.values import Kind
+
+IDLE_SECONDS = 120
+"""A container that neither speaks nor computes for so long hangs."""
+BUSY_MICROS = 200_000
+"""CPU time since the last look that counts as life."""
+LAST_DELIVERY_SECONDS = 30
+"""An attempt that failed or is given back waits this long for its finished frames before it says so: they need not be
+rendered again elsewhere."""
+LINGER_SECONDS = 600
+Held = Iterable[tuple[RenderedFrame, Standing]]
+
+
+def begin(assignment: ChunkAssigned, now: float, ends_at: float) -> Decision:
+    """A fresh attempt and its first step."""
+    return Attempt(assignment=assignment, ends_at=ends_at, since=now), (s.FetchBundle(),)
+
+
+def take_up(assignment: ChunkAssigned, frames: Held, ended: bool, now: float, ends_at: float) -> Attempt:
+    """An attempt of a former run: nothing of it renders any more, what is finished and was not delivered is told again."""
+    again = {Standing.TOLD: Standing.RENDERED, Standing.UPLOADING: Standing.RENDERED}
+    held = tuple(HeldFrame(picture, again.get(standing, standing), now) for picture, standing in frames)
+    attempt = Attempt(assignment=assignment, ends_at=ends_at, since=now, frames=held, story=("taken up after a restart",))
+    if ended:
+        return replace(attempt, phase=Phase.ENDED, ending=withdrawn("ended in a former run"))
+    ending = released(Release.STOPPED, "the agent was restarted") if attempt.to_render() else Ending(End.COMPLETED)
+    return replace(attempt, phase=Phase.DELIVERING, ending=ending)
+
+
+def decide(attempt: Attempt, happened: Input, now: float) -> Decision:
+    """What does not concern the phase the attempt is in (a late word of a container, a URL nobody needs) changes nothing."""
+    after, actions = _ON[type(happened)](attempt, happened, now)
+    settled, more = _settle(after, now)
+    return settled, (*actions, *more)
+
+
+# --- the bundle and the container
+
+
+def _bundle_fetched(attempt: Attempt, _: s.BundleFetched, now: float) -> Decision:
+    if attempt.phase is not Phase.FETCHING:
+        return attempt, ()
+    return replace(move(attempt, Phase.RENDERING, "bundle fetched"), alive_at=now, frame_since=now), (s.StartContainer(),)
+
+
+def _bundle_lost(attempt: Attempt, lost: s.BundleLost, now: float) -> Decision:
+    return _over(attempt, lost.ending, now) if attempt.phase is Phase.FETCHING else (attempt, ())
+
+
+def _container_started(attempt: Attempt, _: s.ContainerStarted, now: float) -> Decision:
+    started = replace(attempt, container_since=now, frame_since=now, alive_at=now)
+    return started, (s.KillContainer(),) if attempt.phase is not Phase.RENDERING or attempt.stopping else ()
+
+
+def _scene_opened(attempt: Attempt, _: s.SceneOpened, now: float) -> Decision:
+    return replace(attempt, opened=True, frame_since=now, alive_at=now), ()
+
+
+def _progressed(attempt: Attempt, said: s.Progressed, now: float) -> Decision:
+    return replace(attempt, progress=said.text, alive_at=now), ()
+
+
+def _cpu_seen(attempt: Attempt, seen: s.CpuSeen, now: float) -> Decision:
+    if seen.micros - attempt.cpu_micros < BUSY_MICROS:
+        return attempt, ()
+    return replace(attempt, cpu_micros=seen.micros, alive_at=now), ()
+
+
+def _frame_taken(attempt: Attempt, taken: s.FrameTaken, now: float) -> Decision:
+    if attempt.held(taken.picture.frame) is not None:
+        return attempt, ()
+    held = HeldFrame(taken.picture, Standing.RENDERED, now)
+    return replace(attempt, frames=(*attempt.frames, held), frame_since=now, alive_at=now, progress=""), ()
+
+
+def _probed(attempt: Attempt, probed: s.Probed, now: float) -> Decision:
+    done = (*attempt.probed, probed.measured.frame)
+    return replace(attempt, probed=done, frame_since=now, alive_at=now), (s.Tell(probed.measured),)
+
+
+def _surveyed(attempt: Attempt, surveyed: s.Surveyed, _: float) -> Decision:
+    return replace(attempt, surveyed=True), (s.Tell(surveyed.report),)
+
+
+def _complained(attempt: Attempt, said: s.Complained, now: float) -> Decision:
+    return replace(attempt, complaint=complaint(said.code, said.frame, said.text), alive_at=now), ()
+
+
+def _misbehaved(attempt: Attempt, what: s.ContainerMisbehaved, _: float) -> Decision:
+    return _kill(attempt, what.ending)
+
+
+def _exited(attempt: Attempt, exited: s.ContainerExited, now: float) -> Decision:
+    if attempt.phase is not Phase.RENDERING:
+        return attempt, ()
+    why = attempt.stopping or _verdict(attempt, exited)
+    return _over(attempt, replace(why, log_tail=exited.log_tail), now)
+
+
+def _verdict(attempt: Attempt, exited: s.ContainerExited) -> Ending:
+    left = attempt.to_render()
+    memory = attempt.assignment.memory_bytes
+    if attempt.assignment.grant.kind is Kind.INSPECT:
+        if attempt.surveyed:
+            return Ending(End.COMPLETED)
+        return verdict(exited.code, exited.out_of_memory, memory, 0, attempt.complaint)
+    return verdict(exited.code, exited.out_of_memory, memory, left[0] if left else None, attempt.complaint)
+
+
+def _container_lost(attempt: Attempt, lost: s.ContainerLost, now: float) -> Decision:
+    if attempt.phase is not Phase.RENDERING:
+        return attempt, ()
+    return _over(attempt, attempt.stopping or lost.ending, now)
+
+
+def _kill(attempt: Attempt, why: Ending) -> Decision:
+    """Its exit will end the attempt; the first reason stands."""
+    if attempt.phase is not Phase.RENDERING or attempt.stopping:
+        return attempt, ()
+    return replace(attempt, stopping=why), (s.KillContainer(),)
+
+
+def _over(attempt: Attempt, ending: Ending, now: float) -> Decision:
+    """Nothing renders any more. What is finished is still delivered."""
+    return replace(move(attempt, Phase.DELIVERING, ending.text or ending.end), ending=ending, since=now), ()
+
+
+# --- orders
+
+
+def _withdrawn(attempt: Attempt, order: s.Withdrawn, now: float) -> Decision:
+    why = withdrawn(order.text)
+    if attempt.phase is Phase.FETCHING:
+        over, _ = _over(attempt, why, now)
+        return over, (s.DropBundle(),)
+    if attempt.phase is Phase.RENDERING:
+        return replace(attempt, stopping=why), (s.KillContainer(),)
+    return (replace(attempt, ending=why), ()) if attempt.phase is Phase.DELIVERING else (attempt, ())
+
+
+def _stopping(attempt: Attempt, _: s.Stopping, now: float) -> Decision:
+    """Said at once: the process has seconds to live. Frames not delivered are told again by its next run."""
+    if attempt.phase is Phase.ENDED:
+        return attempt, ()
+    actions: list[Action] = [s.KillContainer()] if attempt.phase is Phase.RENDERING else [s.DropBundle()]
+    ending = attempt.ending or released(Release.STOPPED, "the agent is shutting down")
+    ended = replace(move(attempt, Phase.ENDED, "agent stops"), ending=ending, since=now)
+    return ended, (*actions, *_said(ended))
+
+
+def _tick(attempt: Attempt, _: s.Tick, now: float) -> Decision:
+    if now >= attempt.ends_at and attempt.phase is not Phase.ENDED:
+        return _withdrawn(attempt, s.Withdrawn("the grant has ended"), now)
+    if attempt.phase is Phase.RENDERING and attempt.container_since is not None and not attempt.stopping:
+        return _watch(attempt, now)
+    return attempt, ()
+
+
+def _watch(attempt: Attempt, now: float) -> Decision:
+    assignment, left = attempt.assignment, attempt.to_render()
+    frame = left[0] if left and assignment.grant.kind is not Kind.INSPECT else None
+    budget = assignment.budget_seconds
+    if budget is not None and attempt.container_since is not None and now - attempt.container_since > budget:
+        return _kill(attempt, failed(Fault.TIME, f"the time budget of {budget} s is used up", frame))
+    if now - attempt.frame_since > assignment.max_seconds_per_frame:
+        return _kill(attempt, failed(Fault.TIME, f"took longer than {assignment.max_seconds_per_frame} s", frame))
+    if now - attempt.alive_at > IDLE_SECONDS:
+        return _kill(attempt, failed(Fault.MACHINE, f"neither a word nor CPU use for {IDLE_SECONDS} s", frame))
+    return attempt, ()
+
+
+# --- delivery
+
+
+def _uploads_came(attempt: Attempt, came: s.UploadsCame, now: float) -> Decision:
+    """A URL for a completed frame means that the store has lost it."""
+    actions: list[Action] = []
+    for upload in came.uploads:
+        held = attempt.held(upload.frame)
+        if held and held.standing is not Standing.UPLOADING and upload.bytes == held.picture.bytes:
+            attempt = standing(attempt, upload.frame, Standing.UPLOADING, now)
+            actions.append(s.Upload(upload))
+    return attempt, tuple(actions)
+
+
+def _uploaded(attempt: Attempt, what: s.Uploaded, now: float) -> Decision:
+    return standing(attempt, what.frame, Standing.UPLOADED, now), ()
+
+
+def _upload_missed(attempt: Attempt, what: s.UploadMissed, now: float) -> Decision:
+    return standing(attempt, what.frame, Standing.TOLD, now), ()
+
+
+def _settle(attempt: Attempt, now: float) -> Decision:
+    attempt, told = deliver(attempt, now)
+    if attempt.phase is Phase.DELIVERING and _may_end(attempt, now):
+        ended = replace(move(attempt, Phase.ENDED, "said"), since=now)
+        return ended, (*told, *_said(ended))
+    if attempt.phase is Phase.ENDED and _may_go(attempt, now):
+        return attempt, (*told, s.Forget())
+    return attempt, told
+
+
+def _may_end(attempt: Attempt, now: float) -> bool:
+    end = attempt.ending.end if attempt.ending else None
+    patience = {End.COMPLETED: float("inf"), End.WITHDRAWN: 0.0}.get(end or End.FAILED, float(LAST_DELIVERY_SECONDS))
+    return attempt.delivered() or now - attempt.since >= patience
+
+
+def _may_go(attempt: Attempt, now: float) -> bool:
+    return now >= attempt.ends_at or (attempt.delivered() and now - attempt.since >= LINGER_SECONDS)
+
+
+def _said(attempt: Attempt) -> tuple[Action, ...]:
+    """What the scheduler is told at the end; ChunkCompleted implies readiness for the next."""
+    ending = attempt.ending or withdrawn("")
+    event = _last_word(attempt, ending)
+    free = s.Freed(ready=ending.end is not End.COMPLETED)
+    return (s.Tell(event), free) if event else (free,)
+
+
+def _last_word(attempt: Attempt, ending: Ending) -> Event | None:
+    grant = attempt.assignment.grant
+    ids: dict[str, Any] = {"job": grant.job, "chunk": grant.chunk, "attempt": grant.attempt}
+    if ending.end is End.COMPLETED:
+        return ChunkCompleted(**ids)
+    if ending.release is not None:
+        return ChunkReleased(**ids, reason=ending.release, text=ending.text[:2000])
+    if ending.fault is not None:
+        said = {"text": ending.text[:2000], "log_tail": ending.log_tail[-8000:], "cpu_micros": attempt.cpu_micros}
+        return ChunkFailed(**ids, fault=ending.fault, frame=ending.frame, **said)
+    return None
+
+
+_ON: dict[type[Any], Callable[[Attempt, Any, float], Decision]] = {
+    s.BundleFetched: _bundle_fetched,
+    s.BundleLost: _bundle_lost,
+    s.ContainerStarted: _container_started,
+    s.SceneOpened: _scene_opened,
+    s.Progressed: _progressed,
+    s.CpuSeen: _cpu_seen,
+    s.FrameTaken: _frame_taken,
+    s.Probed: _probed,
+    s.ContainerMisbehaved: _misbehaved,
+    s.Complained: _complained,
+    s.Surveyed: _surveyed,
+    s.ContainerExited: _exited,
+    s.ContainerLost: _container_lost,
+    s.UploadsCame: _uploads_came,
+    s.Uploaded: _uploaded,
+    s.UploadMissed: _upload_missed,
+    s.Withdrawn: _withdrawn,
+    s.Stopping: _stopping,
+    s.Tick: _tick,
+}

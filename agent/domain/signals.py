@@ -1,0 +1,197 @@
+"""What may happen to an attempt, and what may have to be done about it: the two vocabularies of its machine."""
+
+from dataclasses import dataclass
+
+from agent.domain.attempt import Attempt, Ending
+from contracts.events import Event, FrameUpload, ProbeMeasured, RenderedFrame
+
+# --- what happens
+
+
+@dataclass(frozen=True)
+class BundleFetched:
+    """It lies unpacked on our disk."""
+
+
+@dataclass(frozen=True)
+class BundleLost:
+    ending: Ending
+
+
+@dataclass(frozen=True)
+class ContainerStarted:
+    pass
+
+
+@dataclass(frozen=True)
+class SceneOpened:
+    pass
+
+
+@dataclass(frozen=True)
+class Progressed:
+    text: str
+
+
+@dataclass(frozen=True)
+class CpuSeen:
+    """Of the container so far."""
+
+    micros: int
+
+
+@dataclass(frozen=True)
+class FrameTaken:
+    """The picture was taken out of the container's reach and decodes completely."""
+
+    picture: RenderedFrame
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A frame of a probe was rendered; only its cost counts."""
+
+    measured: ProbeMeasured
+
+
+@dataclass(frozen=True)
+class ContainerMisbehaved:
+    """It must be stopped for what it did: nonsense on stdout, a bad picture, a full disk."""
+
+    ending: Ending
+
+
+@dataclass(frozen=True)
+class Complained:
+    """The driver's own `error` event."""
+
+    code: str
+    frame: int | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """The report of an inspection, ready to be said."""
+
+    report: Event
+
+
+@dataclass(frozen=True)
+class ContainerExited:
+    code: int
+    out_of_memory: bool
+    log_tail: str
+
+
+@dataclass(frozen=True)
+class ContainerLost:
+    """There is none, or Docker does not know it any more."""
+
+    ending: Ending
+
+
+@dataclass(frozen=True)
+class UploadsCame:
+    uploads: tuple[FrameUpload, ...]
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    frame: int
+
+
+@dataclass(frozen=True)
+class UploadMissed:
+    """This URL will not do any more; another must be asked for."""
+
+    frame: int
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """Voided or cancelled by the scheduler."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """This agent is going down now."""
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Time has passed."""
+
+
+Input = (
+    BundleFetched
+    | BundleLost
+    | ContainerStarted
+    | SceneOpened
+    | Progressed
+    | CpuSeen
+    | FrameTaken
+    | Probed
+    | ContainerMisbehaved
+    | Complained
+    | Surveyed
+    | ContainerExited
+    | ContainerLost
+    | UploadsCame
+    | Uploaded
+    | UploadMissed
+    | Withdrawn
+    | Stopping
+    | Tick
+)
+
+
+# --- what is to be done
+
+
+@dataclass(frozen=True)
+class FetchBundle:
+    pass
+
+
+@dataclass(frozen=True)
+class StartContainer:
+    pass
+
+
+@dataclass(frozen=True)
+class KillContainer:
+    pass
+
+
+@dataclass(frozen=True)
+class DropBundle:
+    """Stop fetching."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    upload: FrameUpload
+
+
+@dataclass(frozen=True)
+class Tell:
+    event: Event
+
+
+@dataclass(frozen=True)
+class Freed:
+    """The slot is free. `ready`: nothing that was told implies it, so readiness must be said."""
+
+    ready: bool
+
+
+@dataclass(frozen=True)
+class Forget:
+    """Pictures and memory of this attempt may go."""
+
+
+Action = FetchBundle | StartContainer | KillContainer | DropBundle | Upload | Tell | Freed | Forget
+Decision = tuple[Attempt, tuple[Action, ...]]

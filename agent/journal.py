@@ -1,0 +1,162 @@
+"""What survives a crash: events not yet confirmed, and attempts with their finished frames, in one SQLite file.
+
+A frame's new standing and the event that tells it are written in one transaction, so a restart neither forgets nor invents.
+Writes are synchronous and small; the file is in WAL mode, where a crash of this process loses nothing.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.domain.attempt import Attempt, HeldFrame, Phase, Standing
+from contracts.bus import Announcement, NotAnEvent, read
+from contracts.events import ChunkAssigned, Event, RenderedFrame
+
+_TABLES = """
+create table if not exists events (
+  number integer primary key autoincrement, id text not null, key text not null, body text not null, trace text not null,
+  until real not null) strict;
+create table if not exists attempts (
+  attempt text primary key, assignment text not null, trace text not null, until real not null, ended integer not null) strict;
+create table if not exists frames (
+  attempt text not null references attempts on delete cascade, frame integer not null, picture text not null,
+  standing text not null, primary key (attempt, frame)) strict;
+"""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An announcement that is not confirmed yet, by its number in the journal."""
+
+    number: int
+    announcement: Announcement
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """An attempt of a former run of this agent. `seconds_left` until its grant ends, by this machine's clock."""
+
+    assignment: ChunkAssigned
+    trace: Mapping[str, str]
+    seconds_left: float
+    ended: bool
+    frames: tuple[tuple[RenderedFrame, Standing], ...]
+
+
+class Journal:
+    """Used from the event loop only. Times on disk are this machine's wall clock and only ever compared with itself."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.executescript("pragma journal_mode=wal; pragma synchronous=normal; pragma foreign_keys=on;")
+        self._db.executescript(_TABLES)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def open_attempt(self, attempt: Attempt, trace: Mapping[str, str], seconds_left: float) -> None:
+        """Before anything is done about it."""
+        with self._transaction():
+            self._db.execute(
+                "insert or ignore into attempts values (?, ?, ?, ?, 0)",
+                (attempt.id, attempt.assignment.model_dump_json(), json.dumps(dict(trace)), time.time() + seconds_left),
+            )
+
+    def record(self, before: Attempt, after: Attempt, told: Iterable[Event], trace: Mapping[str, str]) -> None:
+        """One decision: frames whose standing changed, and what is to be told, together."""
+        until = time.time() + 86_400
+        with self._transaction():
+            for held in _changed(before, after):
+                row = (after.id, held.frame, held.picture.model_dump_json(), held.standing)
+                self._db.execute("insert or replace into frames values (?, ?, ?, ?)", row)
+            if after.phase is Phase.ENDED and before.phase is not Phase.ENDED:
+                self._db.execute("update attempts set ended = 1 where attempt = ?", (after.id,))
+            for event in told:
+                self._keep(Announcement(event, trace=trace), until)
+
+    def keep(self, event: Event, trace: Mapping[str, str], seconds: float = 86_400) -> None:
+        """An event that belongs to no attempt of ours; worthless after `seconds`."""
+        with self._transaction():
+            self._keep(Announcement(event, trace=trace), time.time() + seconds)
+
+    def forget(self, attempt: str) -> None:
+        with self._transaction():
+            self._db.execute("delete from attempts where attempt = ?", (attempt,))
+
+    def waiting(self, after: int, most: int) -> list[Waiting]:
+        """Events not confirmed yet, oldest first, with numbers above `after`; worthless ones are dropped on the way."""
+        self._db.execute("delete from events where until < ?", (time.time(),))
+        rows = self._db.execute(
+            "select number, id, key, body, trace from events where number > ? order by number limit ?", (after, most)
+        ).fetchall()
+        return [waiting for row in rows if (waiting := self._read(row)) is not None]
+
+    def confirmed(self, numbers: Iterable[int]) -> None:
+        with self._transaction():
+            self._db.executemany("delete from events where number = ?", ((number,) for number in numbers))
+
+    def depth(self) -> int:
+        return int(self._db.execute("select count(*) from events").fetchone()[0])
+
+    def remembered(self) -> Iterator[Remembered]:
+        """Attempts of former runs. What a newer version cannot read any more is dropped."""
+        rows = self._db.execute("select attempt, assignment, trace, until, ended from attempts").fetchall()
+        for attempt, assignment, trace, until, ended in rows:
+            try:
+                yield Remembered(
+                    assignment=ChunkAssigned.model_validate_json(assignment),
+                    trace=json.loads(trace),
+                    seconds_left=until - time.time(),
+                    ended=bool(ended),
+                    frames=tuple(self._frames(attempt)),
+                )
+            except ValueError:
+                self.forget(attempt)
+
+    def _frames(self, attempt: str) -> Iterator[tuple[RenderedFrame, Standing]]:
+        rows = self._db.execute("select picture, standing from frames where attempt = ? order by rowid", (attempt,)).fetchall()
+        for picture, standing in rows:
+            yield RenderedFrame.model_validate_json(picture), Standing(standing)
+
+    def _keep(self, announcement: Announcement, until: float) -> None:
+        event = announcement.event
+        row = (
+            announcement.id,
+            event.key(),
+            event.model_dump_json(exclude_none=True),
+            json.dumps(dict(announcement.trace)),
+            until,
+        )
+        self._db.execute("insert into events (id, key, body, trace, until) values (?, ?, ?, ?, ?)", row)
+
+    def _read(self, row: tuple[int, str, str, str, str]) -> Waiting | None:
+        number, message_id, key, body, trace = row
+        try:
+            return Waiting(number, Announcement(read(key, body.encode()), id=message_id, trace=json.loads(trace)))
+        except NotAnEvent:
+            self._db.execute("delete from events where number = ?", (number,))
+            return None
+
+    def _transaction(self) -> "_Transaction":
+        return _Transaction(self._db)
+
+
+class _Transaction:
+    """`begin immediate` … `commit`, or `rollback` when anything raises."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("begin immediate")
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._db.execute("commit" if kind is None else "rollback")
+
+
+def _changed(before: Attempt, after: Attempt) -> Iterator[HeldFrame]:
+    known = {held.frame: held.standing for held in before.frames}
+    return (held for held in after.frames if known.get(held.frame) is not held.standing)

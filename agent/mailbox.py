@@ -1,0 +1,54 @@
+"""What the scheduler and storage say to this agent. We may only read it: declaring, binding and deleting are theirs."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import structlog
+from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
+from aiormq.exceptions import AMQPError, ChannelInvalidStateError
+
+from contracts.bus import NotAnEvent, read
+from contracts.events import Event
+from contracts.topology import AGENT, BY_KEY, mailbox
+
+log = structlog.get_logger()
+
+PREFETCH = 32
+PAUSE_SECONDS = 2.0
+Taker = Callable[[Event, Mapping[str, str], datetime | None], None]
+_TRACE = ("traceparent", "tracestate")
+
+
+class Mailbox:
+    def __init__(self, connection: AbstractRobustConnection, agent: str, take: Taker) -> None:
+        self._connection, self._agent, self._taker = connection, agent, take
+
+    async def open(self) -> None:
+        """Begin to take; comes back by itself after a lost connection. Waits for a mailbox that does not exist yet."""
+        while True:
+            try:
+                channel = await self._connection.channel()
+                await channel.set_qos(prefetch_count=PREFETCH)
+                queue = await channel.get_queue(mailbox(self._agent), ensure=True)
+                await queue.consume(self._take)
+                return
+            except (AMQPError, ChannelInvalidStateError, ConnectionError, RuntimeError, TimeoutError) as why:
+                log.warning("the mailbox cannot be opened yet", why=f"{type(why).__name__}: {str(why)[:200]}")
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _take(self, message: AbstractIncomingMessage) -> None:
+        """Acked whatever becomes of it: what matters was written to the journal first, what cannot be read never will be."""
+        try:
+            event = read(str(message.type), message.body)
+            if BY_KEY[event.key()].subscribers == (AGENT,):
+                self._taker(event, _trace(message), message.timestamp)
+        except NotAnEvent as wrong:
+            log.error("an unreadable message", why=str(wrong)[:300])
+        finally:
+            await message.ack()
+
+
+def _trace(message: AbstractIncomingMessage) -> dict[str, str]:
+    headers = message.headers or {}
+    return {name: str(headers[name]) for name in _TRACE if name in headers}

@@ -1,0 +1,23 @@
+"""What the agent counts. No label holds an id: series must not grow with jobs."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800)
+_FAST = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+
+FRAMES = Counter("framelend_agent_frames_rendered", "Frames whose picture was taken and decodes", ["kind"])
+FRAME_SECONDS = Histogram("framelend_agent_frame_seconds", "Wall time of a frame", buckets=_SECONDS)
+FRAME_CPU_SECONDS = Histogram("framelend_agent_frame_cpu_seconds", "CPU time of a frame", buckets=_SECONDS)
+CHECK_SECONDS = Histogram("framelend_agent_check_seconds", "Taking and decoding one picture", buckets=_FAST)
+UPLOAD_SECONDS = Histogram("framelend_agent_upload_seconds", "One upload that succeeded", buckets=_FAST)
+UPLOADS = Counter("framelend_agent_uploads", "Uploads by outcome", ["outcome"])
+BUNDLES = Counter("framelend_agent_bundles", "Bundles needed, by where they came from", ["source"])
+CONTAINER_START_SECONDS = Histogram(
+    "framelend_agent_container_start_seconds", "From creating a container to the scene being open", buckets=_FAST
+)
+ATTEMPTS = Counter("framelend_agent_attempts", "Attempts by kind and how they ended", ["kind", "outcome"])
+REFUSALS = Counter("framelend_agent_refusals", "Assignments refused or passed over", ["how"])
+IN_HAND = Gauge("framelend_agent_attempts_in_hand", "Attempts that occupy a slot")
+OUTBOX = Gauge("framelend_agent_outbox_depth", "Events that wait for the broker's confirm")
+READY = Gauge("framelend_agent_ready", "1 when work can be taken")
+CPUS = Gauge("framelend_agent_cpus", "CPUs lent")

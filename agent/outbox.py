@@ -1,0 +1,71 @@
+"""Delivers what the journal holds to the broker: as fast as it confirms, as long as it takes."""
+
+import asyncio
+
+import structlog
+
+from agent import metrics
+from agent.journal import Journal, Waiting
+from contracts.bus import Announcer, NotAnnounced
+
+log = structlog.get_logger()
+
+GROUP = 50
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
+
+
+class Outbox:
+    """Order is not promised. An event the broker will not take does not hold up the ones behind it."""
+
+    def __init__(self, journal: Journal, announcer: Announcer) -> None:
+        self._journal, self._announcer = journal, announcer
+        self._news = asyncio.Event()
+        self._pause = FIRST_PAUSE_SECONDS
+        self._idle = asyncio.Event()
+
+    def nudge(self) -> None:
+        """There may be something to deliver."""
+        self._idle.clear()
+        self._news.set()
+
+    async def drained(self) -> None:
+        """Returns when everything was delivered."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            self._news.clear()
+            left = await self._round()
+            metrics.OUTBOX.set(left)
+            if not left and not self._news.is_set():
+                self._idle.set()
+            self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS) if left else FIRST_PAUSE_SECONDS
+            if not self._news.is_set():
+                await self._rest(self._pause if left else None)
+
+    async def _rest(self, seconds: float | None) -> None:
+        try:
+            await asyncio.wait_for(self._news.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _round(self) -> int:
+        """Tries everything once; how many were not confirmed."""
+        last, failed = 0, 0
+        while group := self._journal.waiting(last, GROUP):
+            confirmed = [number for number in await asyncio.gather(*map(self._try, group)) if number is not None]
+            self._journal.confirmed(confirmed)
+            failed += len(group) - len(confirmed)
+            last = group[-1].number
+            if not confirmed:
+                return self._journal.depth()
+        return failed
+
+    async def _try(self, waiting: Waiting) -> int | None:
+        try:
+            await self._announcer.announce(waiting.announcement)
+        except NotAnnounced as why:
+            log.warning("not delivered yet", event_key=waiting.announcement.event.key(), why=str(why)[:200])
+            return None
+        return waiting.number

@@ -1,0 +1,139 @@
+"""Carries out what the machine of one attempt decides, and feeds it what happened. Decides nothing itself."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from agent import metrics
+from agent.domain import machine, signals
+from agent.domain.attempt import Attempt, Phase, Standing
+from agent.fetching import Fetch, NoBundle
+from agent.rendering import Render, picture_path
+from agent.traces import AttemptTrace
+from agent.workplace import Workplace
+from contracts.events import BundleGranted, FrameUpload, UploadGranted
+
+log = structlog.get_logger()
+
+
+class Runner:
+    """One attempt, from its first step until it may be forgotten. Runs in the event loop only."""
+
+    def __init__(
+        self,
+        place: Workplace,
+        attempt: Attempt,
+        trace: AttemptTrace,
+        freed: Callable[[bool], None],
+        forgotten: Callable[[str], None],
+    ) -> None:
+        self.attempt = attempt
+        self._place, self._trace, self._freed, self._forgotten = place, trace, freed, forgotten
+        grant = attempt.assignment.grant
+        self._log = log.bind(job=grant.job, chunk=grant.chunk, attempt=grant.attempt, trace=trace.id)
+        self._fetch = Fetch(place, attempt.assignment, trace.headers())
+        self._fetching: asyncio.Task[None] | None = None
+        self._render: Render | None = None
+        self._valid_until = 0.0
+
+    def headers(self) -> dict[str, str]:
+        """The trace context of this attempt."""
+        return self._trace.headers()
+
+    def begin(self, actions: tuple[signals.Action, ...]) -> None:
+        """The first step of a fresh attempt."""
+        grant = self.attempt.assignment.grant
+        self._log.info("attempt begins", kind=grant.kind, frames=len(grant))
+        self._perform(actions)
+
+    def feed(self, happened: signals.Input) -> None:
+        """Decides, keeps the decision on disk, then acts."""
+        before = self.attempt
+        after, actions = machine.decide(before, happened, self._place.now())
+        told = [action.event for action in actions if isinstance(action, signals.Tell)]
+        if told or after.frames != before.frames or after.phase is not before.phase:
+            self._place.journal.record(before, after, told, self._trace.headers())
+        self.attempt = after
+        if before.phase is not Phase.ENDED and after.phase is Phase.ENDED:
+            self._report()
+        self._perform(actions)
+
+    def bundle_granted(self, granted: BundleGranted) -> None:
+        self._fetch.granted.put_nowait(granted)
+
+    def uploads_granted(self, granted: UploadGranted) -> None:
+        self._valid_until = self._place.now() + granted.seconds_valid
+        self.feed(signals.UploadsCame(granted.uploads))
+
+    def _report(self) -> None:
+        ending = self.attempt.ending
+        outcome = ending.end if ending else "none"
+        metrics.ATTEMPTS.labels(self.attempt.assignment.grant.kind, outcome).inc()
+        self._trace.end(outcome, outcome in ("completed", "withdrawn"))
+        words = {"text": ending.text, "frame": ending.frame} if ending and ending.text else {}
+        self._log.info("attempt ended", outcome=outcome, finished=len(self.attempt.frames), **words)
+
+    def _perform(self, actions: tuple[signals.Action, ...]) -> None:
+        do: dict[type[signals.Action], Callable[[Any], None]] = {
+            signals.FetchBundle: self._do_fetch,
+            signals.DropBundle: self._do_drop,
+            signals.StartContainer: self._do_start,
+            signals.KillContainer: self._do_kill,
+            signals.Upload: self._do_upload,
+            signals.Tell: lambda _: self._place.outbox.nudge(),
+            signals.Freed: lambda action: self._freed(action.ready),
+            signals.Forget: lambda _: self.forget(),
+        }
+        for action in actions:
+            do[type(action)](action)
+
+    def _do_fetch(self, _: signals.FetchBundle) -> None:
+        self._fetching = self._start(self._fetched(), "fetch")
+
+    def _do_drop(self, _: signals.DropBundle) -> None:
+        if self._fetching is not None:
+            self._fetching.cancel()
+
+    def _do_start(self, _: signals.StartContainer) -> None:
+        self._render = Render(self._place, self.attempt.assignment, self._trace, self.feed, lambda: self.attempt)
+        self._start(self._render.run(), "render")
+
+    def _do_kill(self, _: signals.KillContainer) -> None:
+        if self._render is not None:
+            self._start(self._render.kill(), "kill")
+
+    def _do_upload(self, action: signals.Upload) -> None:
+        self._start(self._upload(action.upload), "upload")
+
+    def _start(self, what: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
+        return self._place.background.start(what, f"{name} {self.attempt.id}")
+
+    async def _fetched(self) -> None:
+        began = time.monotonic()
+        try:
+            await self._fetch.run()
+        except NoBundle as none:
+            return self.feed(signals.BundleLost(none.ending))
+        self._trace.step("bundle", time.monotonic() - began)
+        self.feed(signals.BundleFetched())
+
+    async def _upload(self, upload: FrameUpload) -> None:
+        began = time.monotonic()
+        path = picture_path(self._place, self.attempt.id, upload.frame)
+        stored = await self._place.uploader.put(path, upload, self._valid_until - began)
+        if stored:
+            self._trace.step("upload", time.monotonic() - began, frame=upload.frame, bytes=upload.bytes)
+        self.feed(signals.Uploaded(upload.frame) if stored else signals.UploadMissed(upload.frame))
+
+    def forget(self) -> None:
+        """Its pictures are deleted, whether they were delivered or not."""
+        lost = [held.frame for held in self.attempt.frames if held.standing is not Standing.COMPLETED]
+        if lost:
+            self._log.warning("finished frames were never delivered", frames=len(lost))
+        self._place.journal.forget(self.attempt.id)
+        shutil.rmtree(self._place.folders.spool / self.attempt.id, ignore_errors=True)
+        self._forgotten(self.attempt.id)

@@ -1,0 +1,123 @@
+"""What the agent says of itself: ready with so many slots, alive with these attempts, open to health checks."""
+
+import asyncio
+import os
+from collections.abc import Callable
+
+import psutil
+import structlog
+
+from agent import metrics
+from agent.benchmark import BenchmarkFailed, measured
+from agent.container import EngineAway
+from agent.desk import Desk
+from agent.settings import AgentSettings
+from agent.workplace import Workplace
+from contracts.events import AgentPulse, AgentReady
+from contracts.values import Benchmark, Hardware
+
+log = structlog.get_logger()
+
+PULSE_SECONDS = 10.0
+ENGINE_SECONDS = 30.0
+AGAIN_SECONDS = 1.0
+BUNDLES = 100
+
+
+class Standing:
+    """Of one run of the process, which has the id `run`."""
+
+    def __init__(self, place: Workplace, desk: Desk, run: str, version: str) -> None:
+        self._place, self._desk, self._run, self._version = place, desk, run, version
+        self._began = place.now()
+        self._benchmark: Benchmark | None = None
+        self.wrong: str | None = "starting"
+        """Why no work can be taken; None when it can."""
+        self.said = False
+
+    async def look_after_engine(self) -> None:
+        """For ever: whether Docker answers and has the agreed image; measures the machine once it has."""
+        while True:
+            before = self.wrong
+            self.wrong = await self._what_is_wrong()
+            metrics.READY.set(0 if self.wrong else 1)
+            if self.wrong != before:
+                log.info("ready for work" if self.wrong is None else "not ready for work", why=self.wrong)
+                self._desk.wanted.set()
+            await asyncio.sleep(ENGINE_SECONDS if self.wrong is None else ENGINE_SECONDS / 6)
+
+    async def _what_is_wrong(self) -> str | None:
+        image, place = self._place.settings.agent_image, self._place
+        if image is None:
+            return "no render image was agreed to (FRAMELEND_AGENT_IMAGE)"
+        try:
+            if not await place.engine.has(image):
+                self._desk.images = ()
+                return f"the render image {image[:19]}… is not on this machine"
+            if self._benchmark is None:
+                cpus = place.settings.slot_cpus
+                self._benchmark = await measured(place.engine, image, place.agent, cpus, place.folders.benchmark)
+        except EngineAway as away:
+            return str(away)
+        except BenchmarkFailed as failed:
+            return f"the benchmark frame did not render: {failed}"
+        self._desk.images = (image,)
+        return None
+
+    async def tell_ready(self) -> None:
+        """For ever: says readiness whenever it is wanted, always the latest, until the broker has it."""
+        while True:
+            await self._desk.wanted.wait()
+            if self.wrong == "starting":
+                await asyncio.sleep(AGAIN_SECONDS / 4)
+                continue
+            self._desk.wanted.clear()
+            if await self._place.say(self._ready(), {}):
+                self.said = True
+            else:
+                self._desk.wanted.set()
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    async def pulse(self) -> None:
+        """For ever, once readiness was said."""
+        while True:
+            if self.said:
+                await self._place.say(self._pulse(), {})
+            await asyncio.sleep(PULSE_SECONDS)
+
+    def _ready(self) -> AgentReady:
+        settings = self._place.settings
+        return AgentReady(
+            run=self._run,
+            slots=settings.agent_slots if self.wrong is None and self._desk.open else 0,
+            attempts=tuple(attempt.attempt for attempt in self._desk.in_hand()),
+            hardware=_hardware(settings),
+            benchmark=self._benchmark,
+            images=self._desk.images,
+            bundles=self._place.cache.names(BUNDLES),
+            version=self._version,
+        )
+
+    def _pulse(self) -> AgentPulse:
+        return AgentPulse(
+            run=self._run,
+            attempts=self._desk.in_hand(),
+            load=psutil.getloadavg()[0],
+            uptime_seconds=self._place.now() - self._began,
+        )
+
+
+def _hardware(settings: AgentSettings) -> Hardware:
+    """What one slot lends."""
+    system = os.uname()
+    return Hardware(
+        cores=settings.slot_cpus, memory_bytes=settings.slot_memory_bytes, system=f"{system.sysname} {system.machine}"
+    )
+
+
+def health(standing: Standing, connected: Callable[[], bool]) -> list[str]:
+    """What keeps this agent from working; empty when it is ready and has said so."""
+    wrong = [] if connected() else ["the broker is away"]
+    if standing.wrong is not None:
+        wrong.append(standing.wrong)
+    return wrong or ([] if standing.said else ["readiness was not said yet"])

@@ -1,0 +1,99 @@
+"""What every attempt of this agent works with: its folders, Docker, the bundle cache, the store, the way out to the bus."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import structlog
+
+from agent.bundle import BundleCache
+from agent.container import Engine
+from agent.journal import Journal
+from agent.outbox import Outbox
+from agent.settings import AgentSettings
+from agent.uploads import Uploader
+from contracts.bus import Announcement, Announcer, NotAnnounced
+from contracts.events import Event
+
+log = structlog.get_logger()
+
+
+class Folders:
+    """Below the agent's own folder, which only its user may enter."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.work, self.spool, self.cache = self.root / "work", self.root / "spool", self.root / "cache"
+        self.downloads, self.journal, self.benchmark = (
+            self.root / "downloads",
+            self.root / "journal.db",
+            self.root / "benchmark.json",
+        )
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.root.chmod(0o700)
+
+    def clear(self) -> None:
+        """What a former run left half done. Only for who holds the lock."""
+        for temporary in (self.work, self.downloads):
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(exist_ok=True)
+        self.spool.mkdir(exist_ok=True)
+
+
+class Background:
+    """Tasks that somebody must hold on to. One that fails is an error of ours and is logged as such."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, what: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":
+        task = asyncio.create_task(what, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            log.error("a task failed", task=task.get_name(), exc_info=problem)
+
+    async def finish(self, seconds: float) -> None:
+        """Waits, then cancels what is left."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=seconds)
+        left = set(self._tasks)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+
+@dataclass
+class Workplace:
+    agent: str
+    settings: AgentSettings
+    folders: Folders
+    engine: Engine
+    cache: BundleCache
+    journal: Journal
+    outbox: Outbox
+    announcer: Announcer
+    http: httpx.AsyncClient
+    uploader: Uploader
+    background: Background = field(default_factory=Background)
+
+    async def say(self, event: Event, trace: Mapping[str, str]) -> bool:
+        """Now or not at all; whether the broker has confirmed it."""
+        try:
+            await self.announcer.announce(Announcement(event, trace=trace))
+        except NotAnnounced as why:
+            log.info("not said", event_key=event.key(), why=str(why)[:200])
+            return False
+        return True
+
+    def now(self) -> float:
+        return time.monotonic()
