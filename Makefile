@@ -25,8 +25,8 @@ status: ## show every program of the farm
 logs: ## follow the logs (NAME=scheduler for one program)
 	@$(PYTHON) -m infra.local logs $(NAME)
 
-images: setup ## build the render image
-	@$(PYTHON) -m infra.images
+images: setup ## build the images: render, services, agent
+	@$(PYTHON) -m infra.images all
 
 demo: setup ## a whole animation, rendered by a house agent and two lenders' agents; see build/demo
 	@$(PYTHON) -m infra.demo

@@ -16,7 +16,7 @@ from infra.local.failure import FarmError
 REGISTRY_IMAGE = "debian:bookworm-slim"
 TAG = "framelend/debian:bookworm"
 SUITE = "bookworm"
-PULL_SECONDS = 180
+PULL_SECONDS = 60
 DROPPED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 
 
