@@ -100,6 +100,9 @@ class BatchConsumer:
     async def _decide(self, good: list[Pair]) -> None:
         began, key = time.perf_counter(), self._row.event.key()
         metrics.BATCH.labels(self._service, key).observe(len(good))
+        lag = metrics.LAG.labels(self._service, key)
+        for _, received in good:
+            lag.observe(received.age_seconds)
         outcomes = await self._outcomes([received for _, received in good])
         metrics.HANDLING.labels(self._service, key).observe(time.perf_counter() - began)
         pairs = zip(good, outcomes, strict=True)

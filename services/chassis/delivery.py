@@ -39,6 +39,11 @@ class Received(Generic[E]):
     said_at: datetime
     trace: Mapping[str, str]
 
+    @property
+    def age_seconds(self) -> float:
+        """Since it was announced; envelopes carry whole seconds."""
+        return max(0.0, (datetime.now(UTC) - self.said_at).total_seconds())
+
 
 def receive(message: AbstractIncomingMessage, row: Route) -> Received[Any]:
     """Raises Impostor or NotAnEvent."""

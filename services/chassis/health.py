@@ -12,15 +12,23 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
+from services.chassis.metrics import UP
+
 
 def door(ground: Any, http: ASGIApp | None, tasks: Sequence["asyncio.Task[None]"]) -> ASGIApp:
     """`/health` is 200 when broker and database answer and every background task lives, else 503 with what is wrong."""
 
+    async def wrong() -> list[str]:
+        found = [*_broker(ground.connection), *await _database(ground.database), *_tasks(tasks)]
+        UP.labels(ground.name).set(0 if found else 1)
+        return found
+
     async def health(_: Request) -> Response:
-        wrong = [*_broker(ground.connection), *await _database(ground.database), *_tasks(tasks)]
-        return JSONResponse({"service": ground.name, "ok": not wrong, "wrong": wrong}, 503 if wrong else 200)
+        found = await wrong()
+        return JSONResponse({"service": ground.name, "ok": not found, "wrong": found}, 503 if found else 200)
 
     async def measured(_: Request) -> Response:
+        await wrong()
         return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     routes: list[Any] = [Route("/health", health), Route("/metrics", measured)]

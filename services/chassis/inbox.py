@@ -6,7 +6,6 @@ A handler gets facts whose sender is proven, says nothing about acks, and raises
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 from aio_pika.abc import AbstractIncomingMessage
@@ -75,6 +74,8 @@ class Inboxes:
         if event in self.taken:
             raise ValueError(f"{self.service} takes {event.__name__} twice")
         self.taken.add(event)
+        for outcome in Verdict:  # from 0 on: the first fault must be seen as a step
+            metrics.MESSAGES.labels(self.service, event.key(), outcome.value)
 
     def _subscribe(self, event: type[Event], handle: Callable[[Received[Any]], Awaitable[None]]) -> None:
         self._take(event)
@@ -93,7 +94,7 @@ class Inboxes:
         began, raised = time.perf_counter(), None
         try:
             received = receive(message, row)
-            metrics.LAG.labels(self.service, row.event.key()).observe(_age(received.said_at))
+            metrics.LAG.labels(self.service, row.event.key()).observe(received.age_seconds)
             await self._handled(received, row, handle)
         except Exception as problem:  # every problem gets its verdict, none may end the consumer
             raised = problem
@@ -136,10 +137,6 @@ class Inboxes:
 async def _undecoded(message: Any) -> Any:
     """The handler wants the message itself; decoding is part of the verdict."""
     return message
-
-
-def _age(said_at: datetime) -> float:
-    return max(0.0, (datetime.now(UTC) - said_at).total_seconds())
 
 
 def _named(name: str) -> RabbitClientProperties:

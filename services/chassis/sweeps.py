@@ -22,11 +22,12 @@ class Sweep:
 
 async def run(service: str, sweep: Sweep) -> None:
     """For ever. A failed round is logged and counted, the next comes in its time."""
+    done, failed = SWEEPS.labels(service, sweep.name, "done"), SWEEPS.labels(service, sweep.name, "failed")
     while True:
         try:
             await sweep.task()
-            SWEEPS.labels(service, sweep.name, "done").inc()
+            done.inc()
         except Exception as problem:
-            SWEEPS.labels(service, sweep.name, "failed").inc()
+            failed.inc()
             log.warning("sweep failed", sweep=sweep.name, problem=repr(problem)[:500], exc_info=True)
         await asyncio.sleep(sweep.seconds)
