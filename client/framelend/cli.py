@@ -1,0 +1,110 @@
+"""The `framelend` command: for renters, lenders and the operator, over HTTP only."""
+
+from typing import Annotated
+
+import typer
+
+from framelend import jobs_cli, ops_cli
+from framelend.client import Client
+from framelend.config import Login, save
+from framelend.problems import LocalProblem
+from framelend.session import Json, connected
+from framelend.terminal import EXIT_CODES, credits, out, print_json, speaking, table
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Send Blender jobs to a farm of people who rent each other's computers.\n\n" + EXIT_CODES,
+)
+
+
+@app.command()
+@speaking
+def login(
+    url: Annotated[str, typer.Argument(help="The farm's address, e.g. https://farm.example")],
+    key: Annotated[
+        str | None, typer.Option(help="API key; asked for when left out, so that it stays out of the shell's history.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Remember a farm and an API key on this machine."""
+    address = url if "://" in url else f"http://{url}"
+    secret = (key or typer.prompt("API key", hide_input=True)).strip()
+    if not secret.isascii():
+        raise LocalProblem("That is no API key: it holds characters no key has.")
+    with Client(address, secret) as client:
+        account = client.account()
+    path = save(Login(address.rstrip("/"), secret))
+    if json:
+        return print_json(account)
+    out.print(f"You are [bold]{account.name}[/] ({', '.join(account.roles)}) at {address}. Remembered in {path}.")
+
+
+@app.command()
+@speaking
+def account(json: Json = False) -> None:
+    """Who am I, and what do I have?"""
+    with connected() as client:
+        found = client.account()
+    if json:
+        return print_json(found)
+    out.print(f"[bold]{found.name}[/] · {found.email} · {', '.join(found.roles)} · {found.id}")
+    sums = table("credits", "", right=("",))
+    for name, amount in found.balances:
+        sums.add_row(name, credits(amount))
+    out.print(sums)
+
+
+@app.command()
+@speaking
+def webhook(
+    url: Annotated[str | None, typer.Argument(help="Where to call; left out: nowhere any more.")] = None, json: Json = False
+) -> None:
+    """Set the address the farm calls when something happens."""
+    with connected() as client:
+        found = client.set_webhook(url)
+    if json:
+        return print_json(found)
+    out.print(f"Calls go to {found.url or 'nowhere'}. They are signed with [bold]{found.secret}[/]")
+
+
+@app.command()
+@speaking
+def agents(json: Json = False) -> None:
+    """My machines (lenders)."""
+    with connected() as client:
+        found = client.agents()
+    if json:
+        return print_json(found)
+    rows = table("agent", "name", "state", "WU/min", "cores", "", right=("WU/min", "cores"))
+    for one in found:
+        rows.add_row(one.id, one.name, one.state, f"{one.wu_per_minute:.1f}", f"{one.cores:g}", one.reason)
+    out.print(rows if found else "No machines are enrolled for this account.")
+
+
+@app.command()
+@speaking
+def earnings(json: Json = False) -> None:
+    """What my machines have earned (lenders)."""
+    with connected() as client:
+        found = client.earnings()
+    if json:
+        return print_json(found)
+    rows = table("agent", "jobs", "frames", "WU", "credits", right=("jobs", "frames", "WU", "credits"))
+    for one in found.agents:
+        rows.add_row(one.agent, str(one.jobs), str(one.frames), f"{one.work:,.1f}", credits(one.earned))
+    out.print(rows)
+    held = found.balances
+    out.print(
+        f"[bold]{credits(found.earned)}[/] credits earned · {credits(held.pending)} waiting · {credits(held.payable)} payable"
+    )
+
+
+jobs_cli.add_to(app)
+app.add_typer(ops_cli.app, name="ops")
+
+
+def main() -> None:
+    app()

@@ -1,0 +1,59 @@
+"""`framelend ops`: what the farm's operator does over HTTP."""
+
+from decimal import Decimal
+from typing import Annotated
+
+import typer
+
+from framelend.session import Json, connected
+from framelend.terminal import credits, out, print_json, speaking, table
+
+app = typer.Typer(no_args_is_help=True, help="For the farm's operator (FRAMELEND_KEY must be the operator's).")
+Roles = Annotated[list[str] | None, typer.Option("--role", help="renter or lender; may be given twice.")]
+
+
+@app.command("open-account")
+@speaking
+def open_account(
+    name: Annotated[str, typer.Argument(help="Of a person or company.")],
+    email: Annotated[str, typer.Argument(help="Where mail goes.")],
+    role: Roles = None,
+    json: Json = False,
+) -> None:
+    """Open an account; its API key is shown this one time."""
+    with connected() as client:
+        made = client.open_account(name, email, role or ["renter"])
+    if json:
+        return print_json(made)
+    out.print(f"Account [bold]{made.id}[/] ({', '.join(made.roles)}) is open. Its key, shown only now:\n{made.key}")
+
+
+@app.command("issue-credits")
+@speaking
+def issue_credits(
+    account: Annotated[str, typer.Argument(help="The account's id.")],
+    amount: Annotated[str, typer.Argument(help="Credits, e.g. 25 or 0.5.")],
+    key: Annotated[str | None, typer.Option(help="Idempotency-Key: the same one never issues twice.")] = None,
+    json: Json = False,
+) -> None:
+    """Issue credits to an account."""
+    with connected() as client:
+        made = client.issue_credits(account, amount, key)
+    if json:
+        return print_json(made)
+    out.print(f"{credits(Decimal(made.amount))} credits are ordered for {made.account} (order {made.order}).")
+
+
+@app.command("accounts")
+@speaking
+def accounts(json: Json = False) -> None:
+    """All accounts."""
+    with connected() as client:
+        found = client.accounts()
+    if json:
+        return print_json(found)
+    rows = table("account", "name", "email", "roles", "available", "held", right=("available", "held"))
+    for one in found:
+        sums = one.balances
+        rows.add_row(one.id, one.name, one.email, ", ".join(one.roles), credits(sums.available), credits(sums.held))
+    out.print(rows)

@@ -1,0 +1,50 @@
+"""What a job looks like in a terminal."""
+
+from framelend.models import Finding, Job, Quote, TimelineLine
+from framelend.terminal import credits, duration, out, table
+
+_MARKS = {"error": "[bold red]✗[/]", "warning": "[yellow]![/]", "info": "[dim]·[/]"}
+
+
+def findings(found: list[Finding]) -> None:
+    for one in found:
+        out.print(f" {_MARKS.get(one.severity, '·')} {_plain(one.text)}" + (f" [dim]→ {_plain(one.fix)}[/]" if one.fix else ""))
+
+
+def quote(job: Job, offer: Quote) -> None:
+    out.print(f"\n[bold]Quote {offer.version}[/] for {job.total} frames: [bold green]{credits(offer.price)} credits[/], firm.")
+    lines = table("", "credits", right=("credits",))
+    for line in offer.lines:
+        lines.add_row(_plain(line.text), credits(line.amount))
+    out.print(lines)
+    low, high = duration(offer.seconds.low), duration(offer.seconds.high)
+    out.print(f"Takes about {duration(offer.seconds.expected)} ({low} to {high}). Work: {offer.work.expected:,.1f} WU.")
+    if not offer.within_max_cost and job.max_cost is not None:
+        out.print(f"[yellow]That is above your limit of {credits(job.max_cost)} credits.[/]")
+    elif offer.answer != "none":
+        out.print(f"You have {offer.answer} it.")
+    else:
+        out.print(f"Open until {offer.expires_at:%Y-%m-%d %H:%M} UTC. Accept with: [bold]framelend accept {job.id}[/]")
+
+
+def ending(job: Job) -> None:
+    """How it ended, and what there is."""
+    good = job.succeeded
+    out.print(f"\n[bold {'green' if good else 'red'}]{job.state}[/] · {job.stored} of {job.total} frames · {_plain(job.reason)}")
+    if job.failure is not None:
+        out.print(f"[red]{_plain(job.failure.reason)}[/] {_plain(job.failure.hint)}")
+        if job.failure.log_tail:
+            out.print(f"[dim]{_plain(job.failure.log_tail[-1500:])}[/]")
+    if job.settlement is not None:
+        back = job.settlement.released
+        out.print(f"Charged {credits(job.settlement.charged)} credits; {credits(back)} went back to your balance.")
+    if job.files:
+        out.print(f"Fetch it with: [bold]framelend download {job.id}[/]")
+
+
+def line(one: TimelineLine) -> None:
+    out.print(f"[dim]{one.at.astimezone():%H:%M:%S}[/] {_plain(one.text)}")
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")

@@ -1,0 +1,142 @@
+"""`framelend submit`: bundle, upload, findings, quote, and on request accept and watch."""
+
+import sys
+import tempfile
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+from framelend import config, live, showing
+from framelend.bundling import Contents, gather, pack
+from framelend.client import Client, fresh_key
+from framelend.models import Job, Upload
+from framelend.problems import LocalProblem
+from framelend.session import Json, connected
+from framelend.terminal import JOB_ENDED_BADLY, NOT_ACCEPTED, credits, err, fail, out, print_json, size
+
+DECIDED = frozenset({"quoted", "completed", "failed", "cancelled", "expired", "declined", "purged"})
+
+
+def submit(
+    source: Annotated[Path, typer.Argument(metavar="FILE.blend|FOLDER", help="What to render.")],
+    frames: Annotated[str | None, typer.Option(help='Like "1-48,60,100-200x2"; left out: the file\'s own range.')] = None,
+    assets: Annotated[list[Path] | None, typer.Option(help="Folder or file the .blend needs; may be given again.")] = None,
+    blend: Annotated[str | None, typer.Option(help="Which .blend of a folder that holds several.")] = None,
+    name: Annotated[str | None, typer.Option(help="What you call the job.")] = None,
+    price: Annotated[str, typer.Option(help="Your bid: credits per WU (a CPU second of the reference machine).")] = "0.01",
+    max_cost: Annotated[str | None, typer.Option(help="No quote above this many credits can be accepted.")] = None,
+    deadline: Annotated[datetime | None, typer.Option(help="When you need it, e.g. 2027-01-31T18:00.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Render samples, if other than in the file.")] = None,
+    percentage: Annotated[int | None, typer.Option(help="Resolution in percent, if other than in the file.")] = None,
+    camera: Annotated[str | None, typer.Option(help="Camera, if other than in the file.")] = None,
+    accept: Annotated[str | None, typer.Option("--accept", help="Accept the quote if it is at most this many credits.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Accept the quote whatever it is (--max-cost still holds).")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Watch the job until it ends.")] = False,
+    key: Annotated[str | None, typer.Option(help="Idempotency-Key: the same one never submits twice.")] = None,
+    json: Json = False,
+) -> None:
+    """Send a .blend to the farm, see findings and a firm price."""
+    settings = {"samples": samples, "percentage": percentage, "camera": camera}
+    asked: dict[str, Any] = {
+        "frames": frames,
+        "name": name,
+        "max_cost": max_cost,
+        "deadline": _aware(deadline),
+        "settings": {what: value for what, value in settings.items() if value is not None},
+        "key": key or fresh_key(),
+    }
+    limit = None if accept is None else amount(accept)
+    contents = gather(source, assets or (), blend)
+    with connected() as client:
+        upload = sent(client, contents)
+        job = client.submit(upload.sha256, price, blend=contents.blend, **asked)
+        err.print(f"Job [bold]{job.id}[/] is submitted. The farm inspects the file and renders samples …")
+        job = _quoted(client, job, json)
+        if yes or (limit is not None and _within(job, limit)) or (limit is None and not json and _agreed(job)):
+            job = accept_quote(client, job)
+        elif watch or limit is not None:
+            fail(f"The quote is not accepted. Accept it with `framelend accept {job.id}`.", NOT_ACCEPTED)
+        if watch:
+            job = live.watch_lines(client, job.id) if json else live.watch(client, job.id)
+    _told(job, json, watch)
+
+
+def sent(client: Client, contents: Contents) -> Upload:
+    """The bundle packed, sent, and verified by the farm. Raises LocalProblem when it was rejected."""
+    err.print(f"Packing {len(contents.files)} files, {size(contents.bytes)} …")
+    columns = ("Sending", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with tempfile.TemporaryDirectory(prefix="framelend-") as folder, Progress(*columns, console=err) as progress:
+        bundle = pack(contents, Path(folder) / "bundle.zip")
+        task = progress.add_task("", total=bundle.bytes)
+        upload = client.upload(
+            bundle.path, lambda done, of: progress.update(task, completed=done, total=of), config.memory_folder()
+        )
+    if upload.state == "rejected":
+        raise LocalProblem(f"The farm rejected the bundle: {upload.text}")
+    return upload
+
+
+def accept_quote(client: Client, job: Job) -> Job:
+    """Raises typer.Exit when there is no open quote or the money could not be held."""
+    if job.quote is None:
+        fail(f"There is no quote to accept: the job is {job.state}. {job.reason}", JOB_ENDED_BADLY)
+    client.accept(job.id, job.quote.version)
+    held = client.until(job.id, lambda one: one.held > 0 or one.refusal is not None or one.ended, 20)
+    if held.refusal is not None:
+        fail(held.refusal.text, NOT_ACCEPTED)
+    err.print(f"Accepted: {credits(job.quote.price)} credits are held.")
+    return held
+
+
+def amount(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise LocalProblem(f"{text!r} is no amount of credits.") from None
+
+
+def _quoted(client: Client, job: Job, json: bool) -> Job:
+    """Waits for findings and quote, and shows them as they come."""
+    with err.status("inspecting …") as status:
+        shown = False
+        while not (job.quote is not None or job.state in DECIDED or job.refusal is not None):
+            job = client.job(job.id, wait=20, after=job.revision)
+            status.update(f"{job.state} … {job.reason}")
+            if job.findings and not shown and not json:
+                shown = True
+                showing.findings(job.findings)
+    if job.refusal is not None:
+        fail(job.refusal.text, NOT_ACCEPTED)
+    if job.quote is not None and not json:
+        showing.quote(job, job.quote)
+    return job
+
+
+def _within(job: Job, limit: Decimal) -> bool:
+    return job.quote is not None and job.quote.price <= limit
+
+
+def _agreed(job: Job) -> bool:
+    """Asked only of a person at a terminal."""
+    return sys.stdin.isatty() and job.quote is not None and job.quote.open and typer.confirm("Accept it?")
+
+
+def _told(job: Job, json: bool, watched: bool) -> None:
+    if json and not watched:
+        print_json(job)
+    if job.ended:
+        if not json:
+            showing.ending(job)
+        if not job.succeeded:
+            raise typer.Exit(JOB_ENDED_BADLY)
+    elif not json and not watched:
+        out.print(f"\nLook on with: [bold]framelend watch {job.id}[/]")
+
+
+def _aware(deadline: datetime | None) -> datetime | None:
+    """A time without zone is this machine's."""
+    return deadline.astimezone(UTC) if deadline else None
