@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from pydantic import TypeAdapter
 from pymongo import UpdateOne
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from contracts.bus import Announcer
 from contracts.events import Event
@@ -68,6 +68,16 @@ class Prepared:
     told: Sequence[tuple[str, Mapping[str, Any]]]
 
 
+@dataclass(frozen=True)
+class New(Generic[S]):
+    """A document to be, whose id follows from what it is; `trace` is the context of what caused it."""
+
+    id: str
+    state: S
+    events: Sequence[Event] = ()
+    trace: Mapping[str, str] = field(default_factory=traces.carried)
+
+
 class SavedThenTold(Generic[S]):
     """Documents of one collection, each the state of one thing. Document = the state's own fields plus `_id`, `_version`,
     `_writers` and `pending`. `state_type` is a frozen dataclass of plain values (no dict with non-string keys, no sets)."""
@@ -116,13 +126,36 @@ class SavedThenTold(Generic[S]):
         """Insert and tell. False, and nothing told, when there is one already."""
         now = await self._clock.now()
         entries = [entry(event, now, traces.carried()) for event in events]
-        document = {**self._fields(state), "_id": id, "_version": 1, "_writers": [], "pending": entries}
         try:
-            await self.collection.insert_one(document)
+            await self.collection.insert_one(self._document(id, state, entries))
         except DuplicateKeyError:
             return False
         await self.pending.tell([(id, one) for one in entries])
         return True
+
+    async def add_many(self, new: Sequence[New[S]]) -> list[bool]:
+        """As `add`, in one write; says for each whether it was new."""
+        if not new:
+            return []
+        now = await self._clock.now()
+        entries = [[entry(event, now, one.trace) for event in one.events] for one in new]
+        documents = [self._document(one.id, one.state, mine) for one, mine in zip(new, entries, strict=True)]
+        there = await self._insert(documents)
+        added = [at not in there for at in range(len(new))]
+        told = [(one.id, saved) for one, mine, won in zip(new, entries, added, strict=True) if won for saved in mine]
+        await self.pending.tell(told)
+        return added
+
+    async def _insert(self, documents: Sequence[Mapping[str, Any]]) -> set[int]:
+        """Places of those that were there already."""
+        try:
+            await self.collection.insert_many(documents, ordered=False)
+        except BulkWriteError as partly:
+            errors = (partly.details or {}).get("writeErrors", [])
+            if any(error["code"] != 11000 for error in errors) or not errors:
+                raise
+            return {error["index"] for error in errors}
+        return set()
 
     async def update(self, id: str, decide: Decide[S]) -> S:
         """Decide on the present state, save, tell; returns the new state. Raises Unknown, Contended, and what `decide` raises."""
@@ -189,6 +222,9 @@ class SavedThenTold(Generic[S]):
         for outcome, number in (("won", sum(won)), ("lost", len(won) - sum(won))):
             if number:
                 SAVES.labels(self._service, self.collection.name, outcome).inc(number)
+
+    def _document(self, id: str, state: S, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        return {**self._fields(state), "_id": id, "_version": 1, "_writers": [], "pending": list(entries)}
 
     def _fields(self, state: S) -> dict[str, Any]:
         fields: dict[str, Any] = self._codec.dump_python(state)

@@ -1,0 +1,100 @@
+"""Wires the scheduler: settings, repositories, handlers, sweeps."""
+
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from services.chassis.service import Ground, Service
+from services.chassis.settings import ServiceSettings
+from services.scheduler.closing import Closing
+from services.scheduler.desk import Desk
+from services.scheduler.dispatch import Dispatch
+from services.scheduler.domain.agent import Agent
+from services.scheduler.domain.chunk import Chunk
+from services.scheduler.domain.job import Job
+from services.scheduler.domain.policy import Policy
+from services.scheduler.handlers import routes
+from services.scheduler.learning import Learning
+from services.scheduler.progress import Progress
+from services.scheduler.repository import Agents, Chunks, Jobs, Standing
+from services.scheduler.signing import Signing
+from services.scheduler.sweeps import Hearing, sweeps
+
+
+class Settings(ServiceSettings):
+    grant_key: SecretStr
+    """32 bytes in hex; storage has the same."""
+    render_image: str
+    """Digest of the image that assignments name; agents without it get no work."""
+    management_url: str = ""
+    management_user: str = ""
+    management_password: SecretStr = SecretStr("")
+    chunk_seconds: int = 60
+    chunk_frames: int = 200
+    sample_budget_seconds: int = 120
+    lease_seconds: int = 30
+    settle_seconds: int = 15
+
+    def policy(self) -> Policy:
+        return Policy(
+            chunk=self.chunk_seconds,
+            chunk_frames=self.chunk_frames,
+            sample_budget=self.sample_budget_seconds,
+            lease=self.lease_seconds,
+            settle=self.settle_seconds,
+        )
+
+    def keys(self) -> dict[str, bytes]:
+        """Grant keys by their id."""
+        return {"1": bytes.fromhex(self.grant_key.get_secret_value())}
+
+
+@dataclass(frozen=True)
+class Stores:
+    jobs: Jobs
+    chunks: Chunks
+    agents: Agents
+
+    async def prepare(self) -> None:
+        for store in (self.jobs, self.chunks, self.agents):
+            await store.ensure_indexes()
+
+
+def stores(ground: Ground, settings: Settings) -> Stores:
+    agents = Agents(ground.repository("agents", Agent))
+    standing = Standing(ground.database["chunks"])
+    signing = Signing(settings.keys(), standing.holds, agents.is_revoked)
+    chunks = Chunks(ground.repository("chunks", Chunk, signing.finish))
+    return Stores(Jobs(ground.repository("jobs", Job)), chunks, agents)
+
+
+def desk(ground: Ground, settings: Settings, kept: Stores) -> Desk:
+    jobs, chunks, agents = kept.jobs, kept.chunks, kept.agents
+    policy = settings.policy()
+    dispatch = Dispatch(jobs, chunks, agents, policy, settings.render_image)
+    return Desk(
+        jobs=jobs,
+        chunks=chunks,
+        agents=agents,
+        dispatch=dispatch,
+        closing=Closing(jobs, chunks, dispatch),
+        learning=Learning(jobs, agents),
+        progress=Progress(jobs, chunks, agents, ground.say),
+        policy=policy,
+        keys=settings.keys(),
+        say=ground.say,
+        now=ground.clock.now,
+    )
+
+
+async def build(ground: Ground) -> Service:
+    assert isinstance(ground.settings, Settings)
+    kept = stores(ground, ground.settings)
+    work = desk(ground, ground.settings, kept)
+    hearing = Hearing(ground.connection.connected.is_set)
+    return Service(
+        inboxes=routes(work),
+        repositories=(kept.jobs.store, kept.chunks.store, kept.agents.store),
+        sweeps=sweeps(work, hearing),
+        prepare=kept.prepare,
+    )

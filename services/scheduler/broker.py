@@ -1,0 +1,84 @@
+"""Agents' broker users, through RabbitMQ's management API: exactly one mailbox and the own keys each, and gone when revoked."""
+
+import base64
+import hashlib
+import os
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from contracts.topology import AGENT_LIMITS, MAILBOX_ARGUMENTS, MAILBOXES, agent_permissions, mailbox
+from services.chassis.verdicts import WorldAway
+
+MISSING = 404
+
+
+class Broker:
+    """`vhost` is the farm's. Raises WorldAway when the API cannot be reached or refuses."""
+
+    def __init__(self, url: str, user: str, password: str, vhost: str) -> None:
+        self._client = httpx.Client(base_url=url, auth=(user, password), timeout=30, trust_env=False)
+        self._vhost = vhost
+
+    def close(self) -> None:
+        self._client.close()
+
+    def admit(self, agent: str, secret: str) -> None:
+        """User, permissions, mailbox and its binding in one request, then the limits. Safe to repeat; the last secret counts."""
+        self._call("POST", "/api/definitions", definitions(agent, secret, self._vhost))
+        for name, value in AGENT_LIMITS.items():
+            self._call("PUT", f"/api/user-limits/{_word(agent)}/{name}", {"value": value})
+
+    def expel(self, agent: str) -> None:
+        """Deletes the user, which closes its connections within milliseconds, and its mailbox."""
+        self._call("DELETE", f"/api/users/{_word(agent)}")
+        self._call("DELETE", f"/api/queues/{_word(self._vhost)}/{_word(mailbox(agent))}")
+
+    def _call(self, method: str, path: str, body: Any = None) -> None:
+        try:
+            answer = self._client.request(method, path, json=body)
+        except httpx.TransportError as away:
+            raise WorldAway(f"the broker's management API: {away}") from away
+        if answer.is_error and not (method == "DELETE" and answer.status_code == MISSING):
+            raise WorldAway(f"the broker's management API refused {method} {path.split('/')[2]}: {answer.status_code}")
+
+
+def definitions(agent: str, secret: str, vhost: str) -> dict[str, Any]:
+    """Everything an agent is at the broker, but its limits. The secret travels as a salted hash."""
+    may, queue = agent_permissions(agent), mailbox(agent)
+    return {
+        "users": [
+            {
+                "name": agent,
+                "password_hash": hashed(secret, os.urandom(4)),
+                "hashing_algorithm": "rabbit_password_hashing_sha256",
+                "tags": "",
+            }
+        ],
+        "permissions": [{"user": agent, "vhost": vhost, "configure": may.configure, "write": may.write, "read": may.read}],
+        "topic_permissions": [
+            {"user": agent, "vhost": vhost, "exchange": exchange, "write": keys, "read": "^$"}
+            for exchange, keys in may.topics.items()
+        ],
+        "queues": [{"name": queue, "vhost": vhost, "durable": True, "auto_delete": False, "arguments": dict(MAILBOX_ARGUMENTS)}],
+        "bindings": [
+            {
+                "source": MAILBOXES,
+                "vhost": vhost,
+                "destination": queue,
+                "destination_type": "queue",
+                "routing_key": agent,
+                "arguments": {},
+            }
+        ],
+    }
+
+
+def hashed(secret: str, salt: bytes) -> str:
+    """RabbitMQ's rabbit_password_hashing_sha256."""
+    return base64.b64encode(salt + hashlib.sha256(salt + secret.encode()).digest()).decode()
+
+
+def _word(name: str) -> str:
+    return quote(name, safe="")

@@ -1,0 +1,55 @@
+"""What follows from a job's state for its chunks: stop them, put them back, or see that nothing is left.
+
+Every step may be repeated: handlers do it at once, a sweep does it again for what a crash left.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from services.chassis.repository import Change
+from services.scheduler.dispatch import Dispatch
+from services.scheduler.domain import chunk as chunks_domain
+from services.scheduler.domain import job as jobs_domain
+from services.scheduler.domain.chunk import Chunk, Decided
+from services.scheduler.domain.job import Job
+from services.scheduler.domain.states import JobState
+from services.scheduler.repository import Chunks, Jobs
+
+ROUNDS = 20
+_LAST = (JobState.QUEUED, JobState.RENDERING)
+
+
+class Closing:
+    def __init__(self, jobs: Jobs, chunks: Chunks, dispatch: Dispatch) -> None:
+        self._jobs, self._chunks, self._dispatch = jobs, chunks, dispatch
+
+    async def settle(self, job: Job) -> None:
+        """Bring the chunks of a job that is over or paused in line with that; others are left alone."""
+        self._dispatch.stale()
+        if jobs_domain.is_over(job):
+            await self._each(job, lambda chunk, now: chunks_domain.closed(chunk, job.reason, now))
+        elif job.state is JobState.PAUSED:
+            await self._each(job, lambda chunk, now: chunks_domain.put_back(chunk, job.reason, now))
+
+    async def finish(self, job: str) -> None:
+        """The job is rendered when nothing is uncut and no chunk is open."""
+        known = await self._jobs.get(job)
+        if known is None or known.uncut or jobs_domain.stage(known) not in _LAST:
+            return
+        await self._dispatch.realise(job)
+        if not await self._chunks.any_open(job):
+            await self._jobs.update(job, lambda state, _: _rendered(state))
+
+    async def _each(self, job: Job, decide: Callable[[Chunk, datetime], Decided]) -> None:
+        for _ in range(ROUNDS):
+            now = await self._jobs.store.now()
+            decided = [(saved, *decide(saved.state, now)) for saved in await self._chunks.open_of(job.job)]
+            changes = [Change(saved, state, events) for saved, state, events in decided if state != saved.state]
+            if not changes:
+                return
+            await self._chunks.save(changes)
+
+
+def _rendered(job: Job) -> jobs_domain.Decided:
+    """Cuts that were made since the chunks were counted keep it open."""
+    return (job, []) if job.cuts else jobs_domain.rendered(job)

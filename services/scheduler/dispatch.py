@@ -1,0 +1,262 @@
+"""Gives chunks to agents: the one place where slots and chunks are claimed.
+
+Theory. First the agent's slot is reserved, then the chunk is claimed, both by conditional writes; what is lost on the way is
+freed again by naming the attempt. One assignment round at a time in this process (a lock); other processes are fenced by the
+writes. Whoever wrote a ready slot or an open chunk calls `look` *after* writing, so one of the two sees the other; a sweep
+covers the rest.
+A chunk cut for an agent is inserted already claimed: the stretch left the job's `uncut` before, under an id that follows from it.
+"""
+
+import asyncio
+import time
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import structlog
+
+from contracts.bus import new_id
+from contracts.events import ChunkAssigned
+from services.chassis.repository import Change, Decide, Decision, New, Saved
+from services.scheduler import metrics
+from services.scheduler.domain import agent as agents_domain
+from services.scheduler.domain import chunk as chunks_domain
+from services.scheduler.domain.agent import Agent, Hand
+from services.scheduler.domain.assignment import assigned
+from services.scheduler.domain.chunk import Chunk, Holder
+from services.scheduler.domain.cutting import chunk_of, cut
+from services.scheduler.domain.job import Cut, Job
+from services.scheduler.domain.matching import Board, Offer
+from services.scheduler.domain.policy import Policy
+from services.scheduler.repository import Agents, Chunks, Jobs
+
+log = structlog.get_logger()
+
+FRESH_SECONDS = 1.0
+"""How old the list of open jobs and of agents may be."""
+MOST_QUEUED = 200
+
+
+@dataclass(frozen=True)
+class Asking:
+    """An agent with what it has just said; `decide` takes it over on any state of the agent, should the first write be lost."""
+
+    saved: Saved[Agent]
+    decide: Decide[Agent]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A slot on its way to a chunk: `chunk` is queued already, or still to be inserted (`fresh`)."""
+
+    agent: str
+    job: Job
+    hand: Hand
+    chunk: Chunk
+    fresh: bool
+
+
+class Dispatch:
+    def __init__(self, jobs: Jobs, chunks: Chunks, agents: Agents, policy: Policy, image: str) -> None:
+        self._jobs, self._chunks, self._agents = jobs, chunks, agents
+        self._policy, self._image = policy, image
+        self._turn = asyncio.Lock()
+        self._looking = False
+        self._read_at = -1e9
+        self._open: dict[str, Job] = {}
+        self._fleet: dict[str, Agent] = {}
+        self._running: Counter[str] = Counter()
+        self._saved_chunks: dict[str, Saved[Chunk]] = {}
+        self._inserted: dict[str, set[str]] = defaultdict(set)
+        self._free_since: dict[str, float] = {}
+
+    def stale(self) -> None:
+        """A job or an agent has changed in a way that the next round must see."""
+        self._read_at = -1e9
+
+    async def look(self) -> None:
+        """Idle agents and open work find each other. Calls that come while one waits for its turn share it."""
+        if self._looking:
+            return
+        self._looking = True
+        async with self._turn:
+            self._looking = False
+            self.stale()
+            if (await self._board()).has_work():
+                idle = [saved for saved in await self._agents.heard() if agents_domain.free_slots(saved.state)]
+                await self._round([Asking(saved, _as_it_is) for saved in idle], ())
+
+    async def take(self, asking: Sequence[Asking], marks: Sequence[Change[Chunk]] = ()) -> list[bool]:
+        """One round for agents that have just spoken; their words and the marks on chunks travel in the same grouped writes.
+        Says which marks were saved."""
+        async with self._turn:
+            return await self._round(asking, marks)
+
+    async def board(self) -> Board:
+        """What could be given out now, and by whom it could be taken."""
+        async with self._turn:
+            return await self._board()
+
+    async def realise(self, job: str) -> None:
+        """Insert the chunks that the job's cuts promise and that are not there; then forget the cuts. Safe to repeat."""
+        async with self._turn:
+            known = await self._jobs.get(job)
+            if known is None or not known.cuts:
+                return
+            there = await self._chunks.existing([one.chunk for one in known.cuts])
+            now = await self._agents.now()
+            lacking = [New(one.chunk, chunk_of(known, one, now)) for one in known.cuts if one.chunk not in there]
+            await self._chunks.add_many(lacking)
+            done = {one.chunk for one in known.cuts}
+            await self._jobs.update(job, lambda now_is, _: (_without_cuts(now_is, done), []))
+            self.stale()
+
+    # --- one round
+
+    async def _board(self, busy: Collection[str] = ()) -> Board:
+        """Without the chunks named in `busy`, which this round writes otherwise."""
+        now = await self._agents.now()
+        queued = await self._chunks.queued(self._open, MOST_QUEUED) if await self._fresh() and self._open else []
+        self._saved_chunks = {saved.id: saved for saved in queued if saved.id not in busy}
+        waiting = [saved.state for saved in self._saved_chunks.values()]
+        fleet = tuple(self._fleet.values())
+        return Board(now, self._policy, self._image, self._open, fleet, waiting, Counter(self._running))
+
+    async def _fresh(self) -> bool:
+        """True, once jobs and agents have been read not long ago."""
+        if time.monotonic() - self._read_at > FRESH_SECONDS:
+            jobs, heard, running = await asyncio.gather(self._jobs.working(), self._agents.heard(), self._chunks.running())
+            self._open = {job.job: job for job in jobs}
+            self._fleet = {saved.id: saved.state for saved in heard}
+            self._running = Counter(running)
+            self._inserted = defaultdict(set, {job: ids for job, ids in self._inserted.items() if job in self._open})
+            self._read_at = time.monotonic()
+        return True
+
+    async def _round(self, asking: Sequence[Asking], marks: Sequence[Change[Chunk]]) -> list[bool]:
+        await self._fresh()
+        now = await self._agents.now()
+        decided = {one.saved.id: one.decide(one.saved.state, now) for one in asking}
+        self._note_free([state for state, _ in decided.values()])
+        board = await self._board({change.before.id for change in marks})
+        offers = board.offers([state for state, _ in decided.values()])
+        placed = await self._place(board, offers)
+        won = await self._reserve(asking, decided, placed)
+        return await self._claim(board, placed, won, marks)
+
+    async def _place(self, board: Board, offers: Sequence[Offer]) -> list[Placed]:
+        """Every offer with its chunk; jobs are cut for those that have none yet. Offers for which nothing was left fall away."""
+        by_job: dict[str, list[Offer]] = defaultdict(list)
+        for offer in offers:
+            if offer.chunk is None:
+                by_job[offer.job].append(offer)
+        placed = [self._placed(board, one, self._open[one.job], one.chunk, False) for one in offers if one.chunk is not None]
+        for job, wanted in by_job.items():
+            now_is, cuts = await self._cut(board, job, wanted)
+            chunks = [chunk_of(now_is, new, board.now) for new in cuts]
+            placed += [self._placed(board, one, now_is, chunk, True) for one, chunk in zip(wanted, chunks, strict=False)]
+        return placed
+
+    def _placed(self, board: Board, offer: Offer, job: Job, chunk: Chunk, fresh: bool) -> Placed:
+        return Placed(offer.agent, job, Hand(new_id(), chunk.chunk, chunk.job, board.now), chunk, fresh)
+
+    async def _cut(self, board: Board, job: str, wanted: Sequence[Offer]) -> tuple[Job, tuple[Cut, ...]]:
+        speeds = [self._speed(offer.agent) for offer in wanted]
+        slots = board.slots(self._open[job])
+        inserted = frozenset(self._inserted[job])
+        before: set[str] = set()
+
+        def decide(state: Job, _: datetime) -> Decision[Job]:
+            before.clear()
+            before.update(one.chunk for one in state.cuts)
+            return cut(state, speeds, slots, inserted, self._policy)
+
+        now_is = await self._jobs.update(job, decide)
+        self._open[job] = now_is
+        self._inserted[job].clear()
+        return now_is, tuple(one for one in now_is.cuts if one.chunk not in before)
+
+    async def _reserve(self, asking: Sequence[Asking], decided: dict[str, Decision[Agent]], placed: Sequence[Placed]) -> set[str]:
+        """Writes what the agents said with the slots they give; returns the attempts whose slot is taken."""
+        hands: dict[str, list[Hand]] = defaultdict(list)
+        for place in placed:
+            hands[place.agent].append(place.hand)
+        changes = []
+        for one in asking:
+            state, events = decided[one.saved.id]
+            after = agents_domain.reserved(state, hands[one.saved.id])
+            if after != one.saved.state or events:
+                changes.append(Change(one.saved, after, events))
+            self._remember(after)
+        won = await self._agents.save(changes)
+        lost = {change.before.id for change, good in zip(changes, won, strict=True) if not good}
+        for one in asking:
+            if one.saved.id in lost:
+                metrics.LOST_RACES.labels("slot").inc()
+                self._remember(await self._agents.update(one.saved.id, one.decide))
+        return {place.hand.attempt for place in placed if place.agent not in lost}
+
+    async def _claim(self, board: Board, placed: Sequence[Placed], won: set[str], marks: Sequence[Change[Chunk]]) -> list[bool]:
+        """Chunks for the slots that were taken, in one grouped write and one insert."""
+        claims = [self._claimed(board, one) for one in placed if not one.fresh and one.hand.attempt in won]
+        fresh = [one for one in placed if one.fresh]
+        saved = await self._chunks.save([*marks, *claims])
+        added = await self._chunks.add_many([self._new(board, one, one.hand.attempt in won) for one in fresh])
+        for one in fresh:
+            self._inserted[one.job.job].add(one.chunk.chunk)
+        taken = [one for one in placed if not one.fresh and one.hand.attempt in won]
+        outcomes = [*zip(taken, saved[len(marks) :], strict=True), *zip(fresh, added, strict=True)]
+        for one, good in outcomes:
+            if one.hand.attempt in won:
+                await self._note(one, good)
+        if any(one.fresh and one.hand.attempt not in won for one in placed):
+            self.stale()
+        return saved[: len(marks)]
+
+    def _claimed(self, board: Board, one: Placed) -> Change[Chunk]:
+        holder, told = self._assignment(board, one)
+        return Change(self._saved_chunks[one.chunk.chunk], chunks_domain.claimed(one.chunk, holder), (told,), one.job.trace)
+
+    def _new(self, board: Board, one: Placed, is_won: bool) -> New[Chunk]:
+        if not is_won:
+            return New(one.chunk.chunk, one.chunk)
+        holder, told = self._assignment(board, one)
+        return New(one.chunk.chunk, chunks_domain.claimed(one.chunk, holder), (told,), one.job.trace)
+
+    def _assignment(self, board: Board, one: Placed) -> tuple[Holder, ChunkAssigned]:
+        return assigned(one.job, one.chunk, self._fleet[one.agent], one.hand.attempt, self._image, board.now, self._policy)
+
+    async def _note(self, one: Placed, good: bool) -> None:
+        if not good:
+            metrics.LOST_RACES.labels("chunk").inc()
+            attempt = one.hand.attempt
+            self._remember(await self._agents.update(one.agent, lambda agent, _: (agents_domain.freed(agent, attempt), [])))
+            return
+        self._running[one.job.job] += 1
+        metrics.ASSIGNED.labels(one.chunk.kind).inc()
+        if (since := self._free_since.pop(one.agent, None)) is not None:
+            metrics.WAITED.observe(time.monotonic() - since)
+        log.info("chunk assigned", job=one.job.job, chunk=one.chunk.chunk, attempt=one.hand.attempt, agent=one.agent)
+
+    # --- what this process remembers
+
+    def _remember(self, agent: Agent) -> None:
+        self._fleet[agent.agent] = agent
+
+    def _speed(self, agent: str) -> int:
+        return self._fleet[agent].micro_wu_per_minute
+
+    def _note_free(self, agents: Sequence[Agent]) -> None:
+        for agent in agents:
+            self._remember(agent)
+            if agents_domain.free_slots(agent):
+                self._free_since.setdefault(agent.agent, time.monotonic())
+
+
+def _as_it_is(agent: Agent, _: datetime) -> Decision[Agent]:
+    return agent, []
+
+
+def _without_cuts(job: Job, done: set[str]) -> Job:
+    return replace(job, cuts=tuple(one for one in job.cuts if one.chunk not in done))

@@ -1,0 +1,238 @@
+"""An agent: its slots, the attempts it has in hand, how fast it is, and whether it is heard.
+
+Theory. What an agent says of itself is absolute: this run, so many slots, these attempts in hand. A hand is an attempt we gave or
+are giving to it; free slots are slots without hands. A hand begins as a reservation before the chunk is claimed, is *heard* once
+the agent speaks of it, and ends with the agent's word (completed, failed, given back, a ready without it) or its silence. Freeing
+always names the attempt, so that late and repeated facts free nothing that is not theirs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from contracts.events import AgentChanged, AgentEnrolled, AgentReady, AgentRevoked, Event
+from contracts.values import Benchmark, Hardware
+from contracts.work import BENCHMARK_MICRO_WU, wupm
+from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.states import AGENT_MOVES, HEARD_AGENT, AgentState, check
+
+REMEMBERED = 20
+READIES = 8
+REFERENCE = Benchmark(cpu_micros=BENCHMARK_MICRO_WU, wall_micros=BENCHMARK_MICRO_WU)
+"""Stands in for an agent that has not shown a benchmark yet; what it may earn by that is bounded by the anchor."""
+LEARNING_PERCENT = 20
+MOST_CHANGE = 4
+"""One measurement counts at most as four times faster or slower than what is known."""
+
+
+@dataclass(frozen=True)
+class Hand:
+    attempt: str
+    chunk: str
+    job: str
+    since: datetime
+    heard: bool = False
+    missed_since: datetime | None = None
+    """Since when the agent's pulses leave it out after it was heard."""
+
+
+@dataclass(frozen=True)
+class Interruptions:
+    """How often in a row this agent left chunks of one job; `until`: kept off it so long."""
+
+    job: str
+    in_row: int
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Agent:
+    agent: str
+    owner: str
+    name: str
+    house: bool
+    state: AgentState = AgentState.ENROLLED
+    reason: str = ""
+    revision: int = 0
+    run: str = ""
+    slots: int = 0
+    hands: tuple[Hand, ...] = ()
+    hardware: Hardware | None = None
+    benchmark: Benchmark | None = None
+    images: tuple[str, ...] = ()
+    bundles: tuple[str, ...] = ()
+    seen_at: datetime | None = None
+    micro_wu_per_minute: int = 0
+    """Learned; of one slot."""
+    told_micro_wu_per_minute: int = 0
+    interruptions: tuple[Interruptions, ...] = ()
+    readies: tuple[str, ...] = ()
+    """Message ids of the last readies, since a repeated one would deny what was given in between."""
+
+
+Decided = tuple[Agent, list[Event]]
+
+
+def enrolled(agent: str, owner: str, name: str, house: bool) -> Decided:
+    return Agent(agent, owner, name, house), [AgentEnrolled(agent=agent, owner=owner, name=name, house=house)]
+
+
+def revoked(agent: Agent, reason: str) -> Decided:
+    if agent.state is AgentState.REVOKED:
+        return agent, []
+    gone, told = _moved(replace(agent, hands=(), slots=0), AgentState.REVOKED, reason)
+    return gone, [*told, AgentRevoked(agent=agent.agent, owner=agent.owner, reason=reason)]
+
+
+def benchmark_of(agent: Agent) -> Benchmark:
+    return agent.benchmark or REFERENCE
+
+
+def free_slots(agent: Agent) -> int:
+    return max(0, agent.slots - len(agent.hands)) if agent.state is AgentState.ONLINE else 0
+
+
+def holds(agent: Agent, attempt: str) -> bool:
+    return any(hand.attempt == attempt for hand in agent.hands)
+
+
+def ready(agent: Agent, said: AgentReady, message: str, now: datetime, policy: Policy) -> Decided:
+    """Its word about itself, taken over; hands it denies are gone, unless they may still be on their way to it."""
+    if agent.state not in HEARD_AGENT | {AgentState.ENROLLED, AgentState.OFFLINE}:
+        return agent, []
+    if said.run < agent.run or (message and message in agent.readies):
+        return replace(agent, seen_at=now), []
+    gone = {hand.attempt for hand in denied(agent, said, now, policy)}
+    kept = tuple(_heard(hand, hand.attempt in said.attempts) for hand in agent.hands if hand.attempt not in gone)
+    benchmark = said.benchmark or agent.benchmark
+    changed = replace(
+        agent,
+        run=said.run,
+        slots=said.slots,
+        hands=kept,
+        hardware=said.hardware,
+        benchmark=benchmark,
+        images=said.images,
+        bundles=said.bundles,
+        seen_at=now,
+        readies=(*agent.readies, message)[-READIES:],
+        micro_wu_per_minute=agent.micro_wu_per_minute or (wupm(benchmark) if benchmark else 0),
+    )
+    return _moved(changed, AgentState.ONLINE if said.slots else AgentState.DRAINING, "" if said.slots else "offers no slot")
+
+
+def denied(agent: Agent, said: AgentReady, now: datetime, policy: Policy) -> list[Hand]:
+    """Hands that this ready says are not there: heard before, or given too long ago to be still on their way."""
+    return [
+        hand
+        for hand in agent.hands
+        if hand.attempt not in said.attempts and (hand.heard or now - hand.since > policy.after("pickup"))
+    ]
+
+
+def pulsed(agent: Agent, run: str, attempts: Sequence[str], now: datetime) -> Decided:
+    """It lives. Attempts it speaks of are heard; heard ones it leaves out are missed from now on."""
+    if agent.state not in HEARD_AGENT | {AgentState.OFFLINE} or run < agent.run:
+        return agent, []
+    hands = tuple(_pulse(hand, hand.attempt in attempts, now) for hand in agent.hands)
+    alive = replace(agent, seen_at=now, hands=hands)
+    if agent.state is AgentState.OFFLINE and agent.slots:
+        return _moved(alive, AgentState.ONLINE, "heard again")
+    return alive, []
+
+
+def vanished(agent: Agent, now: datetime, policy: Policy) -> list[Hand]:
+    """Hands that are there no more: missed for too long, or never picked up."""
+    return [
+        hand
+        for hand in agent.hands
+        if (hand.missed_since is not None and now - hand.missed_since > policy.after("vanished"))
+        or (not hand.heard and now - hand.since > policy.after("pickup"))
+    ]
+
+
+def reserved(agent: Agent, hands: Sequence[Hand]) -> Agent:
+    """Slots taken for attempts about to claim their chunks. Raises ValueError when there are not so many free."""
+    if len(hands) > free_slots(agent):
+        raise ValueError(f"{agent.agent} has {free_slots(agent)} free slots, not {len(hands)}")
+    return replace(agent, hands=(*agent.hands, *hands))
+
+
+def freed(agent: Agent, *attempts: str) -> Agent:
+    """Without these hands."""
+    kept = tuple(hand for hand in agent.hands if hand.attempt not in attempts)
+    return agent if len(kept) == len(agent.hands) else replace(agent, hands=kept)
+
+
+def gave_back(agent: Agent, attempt: str) -> Agent:
+    """Without this hand, and with no slot to give to until it says that it is ready again."""
+    return replace(freed(agent, attempt), slots=0) if holds(agent, attempt) else agent
+
+
+def lost(agent: Agent) -> Decided:
+    """Silent for too long."""
+    return _moved(replace(agent, hands=()), AgentState.OFFLINE, "not heard of")
+
+
+def interrupted(agent: Agent, job: str, now: datetime, policy: Policy) -> Agent:
+    """It left a chunk of this job; after three in a row it is kept off the job for a while."""
+    before = next((one.in_row for one in agent.interruptions if one.job == job), 0)
+    in_row = before + 1
+    until = now + policy.after("barred") if in_row >= policy.interruptions else None
+    others = tuple(one for one in agent.interruptions if one.job != job)
+    return replace(agent, interruptions=(*others, Interruptions(job, 0 if until else in_row, until))[-REMEMBERED:])
+
+
+def delivered(agent: Agent, job: str) -> Agent:
+    """It completed a chunk of this job: the row of interruptions is broken."""
+    kept = tuple(one for one in agent.interruptions if one.job != job)
+    return agent if len(kept) == len(agent.interruptions) else replace(agent, interruptions=kept)
+
+
+def is_barred(agent: Agent, job: str, now: datetime) -> bool:
+    return any(one.job == job and one.until is not None and now < one.until for one in agent.interruptions)
+
+
+def learned(agent: Agent, micro_wu: int, wall_micros: int) -> Decided:
+    """Moves its speed towards what it has just shown; said aloud when it differs by more than a tenth from what was said."""
+    if micro_wu <= 0 or wall_micros <= 0:
+        return agent, []
+    shown = micro_wu * 60_000_000 // wall_micros
+    known = agent.micro_wu_per_minute or shown
+    shown = min(max(shown, known // MOST_CHANGE), known * MOST_CHANGE)
+    changed = replace(agent, micro_wu_per_minute=max(1, (known * (100 - LEARNING_PERCENT) + shown * LEARNING_PERCENT) // 100))
+    told = agent.told_micro_wu_per_minute
+    if abs(changed.micro_wu_per_minute - told) * 10 <= told:
+        return changed, []
+    return _told(changed)
+
+
+def _heard(hand: Hand, is_there: bool) -> Hand:
+    return replace(hand, heard=True, missed_since=None) if is_there else hand
+
+
+def _pulse(hand: Hand, is_there: bool, now: datetime) -> Hand:
+    if is_there or not hand.heard:
+        return _heard(hand, is_there)
+    return hand if hand.missed_since is not None else replace(hand, missed_since=now)
+
+
+def _moved(agent: Agent, state: AgentState, reason: str) -> Decided:
+    if agent.state is state:
+        return agent, []
+    check(AGENT_MOVES, f"agent {agent.agent}", agent.state, state, agent.reason)
+    return _told(replace(agent, state=state, reason=reason))
+
+
+def _told(agent: Agent) -> Decided:
+    agent = replace(agent, revision=agent.revision + 1, told_micro_wu_per_minute=agent.micro_wu_per_minute)
+    event = AgentChanged(
+        agent=agent.agent,
+        owner=agent.owner,
+        state=agent.state,
+        reason=agent.reason,
+        revision=agent.revision,
+        micro_wu_per_minute=agent.micro_wu_per_minute,
+        cores=agent.hardware.cores if agent.hardware else 0,
+    )
+    return agent, [event]

@@ -1,0 +1,331 @@
+"""A chunk: the frames one agent takes in one go, who holds them, and what earlier attempts left.
+
+Theory. The holder is the attempt whose lease is good; there is at most one. Frames are stored by whoever brought them, holder or
+not: a late frame that is still missing is welcome. An attempt that ends leaves its name and why among the former ones (the last
+sixteen), because frames of it may still arrive and be paid. A frame is tried three times, the last time on the house agent; only
+the house agent's failure is final. What the lender caused by leaving is no try.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from contracts.events import AttemptCancelled, AttemptVoid, CopiesHonoured, Event, Fault
+from contracts.values import Kind, Ranges, count, frames, ranges
+from services.scheduler.domain import spans
+from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.states import CHUNK_MOVES, HELD_CHUNK, OPEN_CHUNK, ChunkState, check
+
+FORMER = 16
+
+
+class Ending(StrEnum):
+    """Why an attempt no longer holds its chunk."""
+
+    FINISHED = "finished"
+    NOT_NEEDED = "not needed"
+    """We stopped it: job paused or ended, or another attempt's late frames came first."""
+    INCOMPLETE = "incomplete"
+    """It said it was done, and not every frame was stored in time."""
+    GIVEN_BACK = "given back"
+    FAILED = "failed"
+    LOST = "lost"
+    """Not heard of, never picked up, or its hard end was reached."""
+
+
+HONOURED = frozenset({Ending.FINISHED, Ending.NOT_NEEDED, Ending.INCOMPLETE})
+"""Endings of attempts that worked under a good lease to their end."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    attempt: str
+    agent: str
+    at: datetime
+    hard_end: datetime
+    done_at: datetime | None = None
+    """When its agent said that nothing is left to do."""
+
+
+@dataclass(frozen=True)
+class Former:
+    attempt: str
+    agent: str
+    ended_at: datetime
+    why: Ending
+
+
+@dataclass(frozen=True)
+class Delivery:
+    attempt: str
+    agent: str
+    frames: Ranges
+
+
+@dataclass(frozen=True)
+class Tries:
+    """Attempts that failed on a frame (None: on the whole chunk, before any frame); each attempt counts once."""
+
+    frame: int | None
+    count: int
+    last: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    agent: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Chunk:
+    chunk: str
+    job: str
+    kind: Kind
+    frames: Ranges
+    opened_at: datetime
+    """Since when it waits for an agent (or waited last)."""
+    state: ChunkState = ChunkState.QUEUED
+    house: bool = False
+    """Only a house agent may have it."""
+    generation: int = 0
+    version: int = 0
+    memory_factor: int = 1
+    """Doubled once, after a container ran out of memory."""
+    holder: Holder | None = None
+    former: tuple[Former, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    elsewhere: Ranges = ()
+    """Frames of this chunk that storage has from attempts we did not see store them here."""
+    stored: int = 0
+    honoured: tuple[Delivery, ...] = ()
+    tries: tuple[Tries, ...] = ()
+    failed_on: tuple[Failure, ...] = ()
+
+
+Decided = tuple[Chunk, list[Event]]
+
+
+def missing(chunk: Chunk) -> Ranges:
+    """Frames of it that nobody has stored."""
+    return spans.missing(chunk.frames, [*(delivery.frames for delivery in chunk.deliveries), chunk.elsewhere])
+
+
+def is_open(chunk: Chunk) -> bool:
+    return chunk.state in OPEN_CHUNK
+
+
+def is_held_by(chunk: Chunk, attempt: str) -> bool:
+    return chunk.holder is not None and chunk.holder.attempt == attempt
+
+
+def knows(chunk: Chunk, attempt: str, agent: str) -> bool:
+    """True when this agent had this attempt, now or before."""
+    holder = () if chunk.holder is None else ((chunk.holder.attempt, chunk.holder.agent),)
+    return (attempt, agent) in (*holder, *((past.attempt, past.agent) for past in chunk.former))
+
+
+def claimed(chunk: Chunk, holder: Holder) -> Chunk:
+    """Given to this attempt. Raises IllegalMove unless it is queued and nobody's."""
+    return replace(_to(chunk, ChunkState.ASSIGNED), holder=holder)
+
+
+def alive(chunk: Chunk, attempt: str) -> Chunk:
+    """A sign of life of its holder."""
+    if chunk.state is ChunkState.ASSIGNED and is_held_by(chunk, attempt):
+        return _to(chunk, ChunkState.RENDERING)
+    return chunk
+
+
+def brought(chunk: Chunk, attempt: str, agent: str, stored: Iterable[int], now: datetime) -> Decided:
+    """Storage has these frames of it, from this attempt: the holder's, a former one's, or one we do not remember."""
+    if chunk.state is ChunkState.CLOSED:
+        return chunk, []
+    had = {frame for delivery in chunk.deliveries for frame in frames(delivery.frames)}
+    fresh = [frame for frame in stored if frame not in had and any(frame in span for span in chunk.frames)]
+    if not fresh:
+        return chunk, []
+    changed = replace(
+        chunk,
+        deliveries=_delivered(chunk.deliveries, attempt, agent, fresh),
+        elsewhere=spans.without(chunk.elsewhere, fresh),
+    )
+    return _advanced(alive(changed, attempt), attempt, now)
+
+
+def superfluous(chunk: Chunk, attempt: str, agent: str, version: int, late: Sequence[int], now: datetime) -> Decided:
+    """Storage has these frames from somebody else already. Copies rendered under a good lease are honoured, once."""
+    ours = [frame for frame in late if any(frame in span for span in chunk.frames)]
+    paid = {f for delivery in chunk.honoured if delivery.attempt == attempt for f in frames(delivery.frames)}
+    honour = [frame for frame in ours if frame not in paid] if _in_good_faith(chunk, attempt, agent) else []
+    events: list[Event] = []
+    if honour:
+        chunk = replace(chunk, honoured=_delivered(chunk.honoured, attempt, agent, honour))
+        events.append(CopiesHonoured(job=chunk.job, attempt=attempt, agent=agent, version=version, frames=tuple(honour)))
+    lacking = set(frames(missing(chunk)))
+    found = [frame for frame in ours if frame in lacking]
+    if not found or chunk.state is ChunkState.CLOSED:
+        return chunk, events
+    chunk = replace(chunk, elsewhere=ranges([*frames(chunk.elsewhere), *found]))
+    chunk, more = _advanced(chunk, attempt, now)
+    return chunk, [*events, *more]
+
+
+def answered(chunk: Chunk, attempt: str, now: datetime) -> Decided:
+    """An inspection or a probe has said what was asked; no frames are expected."""
+    return _finished(chunk, attempt, now) if is_open(chunk) else (chunk, [])
+
+
+def said_done(chunk: Chunk, attempt: str, now: datetime) -> Chunk:
+    """Its agent has nothing left to do; frames may still be in verification."""
+    if chunk.holder is None or chunk.holder.attempt != attempt or chunk.holder.done_at is not None:
+        return chunk
+    return replace(alive(chunk, attempt), holder=replace(chunk.holder, done_at=now))
+
+
+def gave_up(chunk: Chunk, attempt: str, why: Ending, now: datetime) -> Chunk:
+    """The holder is gone; what is missing is queued again. Nothing happens when `attempt` is not the holder."""
+    if not is_held_by(chunk, attempt):
+        return chunk
+    return replace(_to(_past(chunk, why, now), ChunkState.QUEUED), opened_at=now)
+
+
+def voided(chunk: Chunk, attempt: str, reason: str, now: datetime) -> Decided:
+    """As `gave_up`, told to the agent, which is alive and must stop."""
+    if chunk.holder is None or chunk.holder.attempt != attempt:
+        return chunk, []
+    void = void_of(chunk, attempt, chunk.holder.agent, reason)
+    return gave_up(chunk, attempt, Ending.LOST, now), [void]
+
+
+def void_of(chunk: Chunk, attempt: str, agent: str, reason: str) -> AttemptVoid:
+    """What an agent is told whose attempt does not hold the chunk."""
+    counted = ranges(f for delivery in chunk.deliveries if delivery.attempt == attempt for f in frames(delivery.frames))
+    return AttemptVoid(agent=agent, job=chunk.job, chunk=chunk.chunk, attempt=attempt, stored=counted, reason=reason)
+
+
+def put_back(chunk: Chunk, reason: str, now: datetime) -> Decided:
+    """The job is paused: the attempt stops and the chunk waits."""
+    if chunk.state not in HELD_CHUNK:
+        return chunk, []
+    stop = _stop(chunk, reason)
+    return replace(_to(_past(chunk, Ending.NOT_NEEDED, now), ChunkState.QUEUED), opened_at=now), stop
+
+
+def closed(chunk: Chunk, reason: str, now: datetime) -> Decided:
+    """The job has ended, or this frame is got in another way."""
+    if not is_open(chunk):
+        return chunk, []
+    stop = _stop(chunk, reason)
+    return _to(_past(chunk, Ending.NOT_NEEDED, now), ChunkState.CLOSED), stop
+
+
+def failed(
+    chunk: Chunk, attempt: str, fault: Fault, frame: int | None, by_house: bool, now: datetime, policy: Policy
+) -> tuple[Chunk, bool]:
+    """The holder could not go on; True when that is final: the third try, or a scene fault, on the house agent."""
+    if chunk.holder is None or chunk.holder.attempt != attempt:
+        return chunk, False
+    holder = chunk.holder
+    tried = _tried(chunk, attempt, _blamed(chunk, frame))
+    if fault is Fault.MEMORY:
+        tried = replace(tried, memory_factor=2)
+    tried = replace(tried, failed_on=(*tried.failed_on, Failure(holder.agent, now))[-FORMER:])
+    final = by_house and (fault is Fault.SCENE or _most_tries(tried) >= policy.tries)
+    return replace(gave_up(_to_house(tried, policy), attempt, Ending.FAILED, now)), final
+
+
+def rejected(
+    chunk: Chunk, attempt: str, agent: str, bad: Sequence[int], by_house: bool, now: datetime, policy: Policy
+) -> tuple[Chunk, bool]:
+    """Storage refused these pictures of an attempt: a try each, unless the frame is stored already. The attempt goes on; what
+    it leaves undone is given out again when it ends. True when that is final."""
+    lacking = set(frames(missing(chunk)))
+    blamed: list[int | None] = [frame for frame in bad if frame in lacking]
+    if not blamed or not is_open(chunk):
+        return chunk, False
+    tried = _tried(chunk, attempt, blamed)
+    if tried is not chunk:
+        tried = replace(tried, failed_on=(*tried.failed_on, Failure(agent, now))[-FORMER:])
+    return _to_house(tried, policy), by_house and _most_tries(tried) >= policy.tries
+
+
+def _to(chunk: Chunk, state: ChunkState) -> Chunk:
+    story = ", ".join(f"{past.attempt} {past.why}" for past in chunk.former)
+    check(CHUNK_MOVES, f"chunk {chunk.chunk}", chunk.state, state, story)
+    return replace(chunk, state=state)
+
+
+def _past(chunk: Chunk, why: Ending, now: datetime) -> Chunk:
+    if chunk.holder is None:
+        return chunk
+    former = Former(chunk.holder.attempt, chunk.holder.agent, now, why)
+    return replace(chunk, holder=None, former=(*chunk.former, former)[-FORMER:])
+
+
+def _advanced(chunk: Chunk, attempt: str, now: datetime) -> Decided:
+    """Counted anew; finished when nothing is missing."""
+    chunk = replace(chunk, stored=count(chunk.frames) - count(missing(chunk)))
+    if chunk.stored < count(chunk.frames) or not is_open(chunk):
+        return chunk, []
+    return _finished(chunk, attempt, now)
+
+
+def _finished(chunk: Chunk, attempt: str, now: datetime) -> Decided:
+    """Completed by `attempt`; another one that still works on it is stopped, not punished."""
+    overtaken = chunk.holder is not None and chunk.holder.attempt != attempt
+    stop = _stop(chunk, "the last of these frames has come from an earlier attempt") if overtaken else []
+    why = Ending.NOT_NEEDED if overtaken else Ending.FINISHED
+    return _to(_past(chunk, why, now), ChunkState.COMPLETED), stop
+
+
+def _stop(chunk: Chunk, reason: str) -> list[Event]:
+    if chunk.holder is None or chunk.holder.done_at is not None:
+        return []
+    holder = chunk.holder
+    return [AttemptCancelled(agent=holder.agent, job=chunk.job, chunk=chunk.chunk, attempt=holder.attempt, reason=reason)]
+
+
+def _delivered(before: tuple[Delivery, ...], attempt: str, agent: str, fresh: Sequence[int]) -> tuple[Delivery, ...]:
+    mine = [frame for delivery in before if delivery.attempt == attempt for frame in frames(delivery.frames)]
+    others = tuple(delivery for delivery in before if delivery.attempt != attempt)
+    return (*others, Delivery(attempt, agent, ranges([*mine, *fresh])))
+
+
+def _in_good_faith(chunk: Chunk, attempt: str, agent: str) -> bool:
+    if chunk.holder is not None and (chunk.holder.attempt, chunk.holder.agent) == (attempt, agent):
+        return True
+    return any((past.attempt, past.agent) == (attempt, agent) and past.why in HONOURED for past in chunk.former)
+
+
+def _blamed(chunk: Chunk, frame: int | None) -> list[int | None]:
+    lacking = list(frames(missing(chunk)))
+    if frame in lacking:
+        return [frame]
+    return [*lacking] or [None]
+
+
+def _tried(chunk: Chunk, attempt: str, blamed: Sequence[int | None]) -> Chunk:
+    before = {tries.frame: tries for tries in chunk.tries}
+    for frame in blamed:
+        known = before.get(frame)
+        if known is None or known.last != attempt:
+            before[frame] = Tries(frame, 1 if known is None else known.count + 1, attempt)
+    after = tuple(before.values())
+    return chunk if after == chunk.tries else replace(chunk, tries=after)
+
+
+def _most_tries(chunk: Chunk) -> int:
+    return max((tries.count for tries in chunk.tries), default=0)
+
+
+def _to_house(chunk: Chunk, policy: Policy) -> Chunk:
+    return replace(chunk, house=chunk.house or _most_tries(chunk) >= policy.tries - 1)
+
+
+def abandoned(chunk: Chunk, attempt: str, now: datetime) -> Chunk:
+    """A sample or probe over its budget: its frame is got in another way."""
+    if not is_held_by(chunk, attempt):
+        return chunk
+    return _to(_past(chunk, Ending.FAILED, now), ChunkState.CLOSED)

@@ -1,0 +1,273 @@
+"""A job from its submission to its end: its plan and its state.
+
+Theory. The document holds the plan (what was asked, what was found, what sampling measured, which ranges are not cut yet) and
+never grows with its frames; those live in chunks. A stretch of frames leaves `uncut` in the same write that names its chunk in
+`cuts`, so a crash between that and the chunk's insertion is repaired by inserting it again. While paused, facts still move the
+stage beneath. Control revisions come from one publisher and only grow; an early cancel is remembered until the job arrives.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from contracts.events import (
+    Action,
+    CreditsHeld,
+    Event,
+    HoldRefused,
+    JobCancelled,
+    JobControlled,
+    JobFailed,
+    JobQuoted,
+    JobRendered,
+    JobStateChanged,
+    JobSubmitted,
+    SampledWork,
+    SamplingMeasured,
+    SceneFacts,
+)
+from contracts.values import Band, Curve, Kind, Picture, Ranges, RenderSettings
+from services.scheduler.domain.states import ENDED, JOB_MOVES, JobState, check
+
+STORY = 24
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A chunk that is to exist: its id follows from the job and its frames, so inserting it twice is harmless."""
+
+    chunk: str
+    kind: Kind
+    frames: Ranges = ()
+    house: bool = False
+    version: int = 0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One frame of the sampling plan; `micro_wu` is its cost once known. `kept`: the frame itself is stored and final."""
+
+    frame: int
+    anchor: bool
+    micro_wu: int | None = None
+    kept: bool = False
+    probing: bool = False
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Work of one inspecting, sampling or probing attempt, within its time budget but not yet held against the anchor's."""
+
+    attempt: str
+    agent: str
+    kind: Kind
+    micro_wu: int
+    frames: Ranges = ()
+    anchor: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    job: str
+    account: str
+    created_at: datetime
+    asked: JobSubmitted | None = None
+    """None only for a tombstone: a cancel that came before the job."""
+    state: JobState = JobState.SUBMITTED
+    stage: JobState | None = None
+    """While paused: where it goes back to."""
+    reason: str = ""
+    revision: int = 0
+    story: tuple[str, ...] = ()
+    control: int = 0
+    """The last control revision that counted."""
+    facts: SceneFacts | None = None
+    frames: Ranges = ()
+    total: int = 0
+    picture: Picture | None = None
+    memory_bytes: int = 0
+    samples: tuple[Sample, ...] = ()
+    measured: tuple[Measured, ...] = ()
+    version: int = 0
+    curve: Curve | None = None
+    micro_wu: Band | None = None
+    seconds: Band | None = None
+    most_micro_wu: int = 0
+    """Of the costliest frame the curve knows."""
+    to_render: int = 0
+    """Frames that were uncut when the estimate was made."""
+    uncut: Ranges = ()
+    cuts: tuple[Cut, ...] = ()
+    trace: dict[str, str] = field(default_factory=dict)
+    """W3C trace context of the submission, carried into every assignment."""
+
+
+Decided = tuple[Job, list[Event]]
+
+
+def stage(job: Job) -> JobState:
+    """Where the job is, or, while paused, where it will go back to."""
+    return job.stage if job.state is JobState.PAUSED and job.stage is not None else job.state
+
+
+def is_over(job: Job) -> bool:
+    """Nothing of it is given out any more."""
+    return job.state in ENDED
+
+
+def bid(job: Job) -> int:
+    return job.asked.price_per_wu_micro if job.asked else 0
+
+
+def settings(job: Job) -> RenderSettings:
+    return job.asked.settings if job.asked else RenderSettings()
+
+
+def anchor_micro_wu(job: Job) -> int | None:
+    return next((sample.micro_wu for sample in job.samples if sample.anchor), None)
+
+
+def submitted(job: Job | None, asked: JobSubmitted, now: datetime) -> Decided:
+    """The renter's word; if a cancel was here first, the job ends at once."""
+    if job is None:
+        fresh = Job(asked.job, asked.account, now, asked)
+        return _told(replace(fresh, reason="waiting for the sampling deposit to be held"))
+    if job.asked is not None:
+        return job, []
+    known = replace(job, asked=asked)
+    return cancelled(known, "cancelled by its owner before it began")
+
+
+def advanced(job: Job, to: JobState, reason: str) -> Decided:
+    """A move on the main line; beneath a pause only the stage changes. Raises IllegalMove."""
+    check(JOB_MOVES, f"job {job.job}", stage(job), to, "; ".join(job.story))
+    if job.state is JobState.PAUSED and to not in ENDED:
+        return replace(job, stage=to), []
+    return _told(replace(job, state=to, stage=None, reason=reason))
+
+
+def hold_refused(job: Job, refused: HoldRefused) -> Decided:
+    """Without the deposit there is no job; a quote whose hold was refused stays open until it expires."""
+    if refused.version != 0 or stage(job) is not JobState.SUBMITTED:
+        return job, []
+    return failed(
+        job, "deposit_refused", f"the sampling deposit could not be held: {refused.text}", "Add credits and submit again."
+    )
+
+
+def quoted(job: Job, quote: JobQuoted) -> Decided:
+    if stage(job) is not JobState.ESTIMATING or quote.version != job.version:
+        return job, []
+    return advanced(job, JobState.QUOTED, "the price is firm; waiting for you to accept it")
+
+
+def held(job: Job, hold: CreditsHeld) -> Decided:
+    """The accepted price is held: the job may start. Raises nothing when it already has."""
+    if stage(job) is not JobState.QUOTED or hold.version != job.version:
+        return job, []
+    return advanced(job, JobState.QUEUED, "paid for; waiting for an agent")
+
+
+def declined(job: Job, version: int, reason: str) -> Decided:
+    if stage(job) is not JobState.QUOTED or version != job.version:
+        return job, []
+    return cancelled(job, reason)
+
+
+def controlled(job: Job | None, said: JobControlled, now: datetime) -> Decided:
+    """Cancel, pause, resume; older revisions are ignored. A cancel of a job we do not know leaves a tombstone."""
+    if job is None:
+        return Job(said.job, said.account, now, control=said.revision, reason="cancelled before it was submitted"), []
+    if said.revision <= job.control:
+        return job, []
+    job = replace(job, control=said.revision)
+    if is_over(job) or job.asked is None:
+        return job, []
+    if said.action is Action.CANCEL:
+        return cancelled(job, f"cancelled by {said.by}")
+    return _paused(job, said.by) if said.action is Action.PAUSE else _resumed(job)
+
+
+def cancelled(job: Job, reason: str) -> Decided:
+    job, told = _ended(job, JobState.CANCELLED, reason)
+    return job, [*told, JobCancelled(job=job.job, account=job.account, reason=reason)]
+
+
+def failed(job: Job, code: str, reason: str, hint: str = "", log_tail: str = "") -> Decided:
+    """The job cannot go on; nothing happens when it is over already."""
+    if is_over(job):
+        return job, []
+    job, told = _ended(job, JobState.FAILED, reason)
+    event = JobFailed(
+        job=job.job, account=job.account, code=code, reason=reason[:2000], hint=hint[:2000], log_tail=log_tail[-8000:]
+    )
+    return job, [*told, event]
+
+
+def rendered(job: Job) -> Decided:
+    """Nothing is uncut and no chunk is open: the caller has looked."""
+    if stage(job) not in (JobState.QUEUED, JobState.RENDERING) or job.uncut:
+        return job, []
+    job, told = advanced(job, JobState.PACKAGING, "every frame is stored; making the archive and the film")
+    fps = job.facts.fps_milli if job.facts else 24_000
+    return job, [*told, JobRendered(job=job.job, account=job.account, fps_milli=fps)]
+
+
+def packaged(job: Job) -> Decided:
+    if job.state is not JobState.PACKAGING:
+        return job, []
+    return advanced(job, JobState.COMPLETED, "ready to download")
+
+
+def purged(job: Job) -> Decided:
+    if job.state not in (JobState.COMPLETED, JobState.CANCELLED, JobState.FAILED):
+        return job, []
+    return advanced(job, JobState.PURGED, "its files were removed after the keeping time")
+
+
+def sampling_measured(job: Job, factor: int) -> SamplingMeasured:
+    """Work that the deposit pays: nobody's counts for more than `factor` times the anchor's."""
+    anchor = anchor_micro_wu(job)
+
+    def bounded(one: Measured) -> int:
+        trusted = one.anchor or one.kind is Kind.INSPECT or anchor is None
+        return one.micro_wu if trusted else min(one.micro_wu, factor * (anchor or 0))
+
+    work = tuple(
+        SampledWork(attempt=one.attempt, agent=one.agent, kind=one.kind, frames=one.frames, micro_wu=bounded(one))
+        for one in job.measured
+    )
+    return SamplingMeasured(job=job.job, work=work)
+
+
+ANCHOR_FACTOR = 8
+"""Default of `Policy.anchor_factor`, for a job that ends while it is sampled."""
+
+
+def _ended(job: Job, to: JobState, reason: str) -> Decided:
+    """Stops everything; what sampling has measured so far is still paid."""
+    measured: list[Event] = []
+    if job.measured and stage(job) in (JobState.INSPECTING, JobState.ESTIMATING):
+        measured.append(sampling_measured(job, ANCHOR_FACTOR))
+    check(JOB_MOVES, f"job {job.job}", job.state, to, "; ".join(job.story))
+    job, told = _told(replace(job, state=to, stage=None, reason=reason, uncut=(), cuts=()))
+    return job, [*measured, *told]
+
+
+def _paused(job: Job, by: str) -> Decided:
+    if job.state is JobState.PAUSED:
+        return job, []
+    check(JOB_MOVES, f"job {job.job}", job.state, JobState.PAUSED, "; ".join(job.story))
+    return _told(replace(job, state=JobState.PAUSED, stage=job.state, reason=f"paused by {by}; finished frames are kept"))
+
+
+def _resumed(job: Job) -> Decided:
+    if job.state is not JobState.PAUSED or job.stage is None:
+        return job, []
+    return _told(replace(job, state=job.stage, stage=None, reason="resumed"))
+
+
+def _told(job: Job) -> Decided:
+    """One move more: the revision grows and the move is told and remembered."""
+    job = replace(job, revision=job.revision + 1, story=(*job.story, f"{job.state}: {job.reason}"[:200])[-STORY:])
+    changed = JobStateChanged(job=job.job, account=job.account, state=job.state, reason=job.reason[:2000], revision=job.revision)
+    return job, [changed]

@@ -1,0 +1,145 @@
+"""Who gets what: agents with free slots on one side, queued chunks and jobs with uncut frames on the other.
+
+Plain policy: what leads to a quote first, then the higher bid, then the renter and the job with the least running, then age.
+Staleness of what this sees costs a little fairness, never correctness: claims are conditional writes.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from contracts.values import Kind
+from services.scheduler.domain import job as jobs
+from services.scheduler.domain.agent import Agent, free_slots, is_barred
+from services.scheduler.domain.chunk import Chunk
+from services.scheduler.domain.job import Job
+from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.states import AgentState, JobState
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A slot of this agent for this queued chunk, or (None) for a chunk to be cut from the job."""
+
+    agent: str
+    job: str
+    chunk: Chunk | None = None
+
+
+@dataclass
+class Board:
+    """What can be given out and by whom it could be taken, as of `now`."""
+
+    now: datetime
+    policy: Policy
+    image: str
+    jobs: Mapping[str, Job]
+    """Open ones only."""
+    fleet: Sequence[Agent]
+    """Every agent that is online."""
+    queued: list[Chunk]
+    running: Counter[str] = field(default_factory=Counter)
+    """Attempts per job."""
+    _renters: Counter[str] = field(default_factory=Counter)
+    _busy: set[tuple[str, str]] = field(default_factory=set)
+    _uncut: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        for job, number in self.running.items():
+            if job in self.jobs:
+                self._renters[self.jobs[job].account] += number
+        self._busy = {(hand.job, agent.agent) for agent in self.fleet for hand in agent.hands}
+        self._busy |= {(job.job, one.agent) for job in self.jobs.values() for one in job.measured if one.kind is Kind.SAMPLE}
+        self._uncut = {job.job for job in self.jobs.values() if job.uncut and job.state in (JobState.QUEUED, JobState.RENDERING)}
+
+    def has_work(self) -> bool:
+        return bool(self.queued or self._uncut)
+
+    def offers(self, agents: Sequence[Agent]) -> list[Offer]:
+        """At most one per free slot. Every queued chunk is offered once; a job to be cut as often as there are takers."""
+        made: list[Offer] = []
+        open_slots = {agent.agent: free_slots(agent) for agent in agents}
+        for agent in sorted(agents, key=lambda one: (one.house, -one.micro_wu_per_minute)):
+            while open_slots[agent.agent] > 0 and (offer := self._best(agent)) is not None:
+                open_slots[agent.agent] -= 1
+                made.append(offer)
+                self._note(offer)
+        return made
+
+    def _best(self, agent: Agent) -> Offer | None:
+        chunks = [chunk for chunk in self.queued if self.may_have(agent, self.jobs[chunk.job], chunk)]
+        best = min(chunks, key=lambda chunk: (chunk.kind is Kind.RENDER, self._rank(chunk.job), chunk.opened_at), default=None)
+        cuttable = [job for job in self._uncut if self.may_have(agent, self.jobs[job], None)]
+        job = min(cuttable, key=self._rank, default=None)
+        if best is not None and (job is None or best.kind is not Kind.RENDER or self._rank(best.job) <= self._rank(job)):
+            return Offer(agent.agent, best.job, best)
+        return None if job is None else Offer(agent.agent, job)
+
+    def _rank(self, job: str) -> tuple[int, int, int, datetime, str]:
+        it = self.jobs[job]
+        return -jobs.bid(it), self._renters[it.account], self.running[job], it.created_at, job
+
+    def _note(self, offer: Offer) -> None:
+        self.running[offer.job] += 1
+        self._renters[self.jobs[offer.job].account] += 1
+        self._busy.add((offer.job, offer.agent))
+        if offer.chunk is not None:
+            self.queued = [chunk for chunk in self.queued if chunk.chunk != offer.chunk.chunk]
+
+    def may_have(self, agent: Agent, job: Job, chunk: Chunk | None) -> bool:
+        """Whether this agent may take this chunk (None: one to be cut) of this job."""
+        if not self.able(agent, job, chunk) or (chunk is not None and self._is_early(agent, job, chunk)):
+            return False
+        if agent.house and not (chunk is not None and chunk.house) and not self._stands_in(job, chunk):
+            return False
+        return chunk is None or chunk.kind is not Kind.SAMPLE or chunk.house or self._is_turn(agent, job, chunk)
+
+    def able(self, agent: Agent, job: Job, chunk: Chunk | None) -> bool:
+        """Online with our image and enough memory, not kept off the job; a house agent where one is needed."""
+        if agent.state is not AgentState.ONLINE or agent.slots == 0 or self.image not in agent.images:
+            return False
+        if chunk is not None and chunk.house:
+            return agent.house
+        return not is_barred(agent, job.job, self.now) and _memory(agent) >= self._need(job, chunk)
+
+    def speed(self, job: Job) -> int:
+        """Micro-WU a minute of all agents that could render this job; the house's only when no lender could."""
+        able = [agent for agent in self.fleet if self.able(agent, job, None)]
+        lenders = [agent for agent in able if not agent.house]
+        return sum(agent.micro_wu_per_minute * agent.slots for agent in lenders or able)
+
+    def slots(self, job: Job) -> int:
+        able = [agent for agent in self.fleet if self.able(agent, job, None)]
+        lenders = [agent for agent in able if not agent.house]
+        return sum(agent.slots for agent in lenders or able)
+
+    def _need(self, job: Job, chunk: Chunk | None) -> int:
+        """Never more than the largest agent has: after running out of memory the largest one tries."""
+        factor = 1 if chunk is None else chunk.memory_factor
+        return min(job.memory_bytes * factor, max((_memory(one) for one in self.fleet), default=0))
+
+    def _is_early(self, agent: Agent, job: Job, chunk: Chunk) -> bool:
+        """What is known of the job is older than the chunk, or the agent has just failed on it."""
+        if chunk.version > job.version or (job.picture is None and chunk.kind is not Kind.INSPECT):
+            return True
+        wait = self.policy.after("retry_same")
+        return any(failure.agent == agent.agent and self.now - failure.at < wait for failure in chunk.failed_on)
+
+    def _stands_in(self, job: Job, chunk: Chunk | None) -> bool:
+        """A house agent takes ordinary work when no lender could, or none has for long."""
+        if chunk is not None and self.now - chunk.opened_at > self.policy.after("house_stands_in"):
+            return True
+        return not any(self.able(agent, job, chunk) for agent in self.fleet if not agent.house)
+
+    def _is_turn(self, agent: Agent, job: Job, chunk: Chunk) -> bool:
+        """Samples of a job go to agents that have none of it, while there are such, for a short while."""
+        if (job.job, agent.agent) not in self._busy or self.now - chunk.opened_at > self.policy.after("sample_spread"):
+            return True
+        return not any(
+            (job.job, other.agent) not in self._busy and not other.house and self.able(other, job, chunk) for other in self.fleet
+        )
+
+
+def _memory(agent: Agent) -> int:
+    return agent.hardware.memory_bytes if agent.hardware else 0

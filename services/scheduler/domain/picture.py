@@ -1,0 +1,32 @@
+"""What a finished frame must be, how much memory rendering it takes, how large its file may be."""
+
+from contracts.events import SceneFacts
+from contracts.values import Picture, RenderSettings
+from services.scheduler.domain.policy import GIB, MIB
+
+MAX_SIDE = 32_768
+BASE_MEMORY, MEMORY_PER_PIXEL = 260 * MIB, 70
+"""Measured need of Blender after opening a file, and of Cycles per pixel with its passes."""
+
+
+def sides(facts: SceneFacts, settings: RenderSettings) -> tuple[int, int]:
+    """Pixels of a finished frame: Blender's own rule, each side × percentage rounded down."""
+    width, height = settings.width or facts.width, settings.height or facts.height
+    percentage = settings.percentage or facts.percentage
+    return max(1, width * percentage // 100), max(1, height * percentage // 100)
+
+
+def picture(facts: SceneFacts, settings: RenderSettings) -> Picture:
+    """Raises ValueError for sides that no picture of ours may have."""
+    width, height = sides(facts, settings)
+    return Picture(width=width, height=height)
+
+
+def memory_bytes(facts: SceneFacts, size: Picture) -> int:
+    """What a container needs: the survey's estimate, and never less than the picture itself and Blender take."""
+    return max(GIB, facts.memory_bytes, BASE_MEMORY + MEMORY_PER_PIXEL * size.width * size.height)
+
+
+def max_bytes(size: Picture) -> int:
+    """Bound of one frame's file: 16-bit RGBA uncompressed, and room for headers."""
+    return 64 * MIB + 8 * size.width * size.height

@@ -1,0 +1,58 @@
+"""The numbers of the plain policy in one place, with what they are for. Settings may change some of them per farm."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+GIB = 1 << 30
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Durations in seconds, sizes in bytes."""
+
+    lease: int = 30
+    """An agent not heard of for so long has lost its leases: three pulses."""
+    unclaimed: int = 10
+    """A slot reserved for an attempt that never got a chunk is free again after this time."""
+    pickup: int = 45
+    """Mailbox time to live (30 s) plus 15 s: an attempt the agent has not spoken of by then never reached it."""
+    vanished: int = 20
+    """An attempt the agent had in hand and leaves out of its pulses for so long is gone."""
+    settle: int = 15
+    """After an agent says a chunk is completed, frames may be in verification for so long before they are given out again."""
+    retry_same: int = 15
+    """An agent may try a chunk it has failed on again after this time; others at once."""
+    slack: int = 120
+    """Start-up, download and upload, added to the hard end of an attempt."""
+    grace: int = 900
+    """How long a grant outlives its attempt's hard end."""
+
+    chunk: int = 60
+    """Aim of a chunk's duration; a container's start costs about 1.2 s."""
+    chunk_frames: int = 200
+    samples: int = 5
+    sample_budget: int = 120
+    sample_spread: int = 10
+    """A sample waits so long for an agent that has none of this job yet."""
+    house_stands_in: int = 60
+    """The house agent renders ordinary chunks when no lender can, or when one has waited so long."""
+    inspect_budget: int = 60
+    inspect_memory: int = 2 * GIB
+    probe_percent: int = 50
+    frame_floor: int = 120
+    """Least `max_seconds_per_frame`; otherwise `frame_factor` times the estimate."""
+    frame_factor: int = 10
+
+    tries: int = 3
+    """Per frame; the last one on the house agent."""
+    interruptions: int = 3
+    barred: int = 600
+    """How long an agent is kept off a job after so many interruptions in a row."""
+    anchor_factor: int = 8
+    """Work of a stranger's sample beyond this multiple of the anchor's is not plausible."""
+    band_floor_percent: int = 10
+
+    def after(self, name: str) -> timedelta:
+        """One of the durations above, e.g. `after("settle")`."""
+        return timedelta(seconds=getattr(self, name))

@@ -1,0 +1,153 @@
+"""The operator's command: enrol or revoke an agent.
+
+    python -m services.scheduler.enrol --agent ID --owner ACCOUNT --name NAME [--house] --amqp amqp://HOST:PORT/VHOST --out FILE
+    python -m services.scheduler.enrol revoke --agent ID [--reason TEXT]
+
+Runs with the scheduler's own environment. Enrolling the same agent again makes a new secret and changes nothing else.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import secrets
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from motor.motor_asyncio import AsyncIOMotorClient
+
+from contracts.bus import Announcer, connect
+from contracts.topology import SCHEDULER
+from services.chassis.clock import DatabaseClock
+from services.chassis.repository import Unknown
+from services.chassis.service import Ground
+from services.scheduler.app import Settings, Stores, stores
+from services.scheduler.broker import Broker
+from services.scheduler.domain import agent as domain
+from services.scheduler.domain import chunk as chunks
+from services.scheduler.domain.chunk import Ending
+from services.scheduler.domain.states import AgentState
+
+NAME = re.compile(r"^[a-z0-9][a-z0-9-]{2,40}$")
+"""So that an agent's id needs no escaping in the broker's patterns."""
+RESERVED = frozenset({"intake", "scheduler", "storage", "billing", "notifier", "guest", "admin"})
+
+
+class Refused(Exception):
+    """The command cannot be done; the text tells the operator why."""
+
+
+def main() -> None:
+    arguments = _arguments(sys.argv[1:])
+    try:
+        asyncio.run(_with_stores(Settings(), arguments.amqp, _command(arguments)))
+    except Refused as why:
+        sys.exit(f"refused: {why}")
+
+
+def _arguments(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m services.scheduler.enrol", description="Enrol or revoke an agent.")
+    parser.add_argument("action", nargs="?", choices=("enrol", "revoke"), default="enrol")
+    parser.add_argument("--agent", required=True, help="its id, also its user name at the broker")
+    parser.add_argument("--owner", help="the account that earns")
+    parser.add_argument("--name", help="for people")
+    parser.add_argument("--house", action="store_true", help="run and trusted by the operator")
+    parser.add_argument("--amqp", help="the broker as the agent reaches it: amqp://HOST:PORT/VHOST")
+    parser.add_argument("--out", type=Path, help="where its credential is written, mode 0600")
+    parser.add_argument("--reason", default="revoked by the operator")
+    arguments = parser.parse_args(words)
+    if arguments.action == "enrol" and not all((arguments.owner, arguments.name, arguments.amqp, arguments.out)):
+        parser.error("enrolling needs --owner, --name, --amqp and --out")
+    return arguments
+
+
+Command = Callable[[Stores, Broker], Awaitable[None]]
+
+
+def _command(arguments: argparse.Namespace) -> Command:
+    async def run(kept: Stores, broker: Broker) -> None:
+        if arguments.action == "revoke":
+            await revoke(kept, broker, arguments.agent, arguments.reason)
+            return
+        secret = await enrol(kept, broker, arguments.agent, arguments.owner, arguments.name, arguments.house)
+        write_credential(arguments.out, arguments.agent, arguments.amqp, secret)
+
+    return run
+
+
+async def enrol(kept: Stores, broker: Broker, agent: str, owner: str, name: str, house: bool) -> str:
+    """Makes document, broker user and mailbox; returns the new secret. Raises Refused for an id that is somebody else's."""
+    if not NAME.fullmatch(agent) or agent in RESERVED:
+        raise Refused(f"{agent!r} is not a good id: 3 to 41 of a-z, 0-9 and -, and no service's name")
+    known = await kept.agents.get(agent)
+    if known is None:
+        state, events = domain.enrolled(agent, owner, name, house)
+        if not await kept.agents.add(state, events):
+            known = await kept.agents.get(agent)
+    if known is not None and known.state is AgentState.REVOKED:
+        raise Refused(f"{agent} was revoked; ids are never used again")
+    if known is not None and (known.owner, known.house) != (owner, house):
+        raise Refused(f"{agent} belongs to {known.owner}{' (house)' if known.house else ''} already")
+    secret = secrets.token_urlsafe(32)
+    await asyncio.to_thread(broker.admit, agent, secret)
+    return secret
+
+
+async def revoke(kept: Stores, broker: Broker, agent: str, reason: str) -> None:
+    """Cuts the agent off first, then voids its leases and says so. Raises Refused for one that was never enrolled."""
+    known = await kept.agents.get(agent)
+    if known is None:
+        raise Refused(f"{agent} is not enrolled")
+    await asyncio.to_thread(broker.expel, agent)
+    for hand in known.hands:
+        await _void(kept, hand)
+    await kept.agents.update(agent, lambda state, _: domain.revoked(state, reason))
+
+
+async def _void(kept: Stores, hand: domain.Hand) -> None:
+    try:
+        await kept.chunks.update(hand.chunk, lambda chunk, now: (chunks.gave_up(chunk, hand.attempt, Ending.LOST, now), []))
+    except Unknown:
+        return
+
+
+def write_credential(out: Path, agent: str, amqp: str, secret: str) -> None:
+    """Mode 0600 from the first byte on; replaces an older one in one step."""
+    part = out.with_name(f"{out.name}.part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump({"agent": agent, "amqp_url": agent_url(amqp, agent, secret)}, file)
+    part.replace(out)
+
+
+def agent_url(amqp: str, agent: str, secret: str) -> str:
+    """The broker's address with the agent's user."""
+    parts = urlsplit(amqp)
+    where = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{quote(agent, safe='')}:{quote(secret, safe='')}@{where}"))
+
+
+async def _with_stores(settings: Settings, amqp: str | None, command: Command) -> None:
+    own = settings.amqp_url.get_secret_value()
+    client: Any = AsyncIOMotorClient(settings.mongo_url.get_secret_value(), tz_aware=True)
+    connection = await connect(own, f"{SCHEDULER} enrol")
+    vhost = unquote(urlsplit(amqp or own).path.removeprefix("/")) or "/"
+    broker = Broker(settings.management_url, settings.management_user, settings.management_password.get_secret_value(), vhost)
+    try:
+        database = client[settings.mongo_database]
+        ground = Ground(SCHEDULER, settings, database, DatabaseClock(database), connection, Announcer(connection, SCHEDULER))
+        kept = stores(ground, settings)
+        await command(kept, broker)
+        await kept.agents.store.pending.settled()
+    finally:
+        broker.close()
+        await connection.close()
+        client.close()
+
+
+if __name__ == "__main__":
+    main()

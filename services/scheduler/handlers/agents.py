@@ -1,0 +1,187 @@
+"""What agents say of themselves. The hot ones are taken in batches and end in one round of assignment."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+
+from contracts.events import AgentPulse, AgentReady, AttemptInHand, AttemptVoid, ChunkCompleted
+from services.chassis.delivery import Received
+from services.chassis.inbox import Inboxes
+from services.chassis.repository import Change, Decide, Saved
+from services.chassis.verdicts import SenderFault
+from services.scheduler import metrics
+from services.scheduler.desk import Desk
+from services.scheduler.dispatch import Asking
+from services.scheduler.domain import agent as domain
+from services.scheduler.domain import chunk as chunks
+from services.scheduler.domain.agent import Agent, Decided, Hand
+from services.scheduler.domain.chunk import Chunk, Ending
+from services.scheduler.domain.policy import Policy
+
+log = structlog.get_logger()
+Outcome = BaseException | None
+
+
+def register(inboxes: Inboxes, desk: Desk) -> None:
+    @inboxes.in_batches(AgentReady)
+    async def on_agent_ready(batch: list[Received[AgentReady]]) -> list[Outcome]:
+        return await ready(desk, batch)
+
+    @inboxes.in_batches(ChunkCompleted)
+    async def on_chunk_completed(batch: list[Received[ChunkCompleted]]) -> list[Outcome]:
+        return await completed(desk, batch)
+
+    @inboxes.on_agent(AgentPulse)
+    async def on_agent_pulse(agent: str, event: AgentPulse) -> None:
+        await pulse(desk, agent, event)
+
+
+async def ready(desk: Desk, batch: Sequence[Received[AgentReady]]) -> list[Outcome]:
+    """Hands an agent denies are given up before its word is written, so that a crash between the two repeats both."""
+    saved = await desk.agents.read_many(one.sender for one in batch)
+    now = await desk.now()
+    said: dict[str, list[Received[AgentReady]]] = defaultdict(list)
+    for one in batch:
+        if one.sender in saved:
+            said[one.sender].append(one)
+    for agent, words in said.items():
+        await _give_up_denied(desk, saved[agent].state, words, now)
+    await desk.dispatch.take([Asking(saved[agent], _ready(words, desk.policy)) for agent, words in said.items()])
+    return [None if one.sender in saved else SenderFault(f"{one.sender} is not enrolled") for one in batch]
+
+
+def _ready(words: Sequence[Received[AgentReady]], policy: Policy) -> Decide[Agent]:
+    def decide(agent: Agent, now: datetime) -> Decided:
+        events = []
+        for word in words:
+            left = domain.denied(agent, word.event, now, policy) if _is_new_run(agent, word.event) else []
+            agent, more = domain.ready(agent, word.event, word.id, now, policy)
+            for hand in left:
+                agent = domain.interrupted(agent, hand.job, now, policy)
+            events += more
+        return agent, events
+
+    return decide
+
+
+def _is_new_run(agent: Agent, word: AgentReady) -> bool:
+    return agent.run != "" and word.run > agent.run
+
+
+async def _give_up_denied(desk: Desk, agent: Agent, words: Sequence[Received[AgentReady]], now: datetime) -> None:
+    for word in words:
+        if word.event.run < agent.run or word.id in agent.readies:
+            continue
+        for hand in domain.denied(agent, word.event, now, desk.policy):
+            await _give_up(desk, hand, is_dead=_is_new_run(agent, word.event))
+
+
+async def _give_up(desk: Desk, hand: Hand, is_dead: bool) -> None:
+    """A restarted agent has lost the attempt. One that only leaves it out may have finished it: frames may be on the way."""
+
+    def decide(chunk: Chunk, now: datetime) -> chunks.Decided:
+        if is_dead:
+            return chunks.gave_up(chunk, hand.attempt, Ending.LOST, now), []
+        return chunks.said_done(chunk, hand.attempt, now), []
+
+    if await desk.chunks.get(hand.chunk) is not None:
+        await desk.chunks.update(hand.chunk, decide)
+
+
+async def completed(desk: Desk, batch: Sequence[Received[ChunkCompleted]]) -> list[Outcome]:
+    """Frees the slots, starts the chunks' timers, and gives the agents their next chunks."""
+    found = await desk.chunks.read_many(one.event.chunk for one in batch)
+    saved = await desk.agents.read_many(one.sender for one in batch)
+    now = await desk.now()
+    outcomes = [_check(one, found.get(one.event.chunk), saved.get(one.sender)) for one in batch]
+    good = [one for one, wrong in zip(batch, outcomes, strict=True) if wrong is None]
+    marks = _marks(good, found, now)
+    freed: dict[str, list[ChunkCompleted]] = defaultdict(list)
+    for one in good:
+        freed[one.sender].append(one.event)
+    won = await desk.dispatch.take([Asking(saved[agent], _freed(events)) for agent, events in freed.items()], marks)
+    for mark, was_saved in zip(marks, won, strict=True):
+        if not was_saved:
+            await _mark_again(desk, mark.before.id, good)
+    return outcomes
+
+
+def _check(one: Received[ChunkCompleted], chunk: Saved[Chunk] | None, agent: Saved[Agent] | None) -> Outcome:
+    if agent is None:
+        return SenderFault(f"{one.sender} is not enrolled")
+    if chunk is None or chunk.state.job != one.event.job or not chunks.knows(chunk.state, one.event.attempt, one.sender):
+        return SenderFault(f"{one.sender} was never given attempt {one.event.attempt}")
+    return None
+
+
+def _marks(good: Sequence[Received[ChunkCompleted]], found: dict[str, Saved[Chunk]], now: datetime) -> list[Change[Chunk]]:
+    states = {id: saved.state for id, saved in found.items()}
+    traces = {}
+    for one in good:
+        states[one.event.chunk] = chunks.said_done(states[one.event.chunk], one.event.attempt, now)
+        traces[one.event.chunk] = one.trace
+    return [Change(found[id], state, (), traces[id]) for id, state in states.items() if state != found[id].state]
+
+
+async def _mark_again(desk: Desk, chunk: str, good: Sequence[Received[ChunkCompleted]]) -> None:
+    metrics.LOST_RACES.labels("mark").inc()
+    attempts = [one.event.attempt for one in good if one.event.chunk == chunk]
+
+    def decide(state: Chunk, now: datetime) -> chunks.Decided:
+        for attempt in attempts:
+            state = chunks.said_done(state, attempt, now)
+        return state, []
+
+    await desk.chunks.update(chunk, decide)
+
+
+def _freed(events: Sequence[ChunkCompleted]) -> Decide[Agent]:
+    def decide(agent: Agent, now: datetime) -> Decided:
+        for event in events:
+            agent = domain.delivered(domain.freed(agent, event.attempt), event.job)
+        return agent, []
+
+    return decide
+
+
+async def pulse(desk: Desk, agent: str, event: AgentPulse) -> None:
+    """Most pulses only move `seen_at`. Attempts that do not hold their chunks any more are told so."""
+    known, now = await desk.agent(agent), await desk.now()
+    attempts = [hand.attempt for hand in event.attempts]
+    after, events = domain.pulsed(known, event.run, attempts, now)
+    desk.progress.note(agent, event.attempts, now)
+    if (after.hands, after.state) == (known.hands, known.state) and not events:
+        await desk.agents.note_heard({agent: now})
+    else:
+        await desk.agents.update(agent, lambda state, at: domain.pulsed(state, event.run, attempts, at))
+        await _mark_alive(desk, [hand for hand in after.hands if hand.heard and hand not in known.hands])
+        desk.dispatch.stale()
+    found = await desk.chunks.read_many(hand.chunk for hand in event.attempts)
+    for hand in event.attempts:
+        await _answer_void(desk, agent, hand, found.get(hand.chunk))
+
+
+async def _mark_alive(desk: Desk, heard: Sequence[Hand]) -> None:
+    """A show of life; a lost race only shows it later."""
+    attempts = {hand.chunk: hand.attempt for hand in heard}
+    found = await desk.chunks.read_many(attempts)
+    changes = [Change(saved, chunks.alive(saved.state, attempts[id])) for id, saved in found.items()]
+    await desk.chunks.save([change for change in changes if change.state != change.before.state])
+
+
+async def _answer_void(desk: Desk, agent: str, hand: AttemptInHand, saved: Saved[Chunk] | None) -> None:
+    reason = "this attempt does not hold its chunk any more"
+    if saved is None:
+        void = AttemptVoid(agent=agent, job=hand.job, chunk=hand.chunk, attempt=hand.attempt, reason=reason)
+    elif chunks.is_held_by(saved.state, hand.attempt) or _is_finished(saved.state, hand.attempt):
+        return
+    else:
+        void = chunks.void_of(saved.state, hand.attempt, agent, reason)
+    log.info("void attempt in a pulse", job=hand.job, chunk=hand.chunk, attempt=hand.attempt, agent=agent)
+    await desk.say(void)
+
+
+def _is_finished(chunk: Chunk, attempt: str) -> bool:
+    return any(past.attempt == attempt and past.why is Ending.FINISHED for past in chunk.former)

@@ -1,0 +1,156 @@
+"""How attempts end other than well, and the two kinds of attempt that bring answers instead of frames."""
+
+from datetime import datetime
+
+import structlog
+
+from contracts.events import ChunkFailed, ChunkReleased, Fault, InspectionReported, ProbeMeasured
+from contracts.values import Kind, frames
+from services.chassis.inbox import Inboxes
+from services.chassis.verdicts import SenderFault
+from services.scheduler import metrics
+from services.scheduler.desk import Desk
+from services.scheduler.domain import agent as agents
+from services.scheduler.domain import chunk as chunks
+from services.scheduler.domain import job as jobs
+from services.scheduler.domain import sampling
+from services.scheduler.domain.agent import Agent, benchmark_of
+from services.scheduler.domain.chunk import Chunk, Ending
+from services.scheduler.domain.inspection import inspected
+from services.scheduler.domain.job import Decided, Job
+from services.scheduler.domain.states import JobState
+
+log = structlog.get_logger()
+
+HINTS = {
+    Fault.SCENE: "Open the file in Blender 5.0, render this frame there, mend what it complains about, and submit again.",
+    Fault.MEMORY: "Use smaller textures, less subdivision or a lower resolution.",
+    Fault.MACHINE: "This is the farm's fault, not your file's. Submit again; what is stored stays paid and downloadable.",
+    Fault.TIME: "The frame takes far longer than its neighbours. Use fewer samples or a lower resolution.",
+}
+
+
+def register(inboxes: Inboxes, desk: Desk) -> None:
+    @inboxes.on(InspectionReported)
+    async def on_inspection_reported(event: InspectionReported) -> None:
+        await desk.check(event.grant)
+        await inspection_reported(desk, event)
+
+    @inboxes.on(ProbeMeasured)
+    async def on_probe_measured(event: ProbeMeasured) -> None:
+        await desk.check(event.grant)
+        await probe_measured(desk, event)
+
+    @inboxes.on_agent(ChunkFailed)
+    async def on_chunk_failed(agent: str, event: ChunkFailed) -> None:
+        await chunk_failed(desk, agent, event)
+
+    @inboxes.on_agent(ChunkReleased)
+    async def on_chunk_released(agent: str, event: ChunkReleased) -> None:
+        await chunk_released(desk, agent, event)
+
+
+async def inspection_reported(desk: Desk, event: InspectionReported) -> None:
+    if event.grant.kind is not Kind.INSPECT:
+        raise SenderFault("the grant is not for an inspection")
+    agent = await desk.agent(event.grant.agent)
+    work = _work(desk, agent, event.cpu_micros, desk.policy.inspect_budget)
+    board = await desk.dispatch.board()
+    largest = max((one.hardware.memory_bytes for one in board.fleet if one.hardware), default=0)
+
+    def decide(job: Job, _: datetime) -> Decided:
+        job, events = inspected(job, event, work, largest)
+        if jobs.stage(job) is not JobState.INSPECTING or job.picture is None:
+            return job, events
+        job, more = sampling.begun(job, desk.policy)
+        return job, [*events, *more]
+
+    await desk.job(event.grant.job, decide)
+    await _answered(desk, event.grant.chunk, event.grant.attempt)
+    await desk.dispatch.realise(event.grant.job)
+    await desk.dispatch.look()
+
+
+async def probe_measured(desk: Desk, event: ProbeMeasured) -> None:
+    if event.grant.kind is not Kind.PROBE or not event.grant.allows(event.frame):
+        raise SenderFault("the grant is not for probing this frame")
+    agent = await desk.agent(event.grant.agent)
+    work = _work(desk, agent, event.cpu_micros, desk.policy.sample_budget)
+    await _probed(desk, event.grant.job, event.frame, event.grant.attempt, agent.agent, work)
+    await _answered(desk, event.grant.chunk, event.grant.attempt)
+
+
+async def chunk_failed(desk: Desk, agent: str, event: ChunkFailed) -> None:
+    """What is final is written on the job first: a crash before the chunk is written repeats it."""
+    chunk, known = await desk.chunk_of(agent, event.job, event.chunk, event.attempt), await desk.agent(agent)
+    log.warning(
+        "chunk failed", job=event.job, chunk=event.chunk, agent=agent, fault=event.fault, frame=event.frame, text=event.text
+    )
+    if chunks.is_held_by(chunk, event.attempt):
+        metrics.ENDED.labels(Ending.FAILED).inc()
+        if event.fault is Fault.TIME and chunk.kind in (Kind.SAMPLE, Kind.PROBE):
+            await _over_budget(desk, chunk, known, event)
+        else:
+            await _tried(desk, chunk, known, event)
+    await desk.agents.update(agent, lambda state, _: (agents.freed(state, event.attempt), []))
+    await desk.dispatch.look()
+
+
+async def _tried(desk: Desk, chunk: Chunk, agent: Agent, event: ChunkFailed) -> None:
+    def decide(state: Chunk, now: datetime) -> tuple[Chunk, bool]:
+        return chunks.failed(state, event.attempt, event.fault, event.frame, agent.house, now, desk.policy)
+
+    if decide(chunk, await desk.now())[1]:
+        await desk.job(chunk.job, lambda job, _: _failed(job, chunk, event))
+    await desk.chunks.update(chunk.chunk, lambda state, now: (decide(state, now)[0], []))
+
+
+async def _over_budget(desk: Desk, chunk: Chunk, agent: Agent, event: ChunkFailed) -> None:
+    work = _work(desk, agent, event.cpu_micros, desk.policy.sample_budget)
+    frame = next(frames(chunk.frames))
+    if chunk.kind is Kind.PROBE:
+        await _probed(desk, chunk.job, frame, event.attempt, agent.agent, work)
+    else:
+        decide = sampling.over_budget
+        await desk.job(chunk.job, lambda job, _: decide(job, frame, event.attempt, agent.agent, work, desk.policy))
+    await desk.chunks.update(chunk.chunk, lambda state, now: (chunks.abandoned(state, event.attempt, now), []))
+    await desk.dispatch.realise(chunk.job)
+
+
+async def _probed(desk: Desk, job: str, frame: int, attempt: str, agent: str, work: int) -> None:
+    board = await desk.dispatch.board()
+    await desk.job(job, lambda state, _: sampling.probed(state, frame, attempt, agent, work, board.speed(state), desk.policy))
+
+
+async def chunk_released(desk: Desk, agent: str, event: ChunkReleased) -> None:
+    """An interruption: no try is counted. The agent gets nothing more until it says it is ready."""
+    await desk.chunk_of(agent, event.job, event.chunk, event.attempt)
+    log.info("chunk released", job=event.job, chunk=event.chunk, agent=agent, reason=event.reason, text=event.text)
+    metrics.ENDED.labels(Ending.GIVEN_BACK).inc()
+    decide = chunks.gave_up
+    await desk.chunks.update(event.chunk, lambda state, now: (decide(state, event.attempt, Ending.GIVEN_BACK, now), []))
+
+    def released(state: Agent, now: datetime) -> agents.Decided:
+        if not agents.holds(state, event.attempt):
+            return state, []
+        return agents.interrupted(agents.gave_back(state, event.attempt), event.job, now, desk.policy), []
+
+    await desk.agents.update(agent, released)
+    await desk.dispatch.look()
+
+
+def _failed(job: Job, chunk: Chunk, event: ChunkFailed) -> Decided:
+    where = "the file could not be looked at" if chunk.kind is Kind.INSPECT else "rendering failed"
+    at = "" if event.frame is None else f" at frame {event.frame}"
+    reason = f"{where}{at}, also on a house agent: {event.text or event.fault}"
+    return jobs.failed(job, f"{event.fault}_fault", reason, HINTS[event.fault], event.log_tail)
+
+
+def _work(desk: Desk, agent: Agent, cpu_micros: int, budget: int) -> int:
+    cores = agent.hardware.cores if agent.hardware else 1.0
+    return sampling.recognised(cpu_micros, benchmark_of(agent), cores, budget)
+
+
+async def _answered(desk: Desk, chunk: str, attempt: str) -> None:
+    if await desk.chunks.get(chunk) is not None:
+        await desk.chunks.update(chunk, lambda state, now: chunks.answered(state, attempt, now))

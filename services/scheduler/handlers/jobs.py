@@ -1,0 +1,123 @@
+"""What renters and money say of jobs."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from contracts.events import (
+    Action,
+    CreditsHeld,
+    DepositHeld,
+    HoldRefused,
+    JobControlled,
+    JobPackaged,
+    JobPurged,
+    JobQuoted,
+    JobSubmitted,
+    QuoteAccepted,
+    QuoteDeclined,
+    QuoteExpired,
+)
+from services.chassis import traces
+from services.chassis.inbox import Inboxes
+from services.chassis.verdicts import NotYet
+from services.scheduler.desk import Desk
+from services.scheduler.domain import job as domain
+from services.scheduler.domain.cutting import inspection
+from services.scheduler.domain.job import Decided, Job
+from services.scheduler.domain.states import JobState
+
+
+def register(inboxes: Inboxes, desk: Desk) -> None:
+    _beginning(inboxes, desk)
+    _quotes(inboxes, desk)
+    _steering(inboxes, desk)
+
+
+def _beginning(inboxes: Inboxes, desk: Desk) -> None:
+    @inboxes.on(JobSubmitted)
+    async def on_job_submitted(event: JobSubmitted) -> None:
+        trace = traces.carried()
+        await desk.jobs.update_or_add(event.job, lambda job, now: _traced(domain.submitted(job, event, now), trace))
+
+    @inboxes.on(DepositHeld)
+    async def on_deposit_held(event: DepositHeld) -> None:
+        await desk.job(event.job, lambda job, _: _deposit_held(job))
+        await desk.dispatch.realise(event.job)
+        await desk.dispatch.look()
+
+    @inboxes.on(HoldRefused)
+    async def on_hold_refused(event: HoldRefused) -> None:
+        await desk.job(event.job, lambda job, _: domain.hold_refused(_submitted(job), event))
+
+
+def _quotes(inboxes: Inboxes, desk: Desk) -> None:
+    @inboxes.on(JobQuoted)
+    async def on_job_quoted(event: JobQuoted) -> None:
+        await desk.job(event.job, lambda job, _: domain.quoted(job, event))
+
+    @inboxes.on(QuoteAccepted)
+    async def on_quote_accepted(event: QuoteAccepted) -> None:
+        """What counts is the hold that follows; only the job must be one we know."""
+        await desk.job(event.job, lambda job, _: (job, []))
+
+    @inboxes.on(CreditsHeld)
+    async def on_credits_held(event: CreditsHeld) -> None:
+        await desk.job(event.job, lambda job, _: domain.held(_quoted(job), event))
+        await desk.closing.finish(event.job)
+        await desk.dispatch.look()
+
+    @inboxes.on(QuoteDeclined)
+    async def on_quote_declined(event: QuoteDeclined) -> None:
+        await desk.job(event.job, lambda job, _: domain.declined(_quoted(job), event.version, "the price was declined"))
+
+    @inboxes.on(QuoteExpired)
+    async def on_quote_expired(event: QuoteExpired) -> None:
+        reason = "nobody accepted the price in time"
+        await desk.job(event.job, lambda job, _: domain.declined(_quoted(job), event.version, reason))
+
+
+def _steering(inboxes: Inboxes, desk: Desk) -> None:
+    @inboxes.on(JobControlled)
+    async def on_job_controlled(event: JobControlled) -> None:
+        job = await desk.jobs.update_or_add(event.job, lambda job, now: _controlled(job, event, now))
+        await desk.closing.settle(job)
+        await desk.closing.finish(event.job)
+        await desk.dispatch.look()
+
+    @inboxes.on(JobPackaged)
+    async def on_job_packaged(event: JobPackaged) -> None:
+        await desk.job(event.job, lambda job, _: domain.packaged(job))
+
+    @inboxes.on(JobPurged)
+    async def on_job_purged(event: JobPurged) -> None:
+        await desk.job(event.job, lambda job, _: domain.purged(job))
+
+
+def _traced(decided: Decided, trace: dict[str, str]) -> Decided:
+    job, events = decided
+    return (replace(job, trace=trace), events) if events else (job, events)
+
+
+def _submitted(job: Job) -> Job:
+    if job.asked is None:
+        raise NotYet(f"job {job.job} has only been cancelled yet, not submitted")
+    return job
+
+
+def _quoted(job: Job) -> Job:
+    if domain.stage(_submitted(job)) is JobState.ESTIMATING:
+        raise NotYet(f"the quote of job {job.job} has not arrived yet")
+    return job
+
+
+def _deposit_held(job: Job) -> Decided:
+    if domain.stage(_submitted(job)) is not JobState.SUBMITTED:
+        return job, []
+    return domain.advanced(inspection(job), JobState.INSPECTING, "a house agent is looking at the file")
+
+
+def _controlled(job: Job | None, event: JobControlled, now: datetime) -> Decided:
+    """Only a cancel may come before its job."""
+    if job is None and event.action is not Action.CANCEL:
+        raise NotYet(f"job {event.job} has not been submitted yet")
+    return domain.controlled(job, event, now)

@@ -1,0 +1,59 @@
+"""How fast agents really are: stored frames are noted as they come and folded into the agents' documents now and then.
+
+What is noted and not yet folded dies with the process; it is policy, not truth.
+"""
+
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass
+
+from contracts.events import FramesStored
+from contracts.values import MICRO, Kind
+from contracts.work import work
+from services.chassis.repository import Unknown
+from services.scheduler.domain.agent import Agent, Decided, benchmark_of, learned
+from services.scheduler.domain.job import Job
+from services.scheduler.repository import Agents, Jobs
+
+
+@dataclass(frozen=True)
+class Shown:
+    frame: int
+    kind: Kind
+    cpu_micros: int
+    wall_micros: int
+
+
+class Learning:
+    def __init__(self, jobs: Jobs, agents: Agents) -> None:
+        self._jobs, self._agents = jobs, agents
+        self._shown: dict[tuple[str, str], list[Shown]] = defaultdict(list)
+
+    def note(self, event: FramesStored) -> None:
+        for frame in event.frames:
+            if frame.seconds > 0:
+                shown = Shown(frame.frame, event.kind, frame.cpu_micros, int(frame.seconds * MICRO))
+                self._shown[event.agent, event.job].append(shown)
+
+    async def fold(self) -> None:
+        """One step of learning per agent and job since the last time."""
+        taken, self._shown = self._shown, defaultdict(list)
+        jobs = await self._jobs.get_many({job for _, job in taken})
+        for (agent, job), shown in taken.items():
+            await self._fold_one(agent, jobs.get(job), shown)
+
+    async def _fold_one(self, agent: str, job: Job | None, shown: list[Shown]) -> None:
+        with suppress(Unknown):
+            await self._agents.update(agent, lambda state, _: _learned(state, job, shown))
+
+
+def _learned(agent: Agent, job: Job | None, shown: list[Shown]) -> Decided:
+    return learned(agent, sum(_work(agent, job, one) for one in shown), sum(one.wall_micros for one in shown))
+
+
+def _work(agent: Agent, job: Job | None, one: Shown) -> int:
+    """By the job's own curve where there is one: no agent's word about its CPU time makes it faster."""
+    measured = work(one.cpu_micros, benchmark_of(agent))
+    if one.kind is not Kind.RENDER or job is None or job.curve is None:
+        return measured
+    return job.curve.wu(one.frame)

@@ -1,0 +1,92 @@
+"""What people watch: a snapshot of each job that moves, at most once a second."""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from contracts.bus import NotAnnounced
+from contracts.events import AgentShare, AttemptInHand, Event, JobProgressed
+from contracts.values import Band
+from services.scheduler.domain.agent import Agent
+from services.scheduler.domain.job import Job
+from services.scheduler.domain.states import JobState
+from services.scheduler.repository import Agents, Chunks, Jobs, Tally
+
+log = structlog.get_logger()
+
+MOST_SHARES = 200
+SHOWN_STATES = frozenset(JobState) - {JobState.PURGED}
+FORGET = timedelta(seconds=30)
+
+
+class Progress:
+    """`touch` marks a job as moved; `tell` says where the touched ones are."""
+
+    def __init__(self, jobs: Jobs, chunks: Chunks, agents: Agents, say: Callable[[Event], Awaitable[None]]) -> None:
+        self._jobs, self._chunks, self._agents, self._say = jobs, chunks, agents, say
+        self._touched: set[str] = set()
+        self._doing: dict[str, tuple[datetime, Sequence[AttemptInHand]]] = {}
+
+    def touch(self, job: str) -> None:
+        self._touched.add(job)
+
+    def note(self, agent: str, attempts: Sequence[AttemptInHand], now: datetime) -> None:
+        """What an agent says it is doing; shown, never decided upon."""
+        self._doing[agent] = (now, attempts)
+        self._touched.update(one.job for one in attempts)
+
+    async def tell(self) -> None:
+        touched, self._touched = self._touched, set()
+        jobs = await self._jobs.get_many(touched)
+        told = [job for job in jobs.values() if job.asked is not None and job.state in SHOWN_STATES]
+        if not told:
+            return
+        fleet = {saved.id: saved.state for saved in await self._agents.heard()}
+        now = await self._agents.now()
+        self._doing = {agent: doing for agent, doing in self._doing.items() if now - doing[0] < FORGET}
+        try:
+            for job in told:
+                await self._say(self._snapshot(job, await self._chunks.tally(job.job), fleet))
+        except NotAnnounced as away:
+            log.info("progress not told", problem=str(away))
+
+    def _snapshot(self, job: Job, tally: Tally, fleet: dict[str, Agent]) -> JobProgressed:
+        frames = self._frames_in_hand(job.job)
+        working = {agent.agent for agent in fleet.values() if any(hand.job == job.job for hand in agent.hands)}
+        shares = [
+            AgentShare(
+                agent=agent,
+                frames=tuple(frames[agent]),
+                stored=tally.by_agent.get(agent, 0),
+                micro_wu_per_minute=fleet[agent].micro_wu_per_minute if agent in fleet else 0,
+            )
+            for agent in sorted({*working, *tally.by_agent})[:MOST_SHARES]
+        ]
+        speed = sum(fleet[agent].micro_wu_per_minute * len(fleet[agent].hands) for agent in working)
+        return JobProgressed(
+            job=job.job, account=job.account, state=job.state, reason=job.reason[:2000], revision=job.revision,
+            stored=tally.stored, total=job.total, remaining_seconds=remaining(job, tally.stored, speed), agents=tuple(shares),
+        )  # fmt: skip
+
+    def _frames_in_hand(self, job: str) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = defaultdict(list)
+        for agent, (_, attempts) in self._doing.items():
+            found[agent] += [one.frame for one in attempts if one.job == job and one.frame is not None]
+        return found
+
+
+def remaining(job: Job, stored: int, speed: int) -> Band | None:
+    """Seconds until the last frame, at the speed of the agents that are on it; None before there is an estimate."""
+    if job.micro_wu is None or job.total == 0 or not job.to_render:
+        return None
+    left = min(job.to_render, max(0, job.total - stored))
+    if speed == 0 and job.seconds is not None:
+        return _scaled(job.seconds, left, job.to_render)
+    work = _scaled(job.micro_wu, left, job.to_render)
+    return Band(low=work.low * 60 // speed, expected=work.expected * 60 // speed, high=work.high * 60 // speed) if speed else None
+
+
+def _scaled(band: Band, part: int, whole: int) -> Band:
+    return Band(low=band.low * part // whole, expected=band.expected * part // whole, high=band.high * part // whole)

@@ -1,0 +1,66 @@
+"""Agents: one document each, with its slots and hands."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pymongo import UpdateOne
+
+from contracts.events import Event
+from services.chassis.repository import Change, Decide, Saved, SavedThenTold
+from services.scheduler.domain.agent import Agent
+from services.scheduler.domain.states import HEARD_AGENT, AgentState
+
+_HEARD = sorted(HEARD_AGENT)
+
+
+class Agents:
+    def __init__(self, store: SavedThenTold[Agent]) -> None:
+        self.store = store
+
+    async def ensure_indexes(self) -> None:
+        await self.store.collection.create_index([("state", 1), ("seen_at", 1)])
+
+    async def now(self) -> datetime:
+        return await self.store.now()
+
+    async def add(self, agent: Agent, events: Sequence[Event]) -> bool:
+        return await self.store.add(agent.agent, agent, events)
+
+    async def get(self, agent: str) -> Agent | None:
+        return await self.store.get(agent)
+
+    async def read_many(self, agents: Iterable[str]) -> dict[str, Saved[Agent]]:
+        return await self.store.read_many(agents)
+
+    async def update(self, agent: str, decide: Decide[Agent]) -> Agent:
+        return await self.store.update(agent, decide)
+
+    async def save(self, changes: Sequence[Change[Agent]]) -> list[bool]:
+        return await self.store.save(changes)
+
+    async def heard(self) -> list[Saved[Agent]]:
+        """Online or draining."""
+        return await self._found({"state": {"$in": _HEARD}})
+
+    async def silent(self, since: datetime) -> list[Saved[Agent]]:
+        """Online or draining, and not heard since."""
+        return await self._found({"state": {"$in": _HEARD}, "seen_at": {"$lt": since}})
+
+    async def note_heard(self, seen: Mapping[str, datetime]) -> None:
+        """Only moves the time forward, outside the version: pulses must not contend with claims. A claim that writes back the
+        time it has read costs its agent milliseconds of a lease of thirty seconds."""
+        if seen:
+            moves = [UpdateOne({"_id": agent}, {"$max": {"seen_at": at}}) for agent, at in seen.items()]
+            await self.store.collection.bulk_write(moves, ordered=False)
+
+    async def is_revoked(self, agent: str) -> bool:
+        return await self.store.collection.find_one({"_id": agent, "state": AgentState.REVOKED}, {"_id": 1}) is not None
+
+    async def counts(self) -> dict[str, int]:
+        groups = self.store.collection.aggregate([{"$group": {"_id": "$state", "agents": {"$sum": 1}}}])
+        return {group["_id"]: group["agents"] async for group in groups}
+
+    async def _found(self, query: dict[str, Any]) -> list[Saved[Agent]]:
+        cursor = self.store.collection.find(query, {"pending": 0, "_writers": 0})
+        return [self.store.saved(document) async for document in cursor]

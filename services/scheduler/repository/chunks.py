@@ -1,0 +1,142 @@
+"""Chunks: one document each, with its lease, its attempts and what is stored of it."""
+
+import asyncio
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.chassis.repository import Change, Decide, New, Saved, SavedThenTold
+from services.scheduler.domain.chunk import Chunk
+from services.scheduler.domain.states import HELD_CHUNK, OPEN_CHUNK, ChunkState
+
+_HELD, _OPEN = sorted(HELD_CHUNK), sorted(OPEN_CHUNK)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Of one job: frames stored, in all and by agent, and the attempts under way."""
+
+    stored: int
+    by_agent: dict[str, int]
+
+
+class Chunks:
+    def __init__(self, store: SavedThenTold[Chunk]) -> None:
+        self.store = store
+
+    async def ensure_indexes(self) -> None:
+        collection = self.store.collection
+        await collection.create_index([("state", 1), ("job", 1), ("opened_at", 1)])
+        await collection.create_index([("job", 1)])
+        for field in ("holder.hard_end", "holder.done_at"):
+            await collection.create_index([(field, 1)], partialFilterExpression={field: {"$type": "date"}})
+
+    async def get(self, chunk: str) -> Chunk | None:
+        return await self.store.get(chunk)
+
+    async def read_many(self, chunks: Iterable[str]) -> dict[str, Saved[Chunk]]:
+        return await self.store.read_many(chunks)
+
+    async def update(self, chunk: str, decide: Decide[Chunk]) -> Chunk:
+        return await self.store.update(chunk, decide)
+
+    async def save(self, changes: Sequence[Change[Chunk]]) -> list[bool]:
+        return await self.store.save(changes)
+
+    async def add_many(self, new: Sequence[New[Chunk]]) -> list[bool]:
+        return await self.store.add_many(new)
+
+    async def existing(self, chunks: Collection[str]) -> set[str]:
+        cursor = self.store.collection.find({"_id": {"$in": list(chunks)}}, {"_id": 1})
+        return {document["_id"] async for document in cursor}
+
+    async def queued(self, jobs: Collection[str], most: int) -> list[Saved[Chunk]]:
+        """Nobody's, of these jobs, those that have waited longest first."""
+        query = {"state": ChunkState.QUEUED, "job": {"$in": list(jobs)}}
+        return await self._found(query, sort=[("opened_at", 1)], limit=most)
+
+    async def open_of(self, job: str, most: int = 500) -> list[Saved[Chunk]]:
+        return await self._found({"job": job, "state": {"$in": _OPEN}}, limit=most)
+
+    async def any_open(self, job: str) -> bool:
+        found = await self.store.collection.find_one({"job": job, "state": {"$in": _OPEN}}, {"_id": 1})
+        return found is not None
+
+    async def jobs_with_open(self) -> list[str]:
+        found: list[str] = await self.store.collection.distinct("job", {"state": {"$in": _OPEN}})
+        return found
+
+    async def jobs_held(self) -> list[str]:
+        found: list[str] = await self.store.collection.distinct("job", {"state": {"$in": _HELD}})
+        return found
+
+    async def overdue(self, now: datetime) -> list[Chunk]:
+        """Held beyond their hard end."""
+        found = await self._found({"holder.hard_end": {"$lt": now}, "state": {"$in": _HELD}}, limit=500)
+        return [saved.state for saved in found]
+
+    async def done_before(self, at: datetime) -> list[Chunk]:
+        """Whose agents said before this time that nothing is left to do."""
+        found = await self._found({"holder.done_at": {"$lt": at}, "state": {"$in": _HELD}}, limit=500)
+        return [saved.state for saved in found]
+
+    async def held(self, claimed_before: datetime) -> list[tuple[str, str, str]]:
+        """(chunk, attempt, agent) of every attempt under way."""
+        query = {"state": {"$in": _HELD}, "holder.at": {"$lt": claimed_before}}
+        cursor = self.store.collection.find(query, {"holder.attempt": 1, "holder.agent": 1})
+        return [(one["_id"], one["holder"]["attempt"], one["holder"]["agent"]) async for one in cursor]
+
+    async def running(self) -> dict[str, int]:
+        """Attempts under way per job."""
+        stages = [{"$match": {"state": {"$in": _HELD}}}, {"$group": {"_id": "$job", "attempts": {"$sum": 1}}}]
+        return {group["_id"]: group["attempts"] async for group in self.store.collection.aggregate(stages)}
+
+    async def counts(self) -> dict[str, int]:
+        stages = [{"$match": {"state": {"$in": _OPEN}}}, {"$group": {"_id": "$state", "chunks": {"$sum": 1}}}]
+        return {group["_id"]: group["chunks"] async for group in self.store.collection.aggregate(stages)}
+
+    async def tally(self, job: str) -> Tally:
+        """What is stored of a job. Its chunks are read; frames are counted, not listed."""
+        stored, by_agent = 0, dict[str, int]()
+        async for one in self.store.collection.find({"job": job, "stored": {"$gt": 0}}, {"stored": 1, "deliveries": 1}):
+            stored += one["stored"]
+            for delivery in one["deliveries"]:
+                number = sum((span["last"] - span["first"]) // span["step"] + 1 for span in delivery["frames"])
+                by_agent[delivery["agent"]] = by_agent.get(delivery["agent"], 0) + number
+        return Tally(stored, by_agent)
+
+    async def _found(self, query: dict[str, Any], limit: int, sort: list[tuple[str, int]] | None = None) -> list[Saved[Chunk]]:
+        cursor = self.store.collection.find(query, {"pending": 0, "_writers": 0}, limit=limit, sort=sort)
+        return [self.store.saved(document) async for document in cursor]
+
+
+class Standing:
+    """Whether an attempt still holds its chunk, asked for many at once: questions of one moment travel in one query."""
+
+    def __init__(self, collection: Any) -> None:
+        self._collection = collection
+        self._asked: dict[str, asyncio.Future[str | None]] = {}
+        self._asking: set[asyncio.Task[None]] = set()
+
+    async def holds(self, chunk: str, attempt: str) -> bool:
+        if chunk not in self._asked:
+            if not self._asked:
+                task = asyncio.create_task(self._ask())
+                self._asking.add(task)
+                task.add_done_callback(self._asking.discard)
+            self._asked[chunk] = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(self._asked[chunk]) == attempt
+
+    async def _ask(self) -> None:
+        await asyncio.sleep(0)
+        asked, self._asked = self._asked, {}
+        try:
+            cursor = self._collection.find({"_id": {"$in": list(asked)}}, {"holder.attempt": 1})
+            holders = {one["_id"]: (one.get("holder") or {}).get("attempt") async for one in cursor}
+        except Exception as problem:
+            for future in asked.values():
+                future.set_exception(problem)
+            return
+        for chunk, future in asked.items():
+            future.set_result(holders.get(chunk))

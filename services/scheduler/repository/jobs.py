@@ -1,0 +1,54 @@
+"""Jobs: one document each, which never grows with its frames."""
+
+from typing import Any
+
+from services.chassis.repository import Decide, DecideFromNothing, SavedThenTold
+from services.scheduler.domain.job import Job
+from services.scheduler.domain.states import WORKING, JobState
+
+
+class Jobs:
+    def __init__(self, store: SavedThenTold[Job]) -> None:
+        self.store = store
+
+    async def ensure_indexes(self) -> None:
+        await self.store.collection.create_index([("state", 1), ("created_at", 1)])
+
+    async def get(self, job: str) -> Job | None:
+        return await self.store.get(job)
+
+    async def get_many(self, jobs: set[str]) -> dict[str, Job]:
+        return {id: saved.state for id, saved in (await self.store.read_many(jobs)).items()}
+
+    async def update(self, job: str, decide: Decide[Job]) -> Job:
+        return await self.store.update(job, decide)
+
+    async def update_or_add(self, job: str, decide: DecideFromNothing[Job]) -> Job:
+        return await self.store.update_or_add(job, decide)
+
+    async def working(self) -> list[Job]:
+        """Those that may have something to give out."""
+        return await self._found({"state": {"$in": sorted(WORKING)}})
+
+    async def with_cuts(self) -> list[Job]:
+        """Those whose last cuts may lack their chunks."""
+        states = sorted({*WORKING, JobState.PAUSED})
+        return await self._found({"state": {"$in": states}, "cuts.0": {"$exists": True}})
+
+    async def nearly_rendered(self) -> list[str]:
+        """Those with nothing left to cut."""
+        query = {"state": {"$in": [JobState.QUEUED, JobState.RENDERING]}, "uncut.0": {"$exists": False}}
+        return [found["_id"] async for found in self.store.collection.find(query, {"_id": 1})]
+
+    async def not_working(self, jobs: list[str]) -> list[Job]:
+        """Of these, those that are paused or over."""
+        return await self._found({"_id": {"$in": jobs}, "state": {"$nin": sorted(WORKING)}})
+
+    async def counts(self) -> dict[str, int]:
+        """How many jobs there are in each state."""
+        groups = self.store.collection.aggregate([{"$group": {"_id": "$state", "jobs": {"$sum": 1}}}])
+        return {group["_id"]: group["jobs"] async for group in groups}
+
+    async def _found(self, query: dict[str, Any]) -> list[Job]:
+        cursor = self.store.collection.find(query, {"pending": 0, "_writers": 0})
+        return [self.store.decode(document) async for document in cursor]

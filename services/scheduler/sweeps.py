@@ -1,0 +1,193 @@
+"""What time does: silent agents lose their leases, overdue attempts end, and what a crash left half done is done again.
+
+While the broker is away nobody can be heard, and after it is back what was said meanwhile is still in the inboxes. So no lease
+and no timer runs out on account of our own deafness: silence counts from the moment we could hear again.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+
+from services.chassis.repository import Unknown
+from services.chassis.sweeps import Sweep
+from services.scheduler import metrics
+from services.scheduler.desk import Desk
+from services.scheduler.domain import agent as agents
+from services.scheduler.domain import chunk as chunks
+from services.scheduler.domain.agent import Agent, Hand
+from services.scheduler.domain.chunk import Chunk, Decided, Ending
+from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.states import AgentState, ChunkState, JobState
+
+log = structlog.get_logger()
+
+
+class Hearing:
+    """Since when the broker has been there without a break."""
+
+    def __init__(self, is_connected: Callable[[], bool]) -> None:
+        self._is_connected = is_connected
+        self._since: datetime | None = None
+
+    def since(self, now: datetime) -> datetime:
+        if self._since is None or not self._is_connected():
+            self._since = now
+        return self._since
+
+
+class Leases:
+    """Ends what nobody keeps alive."""
+
+    def __init__(self, desk: Desk, hearing: Hearing) -> None:
+        self._desk, self._hearing = desk, hearing
+
+    async def sweep(self) -> None:
+        now = await self._desk.now()
+        heard_since, policy = self._hearing.since(now), self._desk.policy
+        freed = 0
+        if now - heard_since > policy.after("lease"):
+            freed += await self._silent_agents(now)
+        if now - heard_since > policy.after("settle"):
+            freed += await self._unfinished(now)
+            freed += await self._vanished_hands(now)
+        freed += await self._overdue(now)
+        if freed:
+            await self._desk.dispatch.look()
+
+    async def _silent_agents(self, now: datetime) -> int:
+        """Chunks first: a crash before the agent is written repeats it."""
+        silent = await self._desk.agents.silent(now - self._desk.policy.after("lease"))
+        for saved in silent:
+            log.warning("agent lost", agent=saved.id, attempts=len(saved.state.hands))
+            for hand in saved.state.hands:
+                await self._lose(hand, "agent silent")
+            await self._desk.agents.update(saved.id, lambda agent, at: self._lost(agent, at))
+        return len(silent)
+
+    def _lost(self, agent: Agent, now: datetime) -> agents.Decided:
+        """Unless it was heard in the meantime."""
+        if agent.seen_at is not None and now - agent.seen_at <= self._desk.policy.after("lease"):
+            return agent, []
+        for hand in agent.hands:
+            agent = agents.interrupted(agent, hand.job, now, self._desk.policy)
+        return agents.lost(agent)
+
+    async def _vanished_hands(self, now: datetime) -> int:
+        """Attempts that never arrived or were dropped without a word, and slots reserved for a claim that never came."""
+        return sum([await self._vanished_of(saved.state, now) for saved in await self._desk.agents.heard()])
+
+    async def _vanished_of(self, agent: Agent, now: datetime) -> int:
+        policy = self._desk.policy
+        gone = {hand.attempt for hand in agents.vanished(agent, now, policy)} | await self._unclaimed(agent, now)
+        for hand in agent.hands:
+            if hand.attempt in gone:
+                await self._lose(hand, "attempt vanished")
+        if gone:
+            await self._desk.agents.update(agent.agent, lambda state, at: (_without(state, gone, at, policy), []))
+        return len(gone)
+
+    async def _unclaimed(self, agent: Agent, now: datetime) -> set[str]:
+        wait = self._desk.policy.after("unclaimed")
+        young = [hand for hand in agent.hands if not hand.heard and now - hand.since > wait]
+        found = await self._desk.chunks.read_many(hand.chunk for hand in young) if young else {}
+        return {hand.attempt for hand in young if hand.chunk not in found or not _holds(found[hand.chunk].state, hand.attempt)}
+
+    async def _unfinished(self, now: datetime) -> int:
+        """Their agents said they were done; not every frame came."""
+        late = await self._desk.chunks.done_before(now - self._desk.policy.after("settle"))
+        for chunk in late:
+            await self._incomplete(chunk.chunk, chunk.holder.attempt if chunk.holder else "")
+        return len(late)
+
+    async def _incomplete(self, chunk: str, attempt: str) -> None:
+        log.warning("attempt incomplete", chunk=chunk, attempt=attempt)
+        metrics.ENDED.labels(Ending.INCOMPLETE).inc()
+        await self._end(chunk, lambda state, at: (chunks.gave_up(state, attempt, Ending.INCOMPLETE, at), []))
+
+    async def _overdue(self, now: datetime) -> int:
+        late = await self._desk.chunks.overdue(now)
+        for chunk in late:
+            await self._void(chunk.chunk, chunk.holder.attempt if chunk.holder else "")
+        return len(late)
+
+    async def _void(self, chunk: str, attempt: str) -> None:
+        log.warning("attempt overdue", chunk=chunk, attempt=attempt)
+        metrics.VOIDED.labels("hard end").inc()
+        await self._end(chunk, lambda state, at: chunks.voided(state, attempt, "the attempt has reached its hard end", at))
+
+    async def _lose(self, hand: Hand, why: str) -> None:
+        metrics.VOIDED.labels(why).inc()
+        await self._end(hand.chunk, lambda chunk, at: (chunks.gave_up(chunk, hand.attempt, Ending.LOST, at), []))
+
+    async def _end(self, chunk: str, decide: Callable[[Chunk, datetime], Decided]) -> None:
+        try:
+            await self._desk.chunks.update(chunk, decide)
+        except Unknown:
+            log.info("a slot was reserved for a chunk that was never inserted", chunk=chunk)
+
+
+class Repairs:
+    """Does again what a crash may have left half done."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def sweep(self) -> None:
+        for job in await self._desk.jobs.with_cuts():
+            await self._desk.dispatch.realise(job.job)
+        for id in await self._desk.jobs.nearly_rendered():
+            await self._desk.closing.finish(id)
+        open_jobs = await self._desk.chunks.jobs_with_open()
+        for job in await self._desk.jobs.not_working(open_jobs):
+            await self._desk.closing.settle(job)
+        await self._unheld()
+
+    async def _unheld(self) -> None:
+        """Attempts that their agents' documents do not know: the slot was freed and the chunk was not."""
+        wait = self._desk.policy.after("pickup")
+        held = await self._desk.chunks.held(await self._desk.now() - wait)
+        found = await self._desk.agents.read_many({agent for _, _, agent in held})
+        for chunk, attempt, agent in held:
+            if agent not in found or not agents.holds(found[agent].state, attempt):
+                await self._unhold(chunk, attempt)
+
+    async def _unhold(self, chunk: str, attempt: str) -> None:
+        """What its agent may have completed waits for the timer."""
+        await self._desk.chunks.update(chunk, lambda state, at: (chunks.said_done(state, attempt, at), []))
+
+
+def _without(agent: Agent, gone: set[str], now: datetime, policy: Policy) -> Agent:
+    for hand in [hand for hand in agent.hands if hand.attempt in gone]:
+        agent = agents.interrupted(agents.freed(agent, hand.attempt), hand.job, now, policy)
+    return agent
+
+
+def _holds(chunk: Chunk, attempt: str) -> bool:
+    return chunks.is_held_by(chunk, attempt)
+
+
+class Gauges:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def sweep(self) -> None:
+        for gauge, states, counts in (
+            (metrics.JOBS, JobState, await self._desk.jobs.counts()),
+            (metrics.CHUNKS, ChunkState, await self._desk.chunks.counts()),
+            (metrics.AGENTS, AgentState, await self._desk.agents.counts()),
+        ):
+            for state in states:
+                gauge.labels(state).set(counts.get(state, 0))
+
+
+def sweeps(desk: Desk, hearing: Hearing) -> list[Sweep]:
+    leases, repairs, gauges = Leases(desk, hearing), Repairs(desk), Gauges(desk)
+    return [
+        Sweep("leases", 2, leases.sweep),
+        Sweep("look", 2, desk.dispatch.look),
+        Sweep("repairs", 5, repairs.sweep),
+        Sweep("progress", 1, desk.progress.tell),
+        Sweep("learning", 2, desk.learning.fold),
+        Sweep("gauges", 5, gauges.sweep),
+    ]
