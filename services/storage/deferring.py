@@ -1,0 +1,48 @@
+"""Delivered frames at once, or, when there are too many pixels to look at while their messages wait, as a task."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from contracts.events import FramesCompleted
+from services.chassis import traces
+from services.storage.domain import effort
+from services.storage.domain.task import Task, TaskKind
+from services.storage.repository import Tasks
+from services.storage.settling import Delivery, Settling
+
+
+@dataclass(frozen=True)
+class Deferring:
+    settling: Settling
+    tasks: Tasks
+    verifiers: int
+
+    async def take(self, deliveries: Sequence[Delivery]) -> list[Exception | None]:
+        """One outcome per delivery; None when it is durably decided or durably waiting. Raises WorldAway."""
+        efforts = [effort.seconds(len(delivery.frames), delivery.grant.picture) for delivery in deliveries]
+        small = effort.at_once(efforts, self.verifiers)
+        settled = iter(await self.settling.settle([one for one, now in zip(deliveries, small, strict=True) if now]))
+        later = [one for one, now in zip(deliveries, small, strict=True) if not now]
+        deferred = iter([await self._defer(one, problem) for one, problem in zip(later, await self._admit(later), strict=True)])
+        return [next(settled) if now else next(deferred) for now in small]
+
+    async def _admit(self, deliveries: Sequence[Delivery]) -> list[Exception | None]:
+        return await self.settling.admit(deliveries) if deliveries else []
+
+    async def _defer(self, delivery: Delivery, problem: Exception | None) -> Exception | None:
+        """The grant is kept without its signature: it was checked, and the task needs no more."""
+        if problem is not None:
+            return problem
+        body = FramesCompleted(grant=delivery.grant.model_copy(update={"mac": ""}), frames=delivery.frames).model_dump_json()
+        name = hashlib.sha256(body.encode()).hexdigest()[:16]
+        await self.tasks.add(Task(f"frames:{delivery.grant.attempt}:{name}", TaskKind.FRAMES, delivery.grant.attempt, body))
+        return None
+
+    async def settle(self, body: str) -> None:
+        """The task. Raises NotYet, WorldAway."""
+        event = FramesCompleted.model_validate_json(body)
+        delivery = Delivery(event.grant, event.frames, trace=traces.carried(), admitted=True)
+        (problem,) = await self.settling.settle([delivery])
+        if problem is not None:
+            raise problem

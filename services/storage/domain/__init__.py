@@ -1,0 +1,1 @@
+"""What storage decides, pure: no IO, clock, randomness, logging, ids."""

@@ -1,0 +1,42 @@
+"""Work longer than a message may take: a document that one worker at a time holds under a lease.
+
+A task that fails for the world's reasons waits and tries on for ever; for ours it is tried five times, then given up: whoever
+waits for it is told.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+LEASE = timedelta(seconds=60)
+TRIES = 5
+
+
+class TaskKind(StrEnum):
+    BUNDLE = "bundle"
+    """subject: the upload whose bytes are to be verified."""
+    FRAMES = "frames"
+    """subject: an attempt; body: the event with frames too large to verify while a message waits."""
+    PACKAGE = "package"
+    PURGE = "purge"
+
+
+@dataclass(frozen=True)
+class Task:
+    """Free when `leased_until` is past. `tries` counts failures that were ours."""
+
+    id: str
+    kind: TaskKind
+    subject: str
+    body: str = ""
+    tries: int = 0
+    not_before: datetime | None = None
+    leased_until: datetime | None = None
+    holder: str = ""
+    problem: str = ""
+    given_up: bool = False
+
+
+def delay(tries: int) -> timedelta:
+    """Before the next try: 1 s, 4 s, 16 s, then a minute."""
+    return timedelta(seconds=min(60, 4 ** max(0, tries - 1)))

@@ -1,0 +1,17 @@
+"""What people watch of storage. Labels never hold ids."""
+
+from prometheus_client import Counter, Histogram
+
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
+
+FRAMES = Counter("framelend_storage_frames", "Frames delivered, by what became of them", ["outcome"])
+"""stored, repeated, superfluous, job_closed, or the code of a rejection."""
+VERIFYING = Histogram("framelend_storage_verification_seconds", "From reading a staged frame to its verdict", buckets=_SECONDS)
+PIXEL_CLAIMS = Counter("framelend_storage_pixel_claims", "Pixel hashes agents told, against storage's own", ["agree"])
+UPLOADS_GRANTED = Counter("framelend_storage_uploads_granted", "URLs for frames given to agents")
+BYTES = Counter("framelend_storage_bytes", "Bytes moved between this service and the store", ["direction"])
+BUNDLES = Counter("framelend_storage_bundles", "Uploads, by what became of them", ["outcome"])
+BUNDLE_SECONDS = Histogram("framelend_storage_bundle_seconds", "To verify and keep a bundle", buckets=_SECONDS)
+PACKAGING = Histogram("framelend_storage_packaging_seconds", "To make a job's packages", buckets=_SECONDS)
+TASKS = Counter("framelend_storage_tasks", "Rounds of longer work", ["kind", "outcome"])
+CHILDREN_LOST = Counter("framelend_storage_children_lost", "Confined processes that died or were stopped for taking too long")

@@ -1,0 +1,69 @@
+"""Longer work: documents taken under a lease, so that a worker that dies holds nothing up for long."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+from pymongo import ASCENDING, ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from services.chassis.clock import DatabaseClock
+from services.storage.domain.task import LEASE, TRIES, Task, delay
+
+_TASK = TypeAdapter(Task)
+
+
+class Tasks:
+    def __init__(self, database: Any, clock: DatabaseClock) -> None:
+        self._collection, self._clock = database["tasks"], clock
+
+    async def ensure_indexes(self) -> None:
+        await self._collection.create_index([("given_up", ASCENDING), ("not_before", ASCENDING)], name="waiting")
+
+    async def add(self, task: Task) -> None:
+        """Repeats change nothing while it waits or runs."""
+        document = {**_TASK.dump_python(task), "_id": task.id, "not_before": await self._clock.now()}
+        try:
+            await self._collection.insert_one(document)
+        except DuplicateKeyError:
+            return
+
+    async def take(self, holder: str) -> Task | None:
+        """One that is due and that nobody holds, under a lease from now."""
+        now = await self._clock.now()
+        free = {"$or": [{"leased_until": None}, {"leased_until": {"$lt": now}}]}
+        document = await self._collection.find_one_and_update(
+            {"given_up": False, "not_before": {"$lte": now}, **free},
+            {"$set": {"holder": holder, "leased_until": now + LEASE}},
+            sort=[("not_before", ASCENDING)],
+            return_document=ReturnDocument.AFTER,
+        )
+        return _decoded(document) if document else None
+
+    async def renew(self, task: Task) -> bool:
+        """False when the lease was lost."""
+        until = await self._clock.now() + LEASE
+        found = await self._collection.update_one(_held(task), {"$set": {"leased_until": until}})
+        return bool(found.matched_count)
+
+    async def done(self, task: Task) -> None:
+        await self._collection.delete_one(_held(task))
+
+    async def again(self, task: Task, problem: str, counted: bool) -> bool:
+        """Give it back for a later try; False when that was the last one and it is given up."""
+        now, tries = await self._clock.now(), task.tries + counted
+        given_up = tries >= TRIES
+        later = {"leased_until": None, "holder": "", "tries": tries, "problem": problem[:500], "given_up": given_up}
+        await self._collection.update_one(_held(task), {"$set": {**later, "not_before": now + delay(max(tries, 1))}})
+        return not given_up
+
+    async def waiting(self, now: datetime) -> int:
+        return int(await self._collection.count_documents({"given_up": False, "not_before": {"$lte": now}}))
+
+
+def _held(task: Task) -> dict[str, Any]:
+    return {"_id": task.id, "holder": task.holder}
+
+
+def _decoded(document: dict[str, Any]) -> Task:
+    return _TASK.validate_python({key: value for key, value in document.items() if not key.startswith("_")})
