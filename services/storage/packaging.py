@@ -2,7 +2,7 @@
 
 Frames stream once through this process, one after another: into the ZIP, into ffmpeg, and a few of them into the sheet. Nothing
 but the ZIP and the video lies on disk meanwhile. Each file is opened again before it is kept; a video or sheet that cannot be
-made is left out, the frames never are. ffmpeg and the sheet run behind the same walls as everything that reads strangers' pictures.
+made is left out, the frames never are. ffmpeg and the sheet run behind the same walls as all that reads strangers' pictures.
 """
 
 import asyncio
