@@ -1,0 +1,110 @@
+"""The words of each mail. A letter is plain data; how it looks is the templates' business."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from contracts.events import HoldRefused, JobCancelled, JobFailed, JobPackaged, JobQuoted, JobSettled
+from contracts.values import MICRO, Bytes, PriceLine, count
+
+Rows = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Letter:
+    """`rows` are (what, how much); `tail` is preformatted and may be empty."""
+
+    subject: str
+    title: str
+    paragraphs: tuple[str, ...]
+    rows: Rows = ()
+    tail: str = ""
+
+
+def letter(event: Any) -> Letter:
+    """Raises KeyError for an event that nobody writes letters about."""
+    return _WRITERS[type(event)](event)
+
+
+def _quoted(event: JobQuoted) -> Letter:
+    rows = (*_lines(event.lines), ("At most", _credits(event.price_micro)))
+    words = [
+        f"The price is firm: you pay at most {_credits(event.price_micro)}, and only for frames that are delivered.",
+        f"Rendering will take about {_duration(event.seconds.expected)}. Accept before {_time(event.expires_at)}: "
+        f"framelend accept {event.job}",
+    ]
+    if not event.within_max_cost:
+        words.insert(0, "This is over the limit you set. To go on, submit the job again with a higher limit.")
+    return Letter(f"Quote for job {_short(event.job)}: {_credits(event.price_micro)}", "Your quote is ready", tuple(words), rows)
+
+
+def _refused(event: HoldRefused) -> Letter:
+    rows = (("Needed", _credits(event.needed_micro)), ("Available", _credits(event.available_micro)))
+    return Letter(f"Job {_short(event.job)} is waiting for credits", "The credits could not be held", (event.text,), rows)
+
+
+def _failed(event: JobFailed) -> Letter:
+    words = (event.reason, event.hint, "Frames that are stored stay paid and downloadable.")
+    return Letter(f"Job {_short(event.job)} failed", "Your job cannot go on", _said(words), tail=event.log_tail)
+
+
+def _cancelled(event: JobCancelled) -> Letter:
+    words = (f"Reason: {event.reason}.", "Frames that are stored stay paid and downloadable.")
+    return Letter(f"Job {_short(event.job)} was cancelled", "Your job was cancelled", words)
+
+
+def _packaged(event: JobPackaged) -> Letter:
+    words = (f"Everything is there until {_time(event.until)}. Download it with: framelend download {event.job}",)
+    rows = tuple((file.name, _size(file.bytes)) for file in event.files)
+    return Letter(f"Job {_short(event.job)} is ready to download", "Your frames are ready", words, rows)
+
+
+def _settled(event: JobSettled) -> Letter:
+    words = (
+        f"The job ended as {event.outcome} with {count(event.frames)} frames. {_credits(event.charged_micro)} were charged; "
+        f"{_credits(event.released_micro)} of what was held went back to your account.",
+    )
+    rows = (*_lines(event.lines), ("Charged", _credits(event.charged_micro)))
+    return Letter(f"Invoice for job {_short(event.job)}: {_credits(event.charged_micro)}", "Your invoice", words, rows)
+
+
+_WRITERS: dict[type[Any], Callable[[Any], Letter]] = {
+    JobQuoted: _quoted,
+    HoldRefused: _refused,
+    JobFailed: _failed,
+    JobCancelled: _cancelled,
+    JobPackaged: _packaged,
+    JobSettled: _settled,
+}
+
+
+def _lines(lines: tuple[PriceLine, ...]) -> Rows:
+    return tuple((line.text, _credits(line.amount_micro)) for line in lines)
+
+
+def _said(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for word in words if word)
+
+
+def _short(job: str) -> str:
+    return job if len(job) <= 12 else job[-12:]
+
+
+def _credits(micro: int) -> str:
+    fraction = f"{micro % MICRO:06d}".rstrip("0").ljust(2, "0")
+    return f"{micro // MICRO}.{fraction} credits"
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def _duration(seconds: int) -> str:
+    if seconds < 90:
+        return f"{seconds} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _size(size: Bytes) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"

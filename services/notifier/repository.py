@@ -1,0 +1,85 @@
+"""Contacts, and a record per fact and channel."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+from pymongo import ASCENDING
+
+from contracts.events import AccountOpened, WebhookSet
+from services.chassis.repository import SavedThenTold
+from services.chassis.service import Ground
+from services.notifier.domain import contact, delivery
+from services.notifier.domain.contact import Contact
+from services.notifier.domain.delivery import Channel, Delivery, Progress
+
+OPEN = [Progress.DUE.value, Progress.SENDING.value]
+
+
+class Contacts:
+    def __init__(self, ground: Ground) -> None:
+        self.saved: SavedThenTold[Contact] = ground.repository("contacts", Contact)
+
+    async def get(self, account: str) -> Contact | None:
+        """None until the account's mail address is known."""
+        found = await self.saved.get(account)
+        return found if found and found.email else None
+
+    async def opened(self, event: AccountOpened) -> None:
+        await self.saved.update_or_add(event.account, lambda known, _: (contact.opened(known, event), ()))
+
+    async def webhook_set(self, event: WebhookSet) -> None:
+        await self.saved.update_or_add(event.account, lambda known, _: (contact.webhook_set(known, event), ()))
+
+
+class Deliveries:
+    def __init__(self, ground: Ground, lease: timedelta, waits: tuple[float, ...]) -> None:
+        self.saved: SavedThenTold[Delivery] = ground.repository("deliveries", Delivery)
+        self._lease, self._waits = lease, waits
+
+    async def ensure_indexes(self) -> None:
+        await self.saved.collection.create_index(
+            [("due_at", ASCENDING)], partialFilterExpression={"progress": {"$in": OPEN}}, name="open"
+        )
+
+    async def add(self, deliveries: Sequence[Delivery]) -> int:
+        """Those that are not on record yet; returns how many."""
+        return sum([await self.saved.add(one.id, one) for one in deliveries])
+
+    async def open(self, channel: Channel, but_not_of: Collection[str], most: int) -> list[Delivery]:
+        """Due ones, or with a lease that ran out, oldest first; none of the accounts being told right now."""
+        query = {
+            "progress": {"$in": OPEN},
+            "due_at": {"$lte": await self.saved.now()},
+            "channel": channel.value,
+            "account": {"$nin": list(but_not_of)},
+        }
+        found = await self.saved.collection.find(query).sort("due_at", ASCENDING).limit(most).to_list(None)
+        return [self.saved.saved(document).state for document in found]
+
+    async def count_open(self) -> int:
+        return int(await self.saved.collection.count_documents({"progress": {"$in": OPEN}}))
+
+    async def take(self, id: str) -> Delivery | None:
+        """Lease it; None when somebody else has it."""
+        taken: list[Delivery] = []
+
+        def decide(one: Delivery, now: datetime) -> tuple[Delivery, tuple[()]]:
+            taken[:] = [delivery.taken(one, now, self._lease)] if delivery.is_open(one, now) else []
+            return (taken[0] if taken else one), ()
+
+        await self.saved.update(id, decide)
+        return taken[0] if taken else None
+
+    async def sent(self, mine: Delivery) -> None:
+        """Recorded only while the lease is still this try's."""
+        await self.saved.update(mine.id, lambda one, now: (delivery.sent(one, now) if _is(one, mine) else one, ()))
+
+    async def failed(self, mine: Delivery, problem: str, final: bool) -> Delivery:
+        return await self.saved.update(
+            mine.id,
+            lambda one, now: (delivery.failed(one, problem, self._waits, now, final) if _is(one, mine) else one, ()),
+        )
+
+
+def _is(one: Delivery, mine: Delivery) -> bool:
+    return one.progress is Progress.SENDING and one.tries == mine.tries

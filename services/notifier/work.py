@@ -1,0 +1,77 @@
+"""Telling people: leased records, sent beside one another, never two at once to the same account.
+
+One slow receiver holds up nobody but its own account; each channel has its own places.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from services.chassis.sweeps import Sweep
+from services.notifier.domain.delivery import Channel, Delivery, Progress
+from services.notifier.repository import Deliveries
+from services.notifier.sending import Refused, Unsent
+
+log = structlog.get_logger()
+PLACES = 16
+LOOK_SECONDS = 0.3
+
+TOLD = Counter("framelend_notifier_deliveries", "Tries to tell somebody", ["channel", "event", "outcome"])
+OPEN = Gauge("framelend_notifier_open", "Tellings that are due or under way")
+
+Send = Callable[[Delivery], Awaitable[None]]
+"""Raises Unsent or Refused."""
+
+
+class Worker:
+    def __init__(self, deliveries: Deliveries, senders: Mapping[Channel, Send]) -> None:
+        self._deliveries, self._senders = deliveries, senders
+        self._running: dict[Channel, dict[str, asyncio.Task[None]]] = {channel: {} for channel in senders}
+
+    def sweeps(self) -> list[Sweep]:
+        async def count() -> None:
+            OPEN.set(await self._deliveries.count_open())
+
+        looking = [Sweep(f"tell by {channel}", LOOK_SECONDS, partial(self.look, channel)) for channel in self._senders]
+        return [*looking, Sweep("count open tellings", 5, count)]
+
+    async def look(self, channel: Channel) -> None:
+        """Begin what is due, as far as there are places."""
+        running = self._running[channel]
+        free = PLACES - len(running)
+        for one in await self._deliveries.open(channel, running.keys(), free) if free else ():
+            if one.account not in running:
+                running[one.account] = asyncio.create_task(self._tell(one))
+                running[one.account].add_done_callback(partial(self._ended, channel, one.account))
+
+    def _ended(self, channel: Channel, account: str, _: "asyncio.Task[None]") -> None:
+        del self._running[channel][account]
+
+    async def stop(self) -> None:
+        """Let what is under way end: its record must be written."""
+        running = [task for tasks in self._running.values() for task in tasks.values()]
+        if running:
+            await asyncio.wait(running, timeout=25)
+
+    async def _tell(self, due: Delivery) -> None:
+        about = {"fact": due.fact, "channel": due.channel, "account": due.account, "job": due.job}
+        try:
+            mine = await self._deliveries.take(due.id)
+            if mine is not None:
+                outcome = await self._send(mine)
+                TOLD.labels(due.channel.value, due.event_key, outcome.progress.value).inc()
+                log.info("told", **about, progress=outcome.progress, tries=outcome.tries, problem=outcome.problem)
+        except Exception:  # the lease brings it back; a task's exception would be lost
+            TOLD.labels(due.channel.value, due.event_key, "error").inc()
+            log.exception("telling broke off", **about)
+
+    async def _send(self, mine: Delivery) -> Delivery:
+        try:
+            await self._senders[mine.channel](mine)
+        except (Unsent, Refused) as problem:
+            return await self._deliveries.failed(mine, str(problem), final=isinstance(problem, Refused))
+        await self._deliveries.sent(mine)
+        return mine.to(Progress.SENT)
