@@ -13,7 +13,9 @@ from services.intake.repository.bell import Bell
 
 Say = Callable[[Event], Awaitable[None]]
 ASK_AGAIN_SECONDS = 4.0
-FIRST_PAGE_COMES_BY_ITSELF = timedelta(seconds=1)
+YOUNG = timedelta(seconds=0.5)
+OPENING_SECONDS = 0.15
+"""What storage needs to open an upload; asking earlier costs a turn on its retry ladder."""
 GATHER_SECONDS = 0.03
 MOST_NAMES = 200
 """In one question to storage."""
@@ -27,9 +29,10 @@ class Addresses:
         self._gathering: dict[str, tuple[set[str], asyncio.Task[None]]] = {}
 
     async def parts(self, id: str, upload: Upload, page: int, seconds: float) -> PartsGranted | None:
-        """Part addresses of one page; storage sends the first page unasked when an upload is new."""
-        young = page == 0 and await self._clock.now() - upload.requested_at < FIRST_PAGE_COMES_BY_ITSELF
-        asked = asyncio.get_running_loop().time() - (ASK_AGAIN_SECONDS - 1 if young else ASK_AGAIN_SECONDS)
+        """Part addresses of one page; None when storage did not answer in time."""
+        if await self._clock.now() - upload.requested_at < YOUNG:
+            await asyncio.sleep(OPENING_SECONDS)
+        asked = -ASK_AGAIN_SECONDS
 
         async def look() -> PartsGranted | None:
             nonlocal asked

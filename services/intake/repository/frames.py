@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from services.chassis.repository import Change, Contended, Saved, SavedThenTold
+from services.chassis.repository import Change, Contended, New, Saved, SavedThenTold
 from services.intake.domain.frames import Bucket, bucket_id, by_bucket
 
 Fold = Callable[[Bucket], Bucket]
+Waiting = tuple[str, int, list[Fold]]
+"""Job, number of the bucket, what to do with it."""
 TRIES = 20
 
 
@@ -31,7 +33,7 @@ class Frames:
 
     async def fold_all(self, folds: Sequence[tuple[str, int, Fold]]) -> None:
         """Many changes (job, bucket number, change), in as few writes as there are buckets. Raises Contended."""
-        waiting: dict[str, tuple[str, int, list[Fold]]] = {}
+        waiting: dict[str, Waiting] = {}
         for job, number, fold in folds:
             waiting.setdefault(bucket_id(job, number), (job, number, []))[2].append(fold)
         for _ in range(TRIES):
@@ -50,21 +52,20 @@ class Frames:
         cursor = self.saved.collection.find({"job": job}, {"pending": 0, "_writers": 0}).sort("number", 1)
         return [self.saved.saved(document) async for document in cursor]
 
-    async def _tried(self, waiting: Mapping[str, tuple[str, int, list[Fold]]]) -> dict[str, tuple[str, int, list[Fold]]]:
+    async def _tried(self, waiting: Mapping[str, Waiting]) -> dict[str, Waiting]:
         """What lost its race and must be tried again."""
         known = await self.saved.read_many(waiting)
-        lost: dict[str, tuple[str, int, list[Fold]]] = {}
-        changes: list[Change[Bucket]] = []
+        fresh, changes = list[New[Bucket]](), list[Change[Bucket]]()
         for id, (job, number, folds) in waiting.items():
             before = known.get(id)
             after = _folded(before.state if before else Bucket(job, number), folds)
             if before is None:
-                if not await self.saved.add(id, after):
-                    lost[id] = waiting[id]
+                fresh.append(New(id, after))
             elif after != before.state:
                 changes.append(Change(before, after))
-        won = await self.saved.save(changes)
-        return lost | {c.before.id: waiting[c.before.id] for c, mine in zip(changes, won, strict=True) if not mine}
+        added, won = await self.saved.add_many(fresh), await self.saved.save(changes)
+        ids = [*(one.id for one in fresh), *(one.before.id for one in changes)]
+        return {id: waiting[id] for id, mine in zip(ids, [*added, *won], strict=True) if not mine}
 
 
 def _folded(bucket: Bucket, folds: Sequence[Fold]) -> Bucket:
