@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from contracts.values import Kind
+
 _SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800)
 _FAST = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 
@@ -21,3 +23,9 @@ IN_HAND = Gauge("framelend_agent_attempts_in_hand", "Attempts that occupy a slot
 OUTBOX = Gauge("framelend_agent_outbox_depth", "Events that wait for the broker's confirm")
 READY = Gauge("framelend_agent_ready", "1 when work can be taken")
 CPUS = Gauge("framelend_agent_cpus", "CPUs lent")
+
+# What may happen is counted from 0 on, so that the first time is seen as a step.
+for _kind in Kind:
+    FRAMES.labels(_kind)
+for _outcome in ("stored", "failed"):
+    UPLOADS.labels(_outcome)

@@ -19,7 +19,7 @@ from contracts.events import JobSubmitted
 from services.billing.domain.faults import Breach
 from services.billing.domain.holding import expired
 from services.billing.domain.job import Job, OfferState, Outcome, Stage
-from services.billing.domain.ledger import Posting
+from services.billing.domain.ledger import Posting, PostingKind
 from services.billing.domain.settling import may_settle, settled
 from services.billing.repository.accounts import Accounts, moves, owners
 from services.billing.repository.postings import Postings, payables
@@ -36,6 +36,9 @@ DUPLICATE_KEY = 11000
 
 POSTINGS = Counter("framelend_billing_postings", "Postings entered", ["kind"])
 POSTED = Counter("framelend_billing_posted_micro_credits", "Micro-credits moved by postings", ["kind"])
+for _kind in PostingKind:  # from 0 on, so that the first one is seen as a step
+    POSTINGS.labels(_kind.value)
+    POSTED.labels(_kind.value)
 
 
 class _Lost(Exception):
