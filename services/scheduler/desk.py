@@ -14,6 +14,7 @@ from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.chunk import Chunk, knows
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.states import AgentState
 from services.scheduler.learning import Learning
 from services.scheduler.progress import Progress
 from services.scheduler.repository import Agents, Chunks, Jobs
@@ -51,9 +52,9 @@ class Desk:
         return known
 
     async def agent(self, agent: str) -> Agent:
-        """Raises SenderFault for one that nobody enrolled."""
+        """Raises SenderFault for one that nobody enrolled, or that was revoked."""
         known = await self.agents.get(agent)
-        if known is None:
+        if known is None or known.state is AgentState.REVOKED:
             raise SenderFault(f"{agent} is not enrolled")
         return known
 

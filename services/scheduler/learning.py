@@ -4,14 +4,13 @@ What is noted and not yet folded dies with the process; it is policy, not truth.
 """
 
 from collections import defaultdict
-from contextlib import suppress
 from dataclasses import dataclass
 
 from contracts.events import FramesStored
 from contracts.values import MICRO, Kind
 from contracts.work import work
-from services.chassis.repository import Unknown
-from services.scheduler.domain.agent import Agent, Decided, benchmark_of, learned
+from services.scheduler import metrics
+from services.scheduler.domain.agent import Agent, benchmark_of, learned
 from services.scheduler.domain.job import Job
 from services.scheduler.repository import Agents, Jobs
 
@@ -43,12 +42,10 @@ class Learning:
             await self._fold_one(agent, jobs.get(job), shown)
 
     async def _fold_one(self, agent: str, job: Job | None, shown: list[Shown]) -> None:
-        with suppress(Unknown):
-            await self._agents.update(agent, lambda state, _: _learned(state, job, shown))
-
-
-def _learned(agent: Agent, job: Job | None, shown: list[Shown]) -> Decided:
-    return learned(agent, sum(_work(agent, job, one) for one in shown), sum(one.wall_micros for one in shown))
+        known = await self._agents.get(agent)
+        if known is not None:
+            done, wall = sum(_work(known, job, one) for one in shown), sum(one.wall_micros for one in shown)
+            await self._agents.update(agent, lambda state, _: learned(state, done, wall))
 
 
 def _work(agent: Agent, job: Job | None, one: Shown) -> int:
@@ -56,4 +53,7 @@ def _work(agent: Agent, job: Job | None, one: Shown) -> int:
     measured = work(one.cpu_micros, benchmark_of(agent))
     if one.kind is not Kind.RENDER or job is None or job.curve is None:
         return measured
-    return job.curve.wu(one.frame)
+    quoted = job.curve.wu(one.frame)
+    metrics.QUOTE_WORK.labels("measured").inc(measured)
+    metrics.QUOTE_WORK.labels("quoted").inc(quoted)
+    return quoted

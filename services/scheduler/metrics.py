@@ -2,12 +2,15 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from contracts.values import Kind
+
 ASSIGNED = Counter("framelend_scheduler_assignments", "Chunks given to agents", ["kind"])
+CHUNK_MOVES = Counter("framelend_scheduler_chunk_moves", "Moves of chunks", ["before", "after"])
 ENDED = Counter("framelend_scheduler_attempts_ended", "Attempts by how they ended", ["why"])
 VOIDED = Counter("framelend_scheduler_leases_voided", "Leases lost", ["why"])
 LOST_RACES = Counter("framelend_scheduler_lost_races", "Conditional writes lost while assigning", ["what"])
 FRAMES = Counter("framelend_scheduler_frames_stored", "Frames that storage has told of", ["kind"])
-HONOURED = Counter("framelend_scheduler_copies_honoured", "Superfluous frames confirmed for payment")
+SUPERFLUOUS = Counter("framelend_scheduler_frames_superfluous", "Frames that came second")
 WAITED = Histogram(
     "framelend_scheduler_ready_to_assigned_seconds",
     "From a free slot to its next assignment, while there was work",
@@ -18,3 +21,13 @@ CHUNKS = Gauge("framelend_scheduler_open_chunks", "Open chunks by state", ["stat
 AGENTS = Gauge("framelend_scheduler_agents", "Agents by state", ["state"])
 JOB_MOVES = Counter("framelend_scheduler_job_moves", "Moves of jobs", ["state"])
 QUOTE_WORK = Counter("framelend_scheduler_work_micro_wu", "Work of stored frames: as the quote says and as measured", ["which"])
+
+# What may happen is counted from 0 on, so that the first time is seen as a step.
+for _kind in Kind:
+    ASSIGNED.labels(_kind)
+for _why in ("failed", "given back", "incomplete"):
+    ENDED.labels(_why)
+for _why in ("agent silent", "attempt vanished", "hard end"):
+    VOIDED.labels(_why)
+for _which in ("quoted", "measured"):
+    QUOTE_WORK.labels(_which)

@@ -102,7 +102,6 @@ class Leases:
 
     async def _incomplete(self, chunk: str, attempt: str) -> None:
         log.warning("attempt incomplete", chunk=chunk, attempt=attempt)
-        metrics.ENDED.labels(Ending.INCOMPLETE).inc()
         await self._end(chunk, lambda state, at: (chunks.gave_up(state, attempt, Ending.INCOMPLETE, at), []))
 
     async def _overdue(self, now: datetime) -> int:

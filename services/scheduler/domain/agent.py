@@ -62,6 +62,8 @@ class Agent:
     images: tuple[str, ...] = ()
     bundles: tuple[str, ...] = ()
     seen_at: datetime | None = None
+    ready_at: datetime | None = None
+    """When its last word about its slots was taken over."""
     micro_wu_per_minute: int = 0
     """Learned; of one slot."""
     told_micro_wu_per_minute: int = 0
@@ -115,6 +117,7 @@ def ready(agent: Agent, said: AgentReady, message: str, now: datetime, policy: P
         images=said.images,
         bundles=said.bundles,
         seen_at=now,
+        ready_at=now,
         readies=(*agent.readies, message)[-READIES:],
         micro_wu_per_minute=agent.micro_wu_per_minute or (wupm(benchmark) if benchmark else 0),
     )
@@ -165,8 +168,13 @@ def freed(agent: Agent, *attempts: str) -> Agent:
 
 
 def gave_back(agent: Agent, attempt: str) -> Agent:
-    """Without this hand, and with no slot to give to until it says that it is ready again."""
-    return replace(freed(agent, attempt), slots=0) if holds(agent, attempt) else agent
+    """Without this hand, and with no slot to give to until it says that it is ready again: unless it has said so already since
+    the attempt was given, for the two facts come in no order."""
+    hand = next((hand for hand in agent.hands if hand.attempt == attempt), None)
+    if hand is None:
+        return agent
+    has_spoken = agent.ready_at is not None and agent.ready_at > hand.since
+    return replace(freed(agent, attempt), slots=agent.slots if has_spoken else 0)
 
 
 def lost(agent: Agent) -> Decided:

@@ -50,11 +50,10 @@ def assigned(
 
 
 def _limits(job: Job, chunk: Chunk, agent: Agent, policy: Policy) -> Limits:
+    most = agent.hardware.memory_bytes if agent.hardware else job.memory_bytes
     if chunk.kind is Kind.INSPECT:
-        return Limits(policy.inspect_budget, policy.inspect_budget, policy.inspect_memory)
-    memory = job.memory_bytes * chunk.memory_factor
-    if agent.hardware is not None:
-        memory = max(min(memory, agent.hardware.memory_bytes), job.memory_bytes)
+        return Limits(policy.inspect_budget, policy.inspect_budget, min(policy.inspect_memory, most))
+    memory = min(job.memory_bytes * chunk.memory_factor, most)
     if chunk.kind is Kind.RENDER:
         return Limits(seconds_per_frame(job, chunk, agent, policy), None, memory)
     return Limits(policy.sample_budget, policy.sample_budget, memory)

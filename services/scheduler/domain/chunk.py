@@ -2,8 +2,7 @@
 
 Theory. The holder is the attempt whose lease is good; there is at most one. Frames are stored by whoever brought them, holder or
 not: a late frame that is still missing is welcome. An attempt that ends leaves its name and why among the former ones (the last
-sixteen), because frames of it may still arrive and be paid. A frame is tried three times, the last time on the house agent; only
-the house agent's failure is final. What the lender caused by leaving is no try.
+sixteen), because frames of it may still arrive and be paid. What an attempt's failure means is in domain.tries.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,10 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from contracts.events import AttemptCancelled, AttemptVoid, CopiesHonoured, Event, Fault
+from contracts.events import AttemptCancelled, AttemptVoid, CopiesHonoured, Event
 from contracts.values import Kind, Ranges, count, frames, ranges
 from services.scheduler.domain import spans
-from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import CHUNK_MOVES, HELD_CHUNK, OPEN_CHUNK, ChunkState, check
 
 FORMER = 16
@@ -221,34 +219,11 @@ def closed(chunk: Chunk, reason: str, now: datetime) -> Decided:
     return _to(_past(chunk, Ending.NOT_NEEDED, now), ChunkState.CLOSED), stop
 
 
-def failed(
-    chunk: Chunk, attempt: str, fault: Fault, frame: int | None, by_house: bool, now: datetime, policy: Policy
-) -> tuple[Chunk, bool]:
-    """The holder could not go on; True when that is final: the third try, or a scene fault, on the house agent."""
-    if chunk.holder is None or chunk.holder.attempt != attempt:
-        return chunk, False
-    holder = chunk.holder
-    tried = _tried(chunk, attempt, _blamed(chunk, frame))
-    if fault is Fault.MEMORY:
-        tried = replace(tried, memory_factor=2)
-    tried = replace(tried, failed_on=(*tried.failed_on, Failure(holder.agent, now))[-FORMER:])
-    final = by_house and (fault is Fault.SCENE or _most_tries(tried) >= policy.tries)
-    return replace(gave_up(_to_house(tried, policy), attempt, Ending.FAILED, now)), final
-
-
-def rejected(
-    chunk: Chunk, attempt: str, agent: str, bad: Sequence[int], by_house: bool, now: datetime, policy: Policy
-) -> tuple[Chunk, bool]:
-    """Storage refused these pictures of an attempt: a try each, unless the frame is stored already. The attempt goes on; what
-    it leaves undone is given out again when it ends. True when that is final."""
-    lacking = set(frames(missing(chunk)))
-    blamed: list[int | None] = [frame for frame in bad if frame in lacking]
-    if not blamed or not is_open(chunk):
-        return chunk, False
-    tried = _tried(chunk, attempt, blamed)
-    if tried is not chunk:
-        tried = replace(tried, failed_on=(*tried.failed_on, Failure(agent, now))[-FORMER:])
-    return _to_house(tried, policy), by_house and _most_tries(tried) >= policy.tries
+def abandoned(chunk: Chunk, attempt: str, now: datetime) -> Chunk:
+    """A sample or probe over its budget: its frame is got in another way."""
+    if not is_held_by(chunk, attempt):
+        return chunk
+    return _to(_past(chunk, Ending.FAILED, now), ChunkState.CLOSED)
 
 
 def _to(chunk: Chunk, state: ChunkState) -> Chunk:
@@ -297,35 +272,3 @@ def _in_good_faith(chunk: Chunk, attempt: str, agent: str) -> bool:
     if chunk.holder is not None and (chunk.holder.attempt, chunk.holder.agent) == (attempt, agent):
         return True
     return any((past.attempt, past.agent) == (attempt, agent) and past.why in HONOURED for past in chunk.former)
-
-
-def _blamed(chunk: Chunk, frame: int | None) -> list[int | None]:
-    lacking = list(frames(missing(chunk)))
-    if frame in lacking:
-        return [frame]
-    return [*lacking] or [None]
-
-
-def _tried(chunk: Chunk, attempt: str, blamed: Sequence[int | None]) -> Chunk:
-    before = {tries.frame: tries for tries in chunk.tries}
-    for frame in blamed:
-        known = before.get(frame)
-        if known is None or known.last != attempt:
-            before[frame] = Tries(frame, 1 if known is None else known.count + 1, attempt)
-    after = tuple(before.values())
-    return chunk if after == chunk.tries else replace(chunk, tries=after)
-
-
-def _most_tries(chunk: Chunk) -> int:
-    return max((tries.count for tries in chunk.tries), default=0)
-
-
-def _to_house(chunk: Chunk, policy: Policy) -> Chunk:
-    return replace(chunk, house=chunk.house or _most_tries(chunk) >= policy.tries - 1)
-
-
-def abandoned(chunk: Chunk, attempt: str, now: datetime) -> Chunk:
-    """A sample or probe over its budget: its frame is got in another way."""
-    if not is_held_by(chunk, attempt):
-        return chunk
-    return _to(_past(chunk, Ending.FAILED, now), ChunkState.CLOSED)

@@ -2,9 +2,11 @@
 
 from contracts.events import SceneFacts
 from contracts.values import Picture, RenderSettings
-from services.scheduler.domain.policy import GIB, MIB
+from services.scheduler.domain.policy import MIB
 
 MAX_SIDE = 32_768
+LEAST_MEMORY = 1_000_000_000
+"""No agent lends less."""
 BASE_MEMORY, MEMORY_PER_PIXEL = 260 * MIB, 70
 """Measured need of Blender after opening a file, and of Cycles per pixel with its passes."""
 
@@ -24,7 +26,7 @@ def picture(facts: SceneFacts, settings: RenderSettings) -> Picture:
 
 def memory_bytes(facts: SceneFacts, size: Picture) -> int:
     """What a container needs: the survey's estimate, and never less than the picture itself and Blender take."""
-    return max(GIB, facts.memory_bytes, BASE_MEMORY + MEMORY_PER_PIXEL * size.width * size.height)
+    return max(LEAST_MEMORY, facts.memory_bytes, BASE_MEMORY + MEMORY_PER_PIXEL * size.width * size.height)
 
 
 def max_bytes(size: Picture) -> int:

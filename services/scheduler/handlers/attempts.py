@@ -8,12 +8,11 @@ from contracts.events import ChunkFailed, ChunkReleased, Fault, InspectionReport
 from contracts.values import Kind, frames
 from services.chassis.inbox import Inboxes
 from services.chassis.verdicts import SenderFault
-from services.scheduler import metrics
 from services.scheduler.desk import Desk
 from services.scheduler.domain import agent as agents
 from services.scheduler.domain import chunk as chunks
 from services.scheduler.domain import job as jobs
-from services.scheduler.domain import sampling
+from services.scheduler.domain import sampling, tries
 from services.scheduler.domain.agent import Agent, benchmark_of
 from services.scheduler.domain.chunk import Chunk, Ending
 from services.scheduler.domain.inspection import inspected
@@ -87,7 +86,6 @@ async def chunk_failed(desk: Desk, agent: str, event: ChunkFailed) -> None:
         "chunk failed", job=event.job, chunk=event.chunk, agent=agent, fault=event.fault, frame=event.frame, text=event.text
     )
     if chunks.is_held_by(chunk, event.attempt):
-        metrics.ENDED.labels(Ending.FAILED).inc()
         if event.fault is Fault.TIME and chunk.kind in (Kind.SAMPLE, Kind.PROBE):
             await _over_budget(desk, chunk, known, event)
         else:
@@ -98,7 +96,7 @@ async def chunk_failed(desk: Desk, agent: str, event: ChunkFailed) -> None:
 
 async def _tried(desk: Desk, chunk: Chunk, agent: Agent, event: ChunkFailed) -> None:
     def decide(state: Chunk, now: datetime) -> tuple[Chunk, bool]:
-        return chunks.failed(state, event.attempt, event.fault, event.frame, agent.house, now, desk.policy)
+        return tries.failed(state, event.attempt, event.fault, event.frame, agent.house, now, desk.policy)
 
     if decide(chunk, await desk.now())[1]:
         await desk.job(chunk.job, lambda job, _: _failed(job, chunk, event))
@@ -126,7 +124,6 @@ async def chunk_released(desk: Desk, agent: str, event: ChunkReleased) -> None:
     """An interruption: no try is counted. The agent gets nothing more until it says it is ready."""
     await desk.chunk_of(agent, event.job, event.chunk, event.attempt)
     log.info("chunk released", job=event.job, chunk=event.chunk, agent=agent, reason=event.reason, text=event.text)
-    metrics.ENDED.labels(Ending.GIVEN_BACK).inc()
     decide = chunks.gave_up
     await desk.chunks.update(event.chunk, lambda state, now: (decide(state, event.attempt, Ending.GIVEN_BACK, now), []))
 

@@ -24,7 +24,7 @@ from services.scheduler import metrics
 from services.scheduler.desk import Desk
 from services.scheduler.domain import chunk as domain
 from services.scheduler.domain import job as jobs
-from services.scheduler.domain import sampling
+from services.scheduler.domain import sampling, tries
 from services.scheduler.domain.agent import Agent, benchmark_of
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
@@ -153,7 +153,7 @@ async def rejected(desk: Desk, event: FramesRejected) -> None:
     log.warning("frames rejected", job=event.job, chunk=event.chunk, agent=event.agent, code=event.frames[0].code)
 
     def decide(state: Chunk, now: datetime) -> tuple[Chunk, bool]:
-        return domain.rejected(state, event.attempt, event.agent, bad, house, now, desk.policy)
+        return tries.rejected(state, event.attempt, event.agent, bad, house, now, desk.policy)
 
     if decide(chunk, await desk.now())[1]:
         first = event.frames[0]
@@ -164,6 +164,7 @@ async def rejected(desk: Desk, event: FramesRejected) -> None:
 
 async def superfluous(desk: Desk, event: FramesSuperfluous) -> None:
     await _known(desk, event.chunk)
+    metrics.SUPERFLUOUS.inc(len(event.frames))
     decide = domain.superfluous
     await desk.chunks.update(
         event.chunk, lambda state, now: decide(state, event.attempt, event.agent, event.version, event.frames, now)

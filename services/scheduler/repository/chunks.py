@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.chassis.repository import Change, Decide, New, Saved, SavedThenTold
+from services.chassis.repository import Change, Decide, Decision, New, Saved, SavedThenTold
+from services.scheduler import metrics
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.states import HELD_CHUNK, OPEN_CHUNK, ChunkState
 
@@ -39,10 +40,22 @@ class Chunks:
         return await self.store.read_many(chunks)
 
     async def update(self, chunk: str, decide: Decide[Chunk]) -> Chunk:
-        return await self.store.update(chunk, decide)
+        before: list[Chunk] = []
+
+        def remembering(state: Chunk, now: datetime) -> Decision[Chunk]:
+            before[:] = [state]
+            return decide(state, now)
+
+        after = await self.store.update(chunk, remembering)
+        _count(before[0], after)
+        return after
 
     async def save(self, changes: Sequence[Change[Chunk]]) -> list[bool]:
-        return await self.store.save(changes)
+        won = await self.store.save(changes)
+        for change, good in zip(changes, won, strict=True):
+            if good:
+                _count(change.before.state, change.state)
+        return won
 
     async def add_many(self, new: Sequence[New[Chunk]]) -> list[bool]:
         return await self.store.add_many(new)
@@ -109,6 +122,15 @@ class Chunks:
     async def _found(self, query: dict[str, Any], limit: int, sort: list[tuple[str, int]] | None = None) -> list[Saved[Chunk]]:
         cursor = self.store.collection.find(query, {"pending": 0, "_writers": 0}, limit=limit, sort=sort)
         return [self.store.saved(document) async for document in cursor]
+
+
+def _count(before: Chunk, after: Chunk) -> None:
+    if before.state is not after.state:
+        metrics.CHUNK_MOVES.labels(before.state, after.state).inc()
+    known = {past.attempt for past in before.former}
+    for past in after.former:
+        if past.attempt not in known:
+            metrics.ENDED.labels(past.why).inc()
 
 
 class Standing:

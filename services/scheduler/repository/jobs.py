@@ -1,10 +1,16 @@
 """Jobs: one document each, which never grows with its frames."""
 
+from datetime import datetime
 from typing import Any
 
-from services.chassis.repository import Decide, DecideFromNothing, SavedThenTold
+import structlog
+
+from services.chassis.repository import Decide, DecideFromNothing, Decision, SavedThenTold, Unknown
+from services.scheduler import metrics
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.states import WORKING, JobState
+
+log = structlog.get_logger()
 
 
 class Jobs:
@@ -21,10 +27,26 @@ class Jobs:
         return {id: saved.state for id, saved in (await self.store.read_many(jobs)).items()}
 
     async def update(self, job: str, decide: Decide[Job]) -> Job:
-        return await self.store.update(job, decide)
+        def decide_known(state: Job | None, now: datetime) -> Decision[Job]:
+            if state is None:
+                raise Unknown(job)
+            return decide(state, now)
+
+        return await self.update_or_add(job, decide_known)
 
     async def update_or_add(self, job: str, decide: DecideFromNothing[Job]) -> Job:
-        return await self.store.update_or_add(job, decide)
+        revision = 0
+
+        def remembering(state: Job | None, now: datetime) -> Decision[Job]:
+            nonlocal revision
+            revision = state.revision if state else 0
+            return decide(state, now)
+
+        after = await self.store.update_or_add(job, remembering)
+        if after.revision > revision:
+            metrics.JOB_MOVES.labels(after.state).inc()
+            log.info("job moved", job=job, account=after.account, state=after.state, reason=after.reason)
+        return after
 
     async def working(self) -> list[Job]:
         """Those that may have something to give out."""

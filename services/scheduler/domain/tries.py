@@ -1,0 +1,70 @@
+"""Failed attempts: what they count, who tries next, and when a job cannot go on.
+
+Theory. A frame is tried three times, the last time on the house agent, and only the house agent's failure is final: a scene fault
+that it confirms at once, anything else at the third try. A failure that names no frame counts for all that are missing. Each
+attempt counts once per frame. What the lender caused by leaving is no try (domain.chunk, `gave_up`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from contracts.events import Fault
+from contracts.values import frames
+from services.scheduler.domain.chunk import FORMER, Chunk, Ending, Failure, Tries, gave_up, is_open, missing
+from services.scheduler.domain.policy import Policy
+
+
+def failed(
+    chunk: Chunk, attempt: str, fault: Fault, frame: int | None, by_house: bool, now: datetime, policy: Policy
+) -> tuple[Chunk, bool]:
+    """The holder could not go on; True when that is final: the third try, or a scene fault, on the house agent."""
+    if chunk.holder is None or chunk.holder.attempt != attempt:
+        return chunk, False
+    holder = chunk.holder
+    tried = _tried(chunk, attempt, _blamed(chunk, frame))
+    if fault is Fault.MEMORY:
+        tried = replace(tried, memory_factor=2)
+    tried = replace(tried, failed_on=(*tried.failed_on, Failure(holder.agent, now))[-FORMER:])
+    final = by_house and (fault is Fault.SCENE or _most_tries(tried) >= policy.tries)
+    return replace(gave_up(_to_house(tried, policy), attempt, Ending.FAILED, now)), final
+
+
+def rejected(
+    chunk: Chunk, attempt: str, agent: str, bad: Sequence[int], by_house: bool, now: datetime, policy: Policy
+) -> tuple[Chunk, bool]:
+    """Storage refused these pictures of an attempt: a try each, unless the frame is stored already. The attempt goes on; what
+    it leaves undone is given out again when it ends. True when that is final."""
+    lacking = set(frames(missing(chunk)))
+    blamed: list[int | None] = [frame for frame in bad if frame in lacking]
+    if not blamed or not is_open(chunk):
+        return chunk, False
+    tried = _tried(chunk, attempt, blamed)
+    if tried is not chunk:
+        tried = replace(tried, failed_on=(*tried.failed_on, Failure(agent, now))[-FORMER:])
+    return _to_house(tried, policy), by_house and _most_tries(tried) >= policy.tries
+
+
+def _blamed(chunk: Chunk, frame: int | None) -> list[int | None]:
+    lacking = list(frames(missing(chunk)))
+    if frame in lacking:
+        return [frame]
+    return [*lacking] or [None]
+
+
+def _tried(chunk: Chunk, attempt: str, blamed: Sequence[int | None]) -> Chunk:
+    before = {tries.frame: tries for tries in chunk.tries}
+    for frame in blamed:
+        known = before.get(frame)
+        if known is None or known.last != attempt:
+            before[frame] = Tries(frame, 1 if known is None else known.count + 1, attempt)
+    after = tuple(before.values())
+    return chunk if after == chunk.tries else replace(chunk, tries=after)
+
+
+def _most_tries(chunk: Chunk) -> int:
+    return max((tries.count for tries in chunk.tries), default=0)
+
+
+def _to_house(chunk: Chunk, policy: Policy) -> Chunk:
+    return replace(chunk, house=chunk.house or _most_tries(chunk) >= policy.tries - 1)
