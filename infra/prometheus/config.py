@@ -10,12 +10,14 @@ import yaml
 
 QUEUE_FAMILIES = ("queue_coarse_metrics", "queue_consumer_count", "queue_delivery_metrics")
 """What `/metrics/detailed` tells per queue; `/metrics` has only sums over all queues."""
+ALERTS = Path(__file__).with_name("alerts.yml")
 
 
 def scrape_config(*, services: Mapping[str, int], rabbit: int, prometheus: int, agents: Path) -> dict[str, Any]:
     """``services`` is name → HTTP port, ``agents`` the folder of file_sd target files."""
     return {
         "global": {"scrape_interval": "5s", "scrape_timeout": "4s", "evaluation_interval": "5s"},
+        "rule_files": [str(ALERTS)],
         "scrape_configs": [
             *(_job(name, port, {"service": name}) for name, port in services.items()),
             {"job_name": "agents", "file_sd_configs": [{"files": [f"{agents}/*.json"], "refresh_interval": "5s"}]},
