@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.dates import DateFormatter, date2num
 from matplotlib.figure import Figure
 
 from infra.grafana.queries import COMMITTED, VARIABLES, Series, queries, series
@@ -85,13 +84,13 @@ def _numbers(axes: Axes, panel: Mapping[str, Any], drawn: Drawn, unit: str) -> N
 
 def _lines(axes: Axes, panel: Mapping[str, Any], drawn: Drawn, unit: str) -> None:
     for (legend, one), colour in zip(drawn[:MOST_LINES], COLOURS, strict=False):
-        times = [float(date2num(datetime.fromtimestamp(at, UTC))) for at, _ in one.points]
+        times = [at for at, _ in one.points]
         label = f"{legend} {_said(one.points[-1][1], unit)}"
         axes.plot(times, [value for _, value in one.points], color=colour, linewidth=1, label=label)
     axes.margins(x=0)
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     axes.yaxis.set_major_formatter(lambda value, _: _said(value, unit if len(unit) < 3 or unit == "percentunit" else ""))
-    axes.xaxis.set_major_formatter(DateFormatter("%H:%M"))
+    axes.xaxis.set_major_formatter(lambda at, _: datetime.fromtimestamp(at, UTC).strftime("%H:%M"))
     axes.tick_params(colors=FAINT, labelsize=6.5, length=0)
     axes.grid(color="#2c3235", linewidth=0.5)
     for spine in axes.spines.values():

@@ -140,6 +140,8 @@ class Dispatch:
         decided = {one.saved.id: one.decide(one.saved.state, now) for one in asking}
         self._note_free([state for state, _ in decided.values()])
         board = await self._board({change.before.id for change in marks})
+        if not board.has_work():
+            self._free_since.clear()
         offers = board.offers([state for state, _ in decided.values()])
         placed = await self._place(board, offers)
         won = await self._reserve(asking, decided, placed)

@@ -119,7 +119,7 @@ MONEY = Row(
             "Fees of all the money that left renters for work.",
             (
                 Query(
-                    'sum(framelend_billing_balance_micro_credits{account="platform:fee"})'
+                    '(sum(framelend_billing_balance_micro_credits{account="platform:fee"}) or vector(0))'
                     ' / sum(framelend_billing_balance_micro_credits{account=~"platform:fee|lender:.+"})',
                     "margin",
                 ),
