@@ -147,8 +147,11 @@ def _plain(file: BinaryIO, entry: Entry) -> Iterator[bytes]:
             packed = stream.unconsumed_tail
         if stream.eof and (left or stream.unused_data):
             raise _lie(entry)
-    if stream is not None and not stream.eof:
-        raise _lie(entry)
+    while stream is not None and not stream.eof:
+        rest = stream.decompress(b"", PIECE)  # what it has read and not yet given
+        if not rest and not stream.eof:
+            raise _lie(entry)
+        yield rest
 
 
 def _lie(entry: Entry) -> Unsafe:

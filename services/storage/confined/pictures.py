@@ -41,19 +41,19 @@ def look(data: bytes, width: int, height: int, bits: int) -> Seen:
 
 def _check_rows(data: bytes, header: Header) -> None:
     """Every row is there, and nothing more: a decoder would fill missing rows with black."""
-    stream, found = zlib.decompressobj(), 0
+    stream = zlib.decompressobj()
+    packed = b"".join(data[at : at + length] for at, length in header.data)
+    found = 0
     try:
-        for at, length in header.data:
-            piece = data[at : at + length]
-            while piece:
-                found += len(stream.decompress(piece, 1 << 20))
-                piece = stream.unconsumed_tail
-                if found > header.sample_bytes:
-                    raise NotThePicture("broken", "The picture holds more rows than it says.")
+        while not stream.eof and found <= header.sample_bytes:
+            piece = stream.decompress(packed, 1 << 20)
+            found, packed = found + len(piece), stream.unconsumed_tail
+            if not piece and not packed and not stream.eof:
+                break
     except zlib.error:
         raise NotThePicture("broken", "The picture's data is damaged.") from None
     if found != header.sample_bytes or not stream.eof:
-        raise NotThePicture("broken", "The picture is not complete: rows are missing.")
+        raise NotThePicture("broken", "The picture does not have the rows that its header tells.")
 
 
 def _pixels(data: bytes, header: Header) -> str:

@@ -121,7 +121,7 @@ def requested(event: UploadRequested, owned: Bundle | None, max_bytes: int, now:
 
 def granted(upload: Upload, multipart: str) -> Decided:
     """The first multipart upload counts; another one opened at the same time is its maker's to close."""
-    if upload.multipart or upload.state in OVER:
+    if upload.state is not UploadState.REQUESTED:
         return upload, ()
     return replace(_moved(upload, UploadState.GRANTED), multipart=multipart), ()
 
