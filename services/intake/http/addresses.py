@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
-from contracts.bus import new_id
+import structlog
+
+from contracts.bus import NotAnnounced, new_id
 from contracts.events import Download, DownloadsGranted, DownloadsRequested, Event, PartsGranted, PartsRequested
 from services.chassis.clock import DatabaseClock
 from services.intake.domain.uploads import Upload
 from services.intake.repository.answers import USABLE, Answers
 from services.intake.repository.bell import Bell
 
+log = structlog.get_logger()
 Say = Callable[[Event], Awaitable[None]]
 ASK_AGAIN_SECONDS = 4.0
 YOUNG = timedelta(seconds=0.5)
@@ -26,7 +29,8 @@ class Addresses:
     def __init__(self, answers: Answers, bell: Bell, clock: DatabaseClock, say: Say) -> None:
         self._answers, self._bell, self._clock, self._say = answers, bell, clock, say
         self._kept: dict[tuple[str, str], tuple[Download, datetime]] = {}
-        self._gathering: dict[str, tuple[set[str], asyncio.Task[None]]] = {}
+        self._waiting: dict[str, dict[str, asyncio.Future[Download | None]]] = {}
+        self._asking: dict[str, asyncio.Task[None]] = {}
 
     async def parts(self, id: str, upload: Upload, page: int, seconds: float) -> PartsGranted | None:
         """Part addresses of one page; None when storage did not answer in time."""
@@ -59,21 +63,37 @@ class Addresses:
         return found
 
     async def one(self, job: str, account: str, name: str, seconds: float) -> Download | None:
-        """One of many that a page asks for at once: questions that come together go to storage together."""
-        names, task = self._gathering.get(job, (set(), None))
-        if task is None or task.done() or len(names) >= MOST_NAMES:
-            names = set()
-            task = asyncio.create_task(self._gathered(job, account, names, seconds))
-            self._gathering[job] = names, task
-        names.add(name)
-        await asyncio.wait({task}, timeout=seconds)
+        """One of many that a page asks for at once: what is asked for while a question to storage is under way goes into the
+        next one."""
         kept = self._kept.get((job, name))
-        return kept[0] if kept and kept[1] > await self._clock.now() else None
+        if kept is not None and kept[1] > await self._clock.now():
+            return kept[0]
+        waiting = self._waiting.setdefault(job, {})
+        future = waiting.setdefault(name, asyncio.get_running_loop().create_future())
+        if job not in self._asking:
+            self._asking[job] = asyncio.create_task(self._ask_for_all(job, account, seconds))
+        done, _ = await asyncio.wait({future}, timeout=seconds)
+        return future.result() if done else None
 
-    async def _gathered(self, job: str, account: str, names: set[str], seconds: float) -> None:
-        await asyncio.sleep(GATHER_SECONDS)
-        self._gathering.pop(job, None)
-        await self.downloads(job, account, sorted(names), seconds)
+    async def _ask_for_all(self, job: str, account: str, seconds: float) -> None:
+        try:
+            await asyncio.sleep(GATHER_SECONDS)
+            while waiting := self._waiting.get(job):
+                batch = {name: waiting.pop(name) for name in list(waiting)[:MOST_NAMES]}
+                found = await self._found(job, account, list(batch), seconds)
+                for name, future in batch.items():
+                    future.set_result(found.get(name))
+        finally:
+            self._asking.pop(job, None)
+            self._waiting.pop(job, None)
+
+    async def _found(self, job: str, account: str, names: list[str], seconds: float) -> dict[str, Download]:
+        """Nothing when storage does not answer or the broker is away: a small picture is not worth an error."""
+        try:
+            return await self.downloads(job, account, names, seconds) or {}
+        except NotAnnounced as away:
+            log.info("thumbnails must wait", job=job, problem=str(away))
+            return {}
 
     async def _asked(self, job: str, account: str, names: tuple[str, ...], seconds: float) -> DownloadsGranted | None:
         request = new_id()
