@@ -5,7 +5,7 @@ import re
 from contracts.values import MICRO
 from services.intake.domain.refusals import Refused, Why
 
-_AMOUNT = re.compile(r"^(\d{1,12})(?:\.(\d{1,6}))?$")
+_AMOUNT = re.compile(r"^(\d{1,12})(?:\.(\d{1,6}))?$", re.ASCII)
 
 
 def micro(text: str, what: str, most: int) -> int:

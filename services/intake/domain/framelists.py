@@ -9,7 +9,7 @@ from services.intake.domain.refusals import Refused, Why
 
 MAX_RANGES = 2_000
 MAX_TEXT = 40_000
-_PART = re.compile(r"^(-?\d{1,7})(?:-(-?\d{1,7})(?:x(\d{1,7}))?)?$")
+_PART = re.compile(r"^(-?\d{1,7})(?:-(-?\d{1,7})(?:x(\d{1,7}))?)?$", re.ASCII)
 
 
 def parsed(text: str) -> Ranges:
