@@ -12,7 +12,7 @@ import httpx
 
 from framelend import following, models, sending
 from framelend.models import Account, Agent, Downloads, Earnings, Frames, Job, JobLine, Parts, TimelineLine, Upload
-from framelend.transport import Transport
+from framelend.transport import LONGEST_PAUSE, Transport
 
 Money = Decimal | str | int
 
@@ -25,8 +25,12 @@ def fresh_key() -> str:
 class Client:
     """Raises FarmProblem when the farm refuses, FarmUnreachable when there is no answer after several tries."""
 
-    def __init__(self, url: str, key: str, *, transport: httpx.BaseTransport | None = None) -> None:
-        self._farm = Transport(url, key, transport)
+    def __init__(
+        self, url: str, key: str, *, transport: httpx.BaseTransport | None = None, patience: float = LONGEST_PAUSE
+    ) -> None:
+        """`patience`: the longest pause between two tries, in seconds."""
+        self._farm = Transport(url, key, transport, patience)
+        self.pause = self._farm.pause
 
     @property
     def url(self) -> str:

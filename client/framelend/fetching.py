@@ -10,7 +10,6 @@ import httpx
 
 from framelend.models import Download
 from framelend.problems import FarmUnreachable, LocalProblem
-from framelend.transport import pause
 
 if TYPE_CHECKING:
     from framelend.client import Client
@@ -36,7 +35,7 @@ def fetch(client: "Client", job: str, names: Sequence[str], folder: Path, fetche
             granted = client.downloads(job, names[start : start + PER_QUESTION])
             if granted.missing:
                 raise LocalProblem(f"The job has no {', '.join(granted.missing[:5])}.")
-            jobs = [pool.submit(_one, store, one, folder / file_name(one), fetched) for one in granted.downloads]
+            jobs = [pool.submit(_one, client, store, one, folder / file_name(one), fetched) for one in granted.downloads]
             try:
                 found += [job.result() for job in as_completed(jobs)]
             except BaseException:
@@ -66,7 +65,7 @@ def frame_numbers(text: str) -> Iterator[int]:
         yield from range(begin, (int(last) if dash else begin) + 1, int(step or 1))
 
 
-def _one(store: httpx.Client, download: Download, path: Path, fetched: Fetched) -> Path:
+def _one(client: "Client", store: httpx.Client, download: Download, path: Path, fetched: Fetched) -> Path:
     if not (path.exists() and path.stat().st_size == download.bytes and _hash_of(path) == download.sha256):
         for attempt in range(1, TRIES + 1):
             try:
@@ -75,7 +74,7 @@ def _one(store: httpx.Client, download: Download, path: Path, fetched: Fetched) 
             except (httpx.TransportError, httpx.HTTPStatusError, Damaged) as broken:
                 if attempt == TRIES:
                     raise _gave_up(download, broken) from broken
-                pause(attempt)
+                client.pause(attempt)
     fetched(path, download.bytes)
     return path
 

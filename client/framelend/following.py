@@ -10,7 +10,7 @@ import httpx
 
 from framelend.models import Job, TimelineLine
 from framelend.problems import FarmProblem, FarmUnreachable
-from framelend.transport import Transport, pause
+from framelend.transport import Transport
 
 if TYPE_CHECKING:
     from framelend.client import Client
@@ -55,7 +55,7 @@ def follow(farm: Transport, job: str, after: int = 0) -> Iterator[News]:
             if failures > TRIES:
                 raise FarmUnreachable("The farm has been away for too long; the job goes on without being watched.") from broken
             yield Lost(failures)
-            pause(min(failures, 5))
+            farm.pause(min(failures, 5))
 
 
 def messages(lines: Iterator[str]) -> Iterator[tuple[int | None, str, str]]:

@@ -18,7 +18,6 @@ import httpx
 from framelend.bundling import PIECE
 from framelend.models import Part, Parts, Upload
 from framelend.problems import FarmUnreachable, LocalProblem
-from framelend.transport import pause
 
 if TYPE_CHECKING:
     from framelend.client import Client
@@ -95,7 +94,7 @@ def _send_page(
         left = [part for part in found.parts if part.number not in notes.done]
         expired = False
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            jobs = {pool.submit(_send_part, store, path, size, found.part_bytes, part): part for part in left}
+            jobs = {pool.submit(_send_part, client, store, path, size, found.part_bytes, part): part for part in left}
             try:
                 for job in as_completed(jobs):
                     expired |= not _arrived(job.result, jobs[job], notes)
@@ -105,7 +104,7 @@ def _send_page(
                 raise
         if not expired:
             return
-        pause(attempt)
+        client.pause(attempt)
         found = client.parts(upload, found.page)
     raise FarmUnreachable("The store refuses its own addresses; try again later, what was sent is kept.")
 
@@ -119,7 +118,7 @@ def _arrived(result: Callable[[], None], part: Part, notes: Notes) -> bool:
     return True
 
 
-def _send_part(store: httpx.Client, path: Path, size: int, part_bytes: int, part: Part) -> None:
+def _send_part(client: "Client", store: httpx.Client, path: Path, size: int, part_bytes: int, part: Part) -> None:
     start = (part.number - 1) * part_bytes
     length = min(part_bytes, size - start)
     for attempt in range(1, TRIES + 1):
@@ -135,7 +134,7 @@ def _send_part(store: httpx.Client, path: Path, size: int, part_bytes: int, part
                 return
             if answer.status_code in (400, 401, 403, 404):
                 raise Expired
-        pause(attempt)
+        client.pause(attempt)
     raise FarmUnreachable("The store does not take a part after many tries; send it again, the rest is kept.")
 
 

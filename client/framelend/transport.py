@@ -10,18 +10,19 @@ import httpx
 from pydantic import TypeAdapter
 
 from framelend import problems
-from framelend.problems import FarmProblem, FarmUnreachable
+from framelend.problems import FarmUnreachable
 
 T = TypeVar("T")
 TRIES = 5
 AGAIN = frozenset({429, 502, 503, 504})
-LONGEST_WAIT = 20.0
+LONGEST_PAUSE = 20.0
 
 
 class Transport:
     """Every call of the farm's API can be repeated safely: it is a question, or it names what it means to happen once."""
 
-    def __init__(self, url: str, key: str, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(self, url: str, key: str, transport: httpx.BaseTransport | None = None, patience: float = LONGEST_PAUSE) -> None:
+        self._patience = patience
         headers = {"Authorization": f"Bearer {key}", "Accept": "application/json", "User-Agent": "framelend"}
         timeout = httpx.Timeout(15.0, read=45.0)
         self.url = url.rstrip("/")
@@ -57,6 +58,11 @@ class Transport:
         except httpx.ConnectError as away:
             raise self._unreachable(away) from away
 
+    def pause(self, attempt: int, said: str | None = None) -> None:
+        """Growing, with some chance in it, so that many clients do not come back together."""
+        asked = float(said) if said and said.isdigit() else 0.0
+        time.sleep(min(self._patience, max(asked, 0.4 * 2**attempt) * random.uniform(0.7, 1.1)))  # noqa: S311
+
     def _answered(self, method: str, path: str, tries: int, **how: Any) -> httpx.Response:
         for attempt in range(1, tries + 1):
             try:
@@ -64,10 +70,10 @@ class Transport:
             except httpx.TransportError as away:
                 if attempt == tries:
                     raise self._unreachable(away) from away
-                pause(attempt)
+                self.pause(attempt)
                 continue
             if answer.status_code in AGAIN and attempt < tries:
-                pause(attempt, answer.headers.get("retry-after"))
+                self.pause(attempt, answer.headers.get("retry-after"))
                 continue
             if answer.is_error:
                 raise problems.of(answer)
@@ -78,12 +84,3 @@ class Transport:
         return FarmUnreachable(
             f"The farm at {self.url} cannot be reached ({type(away).__name__}). Is the address right, and is it up?"
         )
-
-
-def pause(attempt: int, said: str | None = None) -> None:
-    """Growing, with some chance in it, so that many clients do not come back together."""
-    asked = float(said) if said and said.isdigit() else 0.0
-    time.sleep(min(LONGEST_WAIT, max(asked, 0.4 * 2**attempt) * random.uniform(0.7, 1.1)))  # noqa: S311
-
-
-__all__ = ["FarmProblem", "Transport", "pause"]
