@@ -30,7 +30,7 @@ class Client:
     ) -> None:
         """`patience`: the longest pause between two tries, in seconds."""
         self._farm = Transport(url, key, transport, patience)
-        self.pause = self._farm.pause
+        self.rest = self._farm.rest
 
     @property
     def url(self) -> str:

@@ -74,7 +74,7 @@ def _one(client: "Client", store: httpx.Client, download: Download, path: Path, 
             except (httpx.TransportError, httpx.HTTPStatusError, Damaged) as broken:
                 if attempt == TRIES:
                     raise _gave_up(download, broken) from broken
-                client.pause(attempt)
+                client.rest(attempt)
     fetched(path, download.bytes)
     return path
 

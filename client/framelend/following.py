@@ -55,7 +55,7 @@ def follow(farm: Transport, job: str, after: int = 0) -> Iterator[News]:
             if failures > TRIES:
                 raise FarmUnreachable("The farm has been away for too long; the job goes on without being watched.") from broken
             yield Lost(failures)
-            farm.pause(min(failures, 5))
+            farm.rest(min(failures, 5))
 
 
 def messages(lines: Iterator[str]) -> Iterator[tuple[int | None, str, str]]:

@@ -104,7 +104,7 @@ def _send_page(
                 raise
         if not expired:
             return
-        client.pause(attempt)
+        client.rest(attempt)
         found = client.parts(upload, found.page)
     raise FarmUnreachable("The store refuses its own addresses; try again later, what was sent is kept.")
 
@@ -134,7 +134,7 @@ def _send_part(client: "Client", store: httpx.Client, path: Path, size: int, par
                 return
             if answer.status_code in (400, 401, 403, 404):
                 raise Expired
-        client.pause(attempt)
+        client.rest(attempt)
     raise FarmUnreachable("The store does not take a part after many tries; send it again, the rest is kept.")
 
 

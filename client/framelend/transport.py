@@ -58,7 +58,7 @@ class Transport:
         except httpx.ConnectError as away:
             raise self._unreachable(away) from away
 
-    def pause(self, attempt: int, said: str | None = None) -> None:
+    def rest(self, attempt: int, said: str | None = None) -> None:
         """Growing, with some chance in it, so that many clients do not come back together."""
         asked = float(said) if said and said.isdigit() else 0.0
         time.sleep(min(self._patience, max(asked, 0.4 * 2**attempt) * random.uniform(0.7, 1.1)))  # noqa: S311
@@ -70,10 +70,10 @@ class Transport:
             except httpx.TransportError as away:
                 if attempt == tries:
                     raise self._unreachable(away) from away
-                self.pause(attempt)
+                self.rest(attempt)
                 continue
             if answer.status_code in AGAIN and attempt < tries:
-                self.pause(attempt, answer.headers.get("retry-after"))
+                self.rest(attempt, answer.headers.get("retry-after"))
                 continue
             if answer.is_error:
                 raise problems.of(answer)
