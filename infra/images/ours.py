@@ -39,6 +39,4 @@ def _build(name: str, tag: str, inputs: str) -> str:
     lock.write_text(wheels.locked(name, LOCK))
     wheels.fetch(lock, context / "wheels")
     wheels.build_ours(context / "ours")
-    made = engine.build(tag, context, base, inputs)
-    engine.drop_unpacked()
-    return made
+    return engine.build(tag, context, base, inputs)

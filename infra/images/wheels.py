@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import importlib.metadata
+import os
 import shutil
 import subprocess
 import sys
@@ -43,10 +44,15 @@ def fresh_folder(name: str, files: Iterable[Path]) -> Path:
 
 
 def fetch(lock: Path, folder: Path) -> None:
-    """Downloads exactly what the lock names into `folder`, checked by hash; what lies there already is not fetched again."""
-    folder.mkdir(parents=True, exist_ok=True)
-    say(f"fetching the wheels of {lock.name}")
-    _pip("download", "--no-deps", "--require-hashes", "--only-binary=:all:", "-d", str(folder), "-r", str(lock))
+    """Fills `folder` with exactly what the lock names, checked by hash. Kept beside, so the next build need not download."""
+    kept = WORK / "wheels" / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    if not kept.exists():
+        say(f"fetching {lock.read_text().count('==')} wheels")
+        draft = kept.with_suffix(".draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        _pip("download", "--no-deps", "--require-hashes", "--only-binary=:all:", "-d", str(draft), "-r", str(lock))
+        draft.rename(kept)
+    shutil.copytree(kept, folder, copy_function=os.link)
 
 
 def build_ours(folder: Path) -> None:

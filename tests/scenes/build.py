@@ -15,6 +15,7 @@ from typing import Any
 import bpy
 import numpy
 import OpenImageIO as oiio
+import zoo
 
 SAMPLES_BENCH = {"bench_1s": 1.0, "bench_5s": 5.0, "bench_30s": 30.0}
 SAMPLES_PER_CPU_SECOND = 13  # of `ok_small` at 240x135, on two cores of a 2020 server
@@ -213,10 +214,17 @@ def main(folder: str) -> None:
     for name, build in SCENES.items():
         os.makedirs(f"{folder}/{name}", exist_ok=True)
         build()
-        bpy.ops.wm.save_as_mainfile(filepath=f"{folder}/{name}/scene.blend", compress=False, relative_remap=False)
+        _save(f"{folder}/{name}")
+    os.makedirs(f"{folder}/zoo", exist_ok=True)
+    zoo.fill(ok_small(), f"{folder}/zoo")
+    _save(f"{folder}/zoo")
     _stripes(f"{folder}/textured/textures", 64)
     _blank(f"{folder}/texture_bomb/textures", 24_000)
     _damaged(folder)
+
+
+def _save(folder: str) -> None:
+    bpy.ops.wm.save_as_mainfile(filepath=f"{folder}/scene.blend", compress=False, relative_remap=False)
 
 
 def _stripes(folder: str, side: int) -> None:

@@ -132,6 +132,8 @@ def _render(bpy: Any, scene: Any, frame: int, suffix: str) -> dict[str, object]:
     except RuntimeError as error:
         written = "cannot save" not in str(error)
         raise Stop(4 if written else 5, "cannot_render" if written else "cannot_write", str(error), frame) from error
+    if not os.path.exists(f"{PART}/{name}{suffix}"):
+        raise Stop(4, "cannot_render", "Blender ended without writing a picture: has the compositor an output?", frame)
     picture = _keep(f"{PART}/{name}{suffix}", f"{OUT}/{name}{suffix}", frame)
     return {
         "path": f"{OUT}/{name}{suffix}",

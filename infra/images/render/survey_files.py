@@ -81,7 +81,8 @@ class Files:
             for modifier in thing.modifiers:
                 path = getattr(modifier, "filepath", "") if modifier.type in ("MESH_CACHE", "OCEAN") else ""
                 if modifier.type == "FLUID" and modifier.fluid_type == "DOMAIN":
-                    path = modifier.domain_settings.cache_directory
+                    baked = modifier.domain_settings.has_cache_baked_data  # else there is no cache to miss
+                    path = modifier.domain_settings.cache_directory if baked else ""
                 if path:
                     found.append(_clean(self._file("cache", thing, path, "FILE", thing in self._used)))
         return found
