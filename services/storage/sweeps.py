@@ -15,5 +15,5 @@ def sweeps(uploading: Uploading, sealing: Sealing, work: Work, workers: int, ret
         Sweep("jobs to purge", retention_every, sealing.order_purges),
         Sweep("unused bundles", retention_every, sealing.drop_unused_bundles),
         Sweep("leftovers in the store", 60 * MINUTE, sealing.drop_leftovers),
-        *(Sweep(f"worker {number}", 0.5, work.all_due) for number in range(1, workers + 1)),
+        *(Sweep(f"worker {number}", 0.2, work.all_due) for number in range(1, workers + 1)),
     ]

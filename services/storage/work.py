@@ -19,6 +19,7 @@ from services.storage.sealing import Sealing
 from services.storage.uploading import Uploading
 
 log = structlog.get_logger()
+LOOK_SECONDS = 1.0
 Doing = Callable[[Task], Awaitable[None]]
 
 
@@ -34,13 +35,11 @@ class Work:
     doings: Mapping[TaskKind, Doing]
     given_up: Mapping[TaskKind, Doing]
 
-    async def all_due(self) -> int:
-        """One task after another until none is due."""
-        done = 0
+    async def all_due(self) -> None:
+        """One task after another until none is due; then a look round every second, or at once when one is added."""
         while (task := await self.tasks.take(uuid4().hex)) is not None:
             await self._one(task)
-            done += 1
-        return done
+        await self.tasks.added(LOOK_SECONDS)
 
     async def _one(self, task: Task) -> None:
         try:

@@ -1,5 +1,7 @@
 """Longer work: documents taken under a lease, so that a worker that dies holds nothing up for long."""
 
+import asyncio
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +18,7 @@ _TASK = TypeAdapter(Task)
 class Tasks:
     def __init__(self, database: Any, clock: DatabaseClock) -> None:
         self._collection, self._clock = database["tasks"], clock
+        self._added = asyncio.Event()
 
     async def ensure_indexes(self) -> None:
         await self._collection.create_index([("given_up", ASCENDING), ("not_before", ASCENDING)], name="waiting")
@@ -27,6 +30,13 @@ class Tasks:
             await self._collection.insert_one(document)
         except DuplicateKeyError:
             return
+        self._added.set()
+
+    async def added(self, seconds: float) -> None:
+        """Returns when this process has added a task, at the latest after so many seconds."""
+        self._added.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._added.wait(), seconds)
 
     async def take(self, holder: str) -> Task | None:
         """One that is due and that nobody holds, under a lease from now."""

@@ -4,11 +4,10 @@ import asyncio
 import io
 import json
 import zipfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
-import pytest_asyncio
+import pytest
 from PIL import Image
 
 from contracts.events import (
@@ -21,15 +20,12 @@ from contracts.events import (
     JobRendered,
 )
 from contracts.values import frames as numbers
-from tests.integration.storage_players import Lender, Renter, a_bundle
-from tests.integration.world import Process, World
+from tests.integration.storage.players import Lender, Renter, a_bundle
+from tests.integration.world import World
 from tests.pictures import a_png, pixel_sha256, sha256
 from tests.waiting import until
 
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
-async def storage(world: World) -> AsyncIterator[Process]:
-    yield await world.start("storage")
+pytestmark = pytest.mark.usefixtures("storage")
 
 
 async def fetch(url: str) -> bytes:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+from PIL import Image
 
 from contracts.bus import new_id
 from contracts.events import (
@@ -86,8 +87,8 @@ class Renter:
         await self.send(data, await self.parts(upload))
         return await self.finish(upload)
 
-    async def submit(self, bundle: str, name: str = "A wave") -> str:
-        job = f"job-{new_id()}"
+    async def submit(self, bundle: str, name: str = "A wave", job: str = "") -> str:
+        job = job or f"job-{new_id()}"
         event = JobSubmitted(
             job=job,
             account=self.account,
@@ -175,7 +176,7 @@ class Lender:
 def _rendered(frame: int, data: bytes, lies: Mapping[str, Any]) -> RenderedFrame:
     try:
         pixels = pixel_sha256(data)
-    except OSError:
+    except (OSError, Image.DecompressionBombError):
         pixels = sha256(data)
     told = {"bytes": len(data), "file_sha256": sha256(data), "pixel_sha256": pixels, "cpu_micros": 1_000_000}
     return RenderedFrame(frame=frame, **{**told, **lies})
