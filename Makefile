@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 # When the command was typed, for reports of how long everything took.
 export FRAMELEND_STARTED := $(shell date +%s.%N)
 
-.PHONY: help setup up down status logs images demo test test-long check docs bench
+.PHONY: help setup up down status logs images demo test test-long check docs dashboard-picture bench
 
 help: ## list the targets
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -42,6 +42,9 @@ test-long: setup ## the longer forms too
 
 docs: setup ## rebuild docs/generated
 	@$(PYTHON) -m infra.docs
+
+dashboard-picture: setup ## draw the running farm's dashboard into build/dashboard.png
+	@$(PYTHON) -m infra.grafana picture
 
 bench: setup ## all benchmarks; tables here, figures in build/bench
 	@$(PYTHON) -m tests.bench

@@ -1,5 +1,6 @@
 """The running Prometheus has our alerts, and understands every query of the dashboard."""
 
+import asyncio
 import json
 
 import httpx
@@ -8,6 +9,9 @@ import pytest
 from infra.grafana.queries import COMMITTED, QueryRefused, queries, series, without_data
 from infra.local.farmfile import FarmFile
 from infra.prometheus.config import ALERTS
+from tests.farm.scraped import scraped
+from tests.integration.world import World
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -41,4 +45,25 @@ def test_what_is_scraped_has_data_and_what_never_was_has_none(prometheus: str) -
 
 def test_queries_of_a_virtual_host_without_queues_are_named(prometheus: str) -> None:
     silent = without_data(prometheus, 300, {"$vhost": "no-such-host", "$__rate_interval": "1m"})
-    assert "Inbox depth" in {one.panel for one in silent}
+    assert "Waiting for another try" in {one.panel for one in silent}
+
+
+async def test_prometheus_sees_a_service_ready_and_sees_it_gone(world: World) -> None:
+    billing = await world.start("billing")
+    with scraped(world.token, {"billing": billing.port}, {}) as url:
+
+        async def last(metric: str) -> float | None:
+            found = await asyncio.to_thread(series, url, f'{metric}{{test="{world.token}"}}', 60)
+            return found[0].points[-1][1] if found else None
+
+        async def becomes(metric: str, value: float) -> None:
+            async def so() -> bool:
+                return await last(metric) == value
+
+            await until(so, f"{metric} is {value:g}", 40)
+
+        await becomes("up", 1)
+        await becomes("framelend_ready", 1)
+        await becomes("framelend_billing_ledger_sum", 0)
+        billing.kill()
+        await becomes("up", 0)

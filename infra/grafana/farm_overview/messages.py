@@ -16,8 +16,14 @@ MESSAGES = Row(
         ),
         Panel(
             "Inbox depth",
-            "The ten deepest inboxes. One growing alone: its handler; all of one service: its database.",
-            (Query(f"topk(10, sum by (queue) ({_DEPTH}{{{_INBOXES}}}))", "{{queue}}"),),
+            "The ten deepest inboxes that are not empty. One growing alone: its handler; all of one service: its database.",
+            (
+                Query(
+                    f"topk(10, sum by (queue) ({_DEPTH}{{{_INBOXES}}}) > 0)"
+                    ' or label_replace(vector(0), "queue", "all others", "", "")',
+                    "{{queue}}",
+                ),
+            ),
             unit="suffix: messages",
         ),
         Panel(
@@ -55,7 +61,7 @@ MESSAGES = Row(
             "Saves",
             "Conditional writes won and lost. Lost ones are decided again; more lost than won: two processes share one inbox.",
             (Query(rate("framelend_saves", "outcome"), "{{outcome}}"),),
-            unit="wps",
+            unit="suffix: writes/s",
         ),
         Panel(
             "Announced",
@@ -68,6 +74,20 @@ MESSAGES = Row(
             "By service. Each comes again in its time; one that always fails leaves what time should do undone: see its log.",
             (Query(lately("framelend_sweeps", "service", 'outcome="failed"'), "{{service}}"),),
             unit="suffix: rounds",
+        ),
+        Panel(
+            "Mails and webhooks in 5 minutes",
+            "Tries to tell somebody, by how they ended. Failing webhooks are their owners' affair, failing mails ours.",
+            (Query(lately("framelend_notifier_deliveries", "channel, outcome"), "{{channel}} {{outcome}}"),),
+            unit="suffix: tries",
+            width=12,
+        ),
+        Panel(
+            "Waiting to be told",
+            "Mails and webhooks that are due. Growing: the notifier or the mail server is down; all is told once it is back.",
+            (Query("framelend_notifier_open", "open"),),
+            unit="suffix: tellings",
+            width=12,
         ),
     ),
 )

@@ -61,7 +61,7 @@ HEALTH = Row(
             "HTTP answers",
             "Of the door, by status. 5xx are ours: look into intake's log. Many 4xx from one moment on: a client is broken.",
             (Query(rate("framelend_intake_requests", "status"), "{{status}}"),),
-            unit="reqps",
+            unit="suffix: answers/s",
         ),
     ),
 )
