@@ -150,6 +150,7 @@ async def _place(
                 announcer=announcer,
                 http=http,
                 uploader=Uploader(http),
+                slots=asyncio.Semaphore(settings.agent_slots),
                 background=Background(),
             )
         finally:

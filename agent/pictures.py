@@ -78,9 +78,11 @@ def _copy(source: int, to: Path, max_bytes: int) -> Copied:
 class Decoder:
     """The child process of one attempt. Dies with it; starts again after a picture that killed it."""
 
-    def __init__(self, width: int | None, height: int | None, bits: int, most_pixels: int) -> None:
+    def __init__(
+        self, width: int | None, height: int | None, bits: int, most_pixels: int, base_megabytes: int = BASE_MEGABYTES
+    ) -> None:
         self._size = {"width": width, "height": height, "bits": bits}
-        self._megabytes = BASE_MEGABYTES + most_pixels * 24 // (1 << 20)
+        self._megabytes = base_megabytes + most_pixels * 24 // (1 << 20)
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
 

@@ -47,11 +47,24 @@ class Render:
         self._folder = place.folders.work / self._grant.attempt
         self._out = self._folder / "out"
         self._running: Running | None = None
+        self._turn: asyncio.Task[bool] | None = None
         self._began = time.monotonic()
         self._decoder = self._new_decoder()
 
     async def run(self) -> None:
         """Returns when the container is gone; whatever became of it was fed."""
+        self._turn = asyncio.create_task(self._place.slots.acquire())
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._turn
+        if self._turn.cancelled():
+            return self._feed(signals.ContainerLost(released(Release.STOPPED, "it was not started any more")))
+        try:
+            await self._in_turn()
+        finally:
+            self._place.slots.release()
+
+    async def _in_turn(self) -> None:
+        self._began = time.monotonic()
         try:
             with self._place.cache.used(self._grant.bundle):
                 await self._contained()
@@ -66,8 +79,10 @@ class Render:
             await asyncio.to_thread(shutil.rmtree, self._folder, True)
 
     async def kill(self) -> None:
-        """Before it is started this does nothing; the start is followed by another order to kill."""
+        """While it waits for its turn it gives up; while it is being started, the start brings another order to kill."""
         if self._running is None:
+            if self._turn is not None and not self._turn.done():
+                self._turn.cancel()
             return
         with contextlib.suppress(EngineAway, TimeoutError):
             self._feed(signals.CpuSeen(await asyncio.wait_for(self._running.cpu_micros(), 0.5)))

@@ -31,17 +31,19 @@ class Standing:
         self._place, self._desk, self._run, self._version = place, desk, run, version
         self._began = place.now()
         self._benchmark: Benchmark | None = None
-        self.wrong: str | None = "starting"
-        """Why no work can be taken; None when it can."""
+        self.looked = False
+        self.wrong: str | None = None
+        """Why no work can be taken; None when it can, and until it was looked at for the first time."""
         self.said = False
 
     async def look_after_engine(self) -> None:
         """For ever: whether Docker answers and has the agreed image; measures the machine once it has."""
         while True:
-            before = self.wrong
+            before, first = self.wrong, not self.looked
             self.wrong = await self._what_is_wrong()
+            self.looked = True
             metrics.READY.set(0 if self.wrong else 1)
-            if self.wrong != before:
+            if first or self.wrong != before:
                 log.info("ready for work" if self.wrong is None else "not ready for work", why=self.wrong)
                 self._desk.wanted.set()
             await asyncio.sleep(ENGINE_SECONDS if self.wrong is None else ENGINE_SECONDS / 6)
@@ -68,7 +70,7 @@ class Standing:
         """For ever: says readiness whenever it is wanted, always the latest, until the broker has it."""
         while True:
             await self._desk.wanted.wait()
-            if self.wrong == "starting":
+            if not self.looked:
                 await asyncio.sleep(AGAIN_SECONDS / 4)
                 continue
             self._desk.wanted.clear()
@@ -116,8 +118,6 @@ def _hardware(settings: AgentSettings) -> Hardware:
 
 
 def health(standing: Standing, connected: Callable[[], bool]) -> list[str]:
-    """What keeps this agent from working; empty when it is ready and has said so."""
+    """What keeps this agent from working. Measuring the machine for the first time is work."""
     wrong = [] if connected() else ["the broker is away"]
-    if standing.wrong is not None:
-        wrong.append(standing.wrong)
-    return wrong or ([] if standing.said else ["readiness was not said yet"])
+    return wrong + ([standing.wrong] if standing.wrong is not None else [])

@@ -13,11 +13,11 @@ from pathlib import Path, PurePosixPath
 ENTRIES = 100_000
 DEPTH = 32
 NAME_BYTES = 255
-RATIO = 1_000
-"""Deflate's own best is 1032 to 1; only bombs come near it over a whole archive of more than SMALL."""
-SMALL = 64 << 20
+RATIO = 200
+"""Deflate's own best is 1032 to 1; over a whole archive of more than SMALL only bombs come near this."""
+SMALL = 16 << 20
 BLOCK = 1 << 20
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\:]")
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]|^[A-Za-z]:")
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 

@@ -84,6 +84,8 @@ class Workplace:
     announcer: Announcer
     http: httpx.AsyncClient
     uploader: Uploader
+    slots: asyncio.Semaphore
+    """One container each. An assignment may come a moment before the one before it has quite ended: it waits here."""
     background: Background = field(default_factory=Background)
 
     async def say(self, event: Event, trace: Mapping[str, str]) -> bool:

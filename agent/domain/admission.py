@@ -11,7 +11,10 @@ MIN_MEMORY_BYTES = 1_000_000_000
 
 @dataclass(frozen=True)
 class Machine:
-    """What this agent has and lends, as it stands now. `known`: every attempt it was ever given and still remembers."""
+    """What this agent has and lends, as it stands now. `known`: every attempt it was ever given and still remembers.
+
+    One attempt more than there are slots is taken: the slot's last one may be about to end, and it waits for that.
+    """
 
     agent: str
     images: tuple[str, ...]
@@ -62,7 +65,7 @@ def _reasons(assignment: ChunkAssigned, machine: Machine) -> tuple[tuple[bool, s
         (assignment.image not in machine.images, f"image {assignment.image[:19]}… is not one this machine's owner agreed to"),
         (needed > lent, f"needs {needed / 1e9:.1f} GB of memory, {lent / 1e9:.1f} GB are lent"),
         (disk > machine.free_disk_bytes, f"needs {disk / 1e9:.1f} GB of disk, {machine.free_disk_bytes / 1e9:.1f} GB are free"),
-        (machine.in_hand >= machine.slots, "every slot is taken"),
+        (machine.in_hand > machine.slots, "every slot is taken"),
     )
 
 

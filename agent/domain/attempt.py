@@ -49,12 +49,12 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True)
 class HeldFrame:
-    """`since` is when it came to this standing; `asked` counts how often a URL was asked for."""
+    """`asked` counts how often a URL was asked for; when TOLD, it is asked for again at `ask_at`."""
 
     picture: RenderedFrame
     standing: Standing
-    since: float
     asked: int = 0
+    ask_at: float = 0.0
 
     @property
     def frame(self) -> int:

@@ -1,5 +1,6 @@
 """How finished frames travel: told in groups, asked for again with patience, completed in groups."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from agent.domain import signals as s
@@ -10,12 +11,28 @@ from contracts.events.frames import MAX_FRAMES_PER_EVENT
 COLLECT_SECONDS = 1.0
 ASK_AGAIN_SECONDS = (10.0, 20.0, 40.0, 60.0)
 """A URL not granted by then is asked for again: the grant is transient and may be lost."""
+MISSED_SECONDS = (1.0, 2.0, 5.0, 15.0, 60.0)
+"""After a URL that would not do."""
 
 
-def standing(attempt: Attempt, frame: int, to: Standing, now: float) -> Attempt:
+def standing(attempt: Attempt, frame: int, to: Standing) -> Attempt:
     """The attempt with this frame in another standing; a frame it does not hold changes nothing."""
-    changed = tuple(replace(held, standing=to, since=now) if held.frame == frame else held for held in attempt.frames)
-    return replace(attempt, frames=changed)
+    return _changed(attempt, {frame}, lambda held: replace(held, standing=to))
+
+
+def missed(attempt: Attempt, frame: int, now: float) -> Attempt:
+    """The attempt with this frame's URL to be asked for again, after a pause that grows."""
+    return _changed(
+        attempt, {frame}, lambda held: replace(held, standing=Standing.TOLD, ask_at=now + _step(MISSED_SECONDS, held.asked))
+    )
+
+
+def _changed(attempt: Attempt, frames: set[int], change: Callable[[HeldFrame], HeldFrame]) -> Attempt:
+    return replace(attempt, frames=tuple(change(held) if held.frame in frames else held for held in attempt.frames))
+
+
+def _step(steps: tuple[float, ...], asked: int) -> float:
+    return steps[min(max(asked, 1), len(steps)) - 1]
 
 
 def deliver(attempt: Attempt, now: float) -> s.Decision:
@@ -27,14 +44,8 @@ def deliver(attempt: Attempt, now: float) -> s.Decision:
 
 
 def _ask_again(attempt: Attempt, now: float) -> Attempt:
-    return replace(attempt, frames=tuple(_impatient(held, now) for held in attempt.frames))
-
-
-def _impatient(held: HeldFrame, now: float) -> HeldFrame:
-    patience = ASK_AGAIN_SECONDS[min(held.asked, len(ASK_AGAIN_SECONDS)) - 1] if held.asked else 0.0
-    if held.standing is Standing.TOLD and now - held.since >= patience:
-        return replace(held, standing=Standing.RENDERED, since=now)
-    return held
+    late = {held.frame for held in attempt.frames if held.standing is Standing.TOLD and now >= held.ask_at}
+    return _changed(attempt, late, lambda held: replace(held, standing=Standing.RENDERED)) if late else attempt
 
 
 def _tell_rendered(attempt: Attempt, now: float) -> s.Decision:
@@ -42,14 +53,15 @@ def _tell_rendered(attempt: Attempt, now: float) -> s.Decision:
     more_to_come = attempt.phase is Phase.RENDERING and bool(attempt.to_render())
     if not _due(waiting, more_to_come, now - attempt.told_rendered_at):
         return attempt, ()
-    told = {held.frame for held in waiting}
-    frames = tuple(
-        replace(held, standing=Standing.TOLD, since=now, asked=held.asked + 1) if held.frame in told else held
-        for held in attempt.frames
-    )
+    told = _changed(attempt, {held.frame for held in waiting}, lambda held: _asked(held, now))
     grant = attempt.assignment.grant
     events = [FramesRendered(grant=grant, frames=tuple(held.picture for held in group)) for group in _groups(waiting)]
-    return replace(attempt, frames=frames, told_rendered_at=now), tuple(s.Tell(event) for event in events)
+    return replace(told, told_rendered_at=now), tuple(s.Tell(event) for event in events)
+
+
+def _asked(held: HeldFrame, now: float) -> HeldFrame:
+    asked = held.asked + 1
+    return replace(held, standing=Standing.TOLD, asked=asked, ask_at=now + _step(ASK_AGAIN_SECONDS, asked))
 
 
 def _tell_completed(attempt: Attempt, now: float) -> s.Decision:
@@ -59,13 +71,10 @@ def _tell_completed(attempt: Attempt, now: float) -> s.Decision:
     more_to_come = more_to_come or any(held.standing not in rest for held in attempt.frames)
     if not _due(waiting, more_to_come, now - attempt.told_completed_at):
         return attempt, ()
-    told = {held.frame for held in waiting}
-    frames = tuple(
-        replace(held, standing=Standing.COMPLETED, since=now) if held.frame in told else held for held in attempt.frames
-    )
+    told = _changed(attempt, {held.frame for held in waiting}, lambda held: replace(held, standing=Standing.COMPLETED))
     grant = attempt.assignment.grant
     events = [FramesCompleted(grant=grant, frames=tuple(_done(held) for held in group)) for group in _groups(waiting)]
-    return replace(attempt, frames=frames, told_completed_at=now), tuple(s.Tell(event) for event in events)
+    return replace(told, told_completed_at=now), tuple(s.Tell(event) for event in events)
 
 
 def _done(held: HeldFrame) -> CompletedFrame:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from agent.domain import signals as s
-from agent.domain.attempt import Attempt, End, Ending, HeldFrame, Phase, Standing, failed, move, released, withdrawn
-from agent.domain.delivery import deliver, standing
+from agent.domain.attempt import Attempt, End, Ending, HeldFrame, Phase, Standing, completed, failed, move, released, withdrawn
+from agent.domain.delivery import deliver, missed, standing
 from agent.domain.signals import Action, Decision, Input
 from agent.domain.verdicts import complaint, verdict
 from contracts.events import ChunkAssigned, ChunkCompleted, ChunkFailed, ChunkReleased, Event, Fault, Release, RenderedFrame
@@ -35,11 +35,11 @@ def begin(assignment: ChunkAssigned, now: float, ends_at: float) -> Decision:
 def take_up(assignment: ChunkAssigned, frames: Held, ended: bool, now: float, ends_at: float) -> Attempt:
     """An attempt of a former run: nothing of it renders any more, what is finished and was not delivered is told again."""
     again = {Standing.TOLD: Standing.RENDERED, Standing.UPLOADING: Standing.RENDERED}
-    held = tuple(HeldFrame(picture, again.get(standing, standing), now) for picture, standing in frames)
+    held = tuple(HeldFrame(picture, again.get(standing, standing)) for picture, standing in frames)
     attempt = Attempt(assignment=assignment, ends_at=ends_at, since=now, frames=held, story=("taken up after a restart",))
     if ended:
         return replace(attempt, phase=Phase.ENDED, ending=withdrawn("ended in a former run"))
-    ending = released(Release.STOPPED, "the agent was restarted") if attempt.to_render() else Ending(End.COMPLETED)
+    ending = released(Release.STOPPED, "the agent was restarted") if attempt.to_render() else completed()
     return replace(attempt, phase=Phase.DELIVERING, ending=ending)
 
 
@@ -85,7 +85,7 @@ def _cpu_seen(attempt: Attempt, seen: s.CpuSeen, now: float) -> Decision:
 def _frame_taken(attempt: Attempt, taken: s.FrameTaken, now: float) -> Decision:
     if attempt.held(taken.picture.frame) is not None:
         return attempt, ()
-    held = HeldFrame(taken.picture, Standing.RENDERED, now)
+    held = HeldFrame(taken.picture, Standing.RENDERED)
     return replace(attempt, frames=(*attempt.frames, held), frame_since=now, alive_at=now, progress=""), ()
 
 
@@ -114,13 +114,14 @@ def _exited(attempt: Attempt, exited: s.ContainerExited, now: float) -> Decision
 
 
 def _verdict(attempt: Attempt, exited: s.ContainerExited) -> Ending:
+    """A survey that was read counts, however its process ended."""
     left = attempt.to_render()
-    memory = attempt.assignment.memory_bytes
-    if attempt.assignment.grant.kind is Kind.INSPECT:
-        if attempt.surveyed:
-            return Ending(End.COMPLETED)
-        return verdict(exited.code, exited.out_of_memory, memory, 0, attempt.complaint)
-    return verdict(exited.code, exited.out_of_memory, memory, left[0] if left else None, attempt.complaint)
+    inspects = attempt.assignment.grant.kind is Kind.INSPECT
+    done = attempt.surveyed if inspects else not left
+    if inspects and done:
+        return completed()
+    memory, frame = attempt.assignment.memory_bytes, None if inspects or not left else left[0]
+    return verdict(exited.code, exited.out_of_memory, memory, done, frame, attempt.complaint)
 
 
 def _container_lost(attempt: Attempt, lost: s.ContainerLost, now: float) -> Decision:
@@ -188,23 +189,28 @@ def _watch(attempt: Attempt, now: float) -> Decision:
 # --- delivery
 
 
-def _uploads_came(attempt: Attempt, came: s.UploadsCame, now: float) -> Decision:
+def _uploads_came(attempt: Attempt, came: s.UploadsCame, _: float) -> Decision:
     """A URL for a completed frame means that the store has lost it."""
     actions: list[Action] = []
     for upload in came.uploads:
         held = attempt.held(upload.frame)
         if held and held.standing is not Standing.UPLOADING and upload.bytes == held.picture.bytes:
-            attempt = standing(attempt, upload.frame, Standing.UPLOADING, now)
+            attempt = standing(attempt, upload.frame, Standing.UPLOADING)
             actions.append(s.Upload(upload))
     return attempt, tuple(actions)
 
 
-def _uploaded(attempt: Attempt, what: s.Uploaded, now: float) -> Decision:
-    return standing(attempt, what.frame, Standing.UPLOADED, now), ()
+def _uploaded(attempt: Attempt, what: s.Uploaded, _: float) -> Decision:
+    return standing(attempt, what.frame, Standing.UPLOADED) if _is_uploading(attempt, what.frame) else attempt, ()
 
 
 def _upload_missed(attempt: Attempt, what: s.UploadMissed, now: float) -> Decision:
-    return standing(attempt, what.frame, Standing.TOLD, now), ()
+    return missed(attempt, what.frame, now) if _is_uploading(attempt, what.frame) else attempt, ()
+
+
+def _is_uploading(attempt: Attempt, frame: int) -> bool:
+    held = attempt.held(frame)
+    return held is not None and held.standing is Standing.UPLOADING
 
 
 def _settle(attempt: Attempt, now: float) -> Decision:

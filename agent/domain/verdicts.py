@@ -26,12 +26,12 @@ def complaint(code: str, frame: int | None, text: str) -> Ending:
     return failed(COMPLAINTS.get(code, Fault.MACHINE), f"{code}: {text}", frame)
 
 
-def verdict(code: int, out_of_memory: bool, memory_bytes: int, frame: int | None, said: Ending | None) -> Ending:
-    """`frame`: the one under way, None when all are done. `said`: its complaint. Not for containers that we killed."""
+def verdict(code: int, out_of_memory: bool, memory_bytes: int, done: bool, frame: int | None, said: Ending | None) -> Ending:
+    """`done`: it gave all it was asked for; `frame`: the one under way; `said`: its complaint. Not for containers we killed."""
     if out_of_memory:
         return failed(Fault.MEMORY, f"the scene needs more than {memory_bytes / 1e9:.1f} GB of memory", frame)
     if code == 0:
-        return completed() if frame is None else failed(Fault.MACHINE, "the container ended without all its frames", frame)
+        return completed() if done else failed(Fault.MACHINE, "the container ended without giving what it was asked for", frame)
     if code in (KILLED, ASKED_TO_STOP):
         return released(Release.STOPPED, "the container was stopped from outside")
     if said is not None:

@@ -1,6 +1,7 @@
 """The agent as its own process on real RabbitMQ, S3 and Docker; scheduler and storage are played by the test with their own
 broker rights."""
 
+import asyncio
 import hashlib
 import io
 import json
@@ -14,12 +15,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
+import httpx
 import pytest
 import pytest_asyncio
 from botocore.config import Config
+from botocore.session import get_session
 
-from contracts.bus import new_id
+from contracts.bus import Announcement, new_id
 from contracts.events import (
     AgentReady,
     AttemptCancelled,
@@ -40,6 +42,7 @@ from contracts.events import (
     UploadGranted,
 )
 from contracts.grants import Grant, sign
+from contracts.topology import MAILBOXES
 from contracts.values import FrameRange, Kind, Picture, RenderSettings
 from infra.images.rendering import render_image_id
 from tests.integration.world import Process, World, free_port
@@ -49,6 +52,7 @@ from tests.waiting import until
 
 BUCKET = "framelend"
 SIZE = Picture(width=192, height=108)
+BENCH = Picture(width=240, height=135)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +89,7 @@ class Store:
     def __init__(self, world: World) -> None:
         farm = world.farm
         self.prefix = f"test-{world.token}"
-        self.client: Any = boto3.client(
+        self.client: Any = get_session().create_client(
             "s3",
             endpoint_url=farm.http("S3"),
             aws_access_key_id=farm["FARM_S3_ACCESS_KEY"],
@@ -126,7 +130,9 @@ class Stage:
     keys: dict[str, bytes]
     bundles: dict[str, bytes] = field(default_factory=dict)
     withholding: bool = False
+    spoil_next_url: bool = False
     answered: int = 0
+    process: Process | None = None
 
     def environment(self, **extra: str) -> dict[str, str]:
         credential = self.folder / "agent.json"
@@ -156,7 +162,7 @@ class Stage:
             kind=kind,
             frames=tuple(FrameRange(first=frame, last=frame) for frame in frames),
             bundle=bundle.sha256,
-            picture=SIZE,
+            picture=changes.get("picture", SIZE),
             max_bytes=4 << 20,
             until=datetime.now(UTC) + timedelta(minutes=10),
         )
@@ -173,8 +179,25 @@ class Stage:
         }
         assignment = ChunkAssigned(grant=sign(grant, self.keys), **fields)
         self.bundles.setdefault(bundle.sha256, bundle.body)
-        await self.world.say("scheduler", assignment)
+        announcement = Announcement(assignment)
+        announcer = await self.world.announcer("scheduler")
+        await announcer.publish(MAILBOXES, self.agent, announcement.message("scheduler"))
         return assignment
+
+    async def rendering(self, bundle: Bundle, *frames: int, **changes: Any) -> ChunkAssigned:
+        """An assignment whose container runs."""
+        assignment = await self.assign(bundle, *frames, **changes)
+
+        async def runs() -> bool:
+            await self.answer()
+            return bool(self.containers())
+
+        await until(runs, "a container runs")
+        return assignment
+
+    def cancel(self, assignment: ChunkAssigned) -> AttemptCancelled:
+        grant = assignment.grant
+        return AttemptCancelled(agent=self.agent, job=grant.job, chunk=grant.chunk, attempt=grant.attempt, reason="by the renter")
 
     async def answer(self) -> None:
         """What storage would answer to everything heard since the last time."""
@@ -207,6 +230,8 @@ class Stage:
 
     def _upload(self, grant: Grant, frame: int, size: int) -> FrameUpload:
         url = self.store.url("put_object", f"{grant.attempt}/{frame}", ContentLength=size, ContentType="image/png")
+        if self.spoil_next_url:
+            url, self.spoil_next_url = url[:-4] + "0000", False
         return FrameUpload(frame=frame, url=url, bytes=size, content_type="image/png")
 
     async def hear(self, event: type[Any], assignment: ChunkAssigned, seconds: float = 60) -> Any:
@@ -218,12 +243,28 @@ class Stage:
 
         return await until(said, f"{event.__name__} of {self.agent}", seconds)
 
+    def said(self, event: type[Any], assignment: ChunkAssigned) -> list[Any]:
+        return [fact for fact in self.world.said(event) if _attempt(fact) == assignment.grant.attempt]
+
     def frames_said(self, event: type[Any], assignment: ChunkAssigned) -> list[int]:
-        facts = [fact for fact in self.world.said(event) if _attempt(fact) == assignment.grant.attempt]
-        return [frame.frame for fact in facts for frame in fact.frames]
+        return [frame.frame for fact in self.said(event, assignment) for frame in fact.frames]
+
+    def cut_off(self) -> None:
+        """The broker closes this agent's connections."""
+        farm = self.world.farm
+        url = f"{farm.http('RABBIT_MANAGEMENT')}/api/connections/username/{self.agent}"
+        httpx.delete(url, auth=farm.rabbit_admin, timeout=10).raise_for_status()
 
     def containers(self) -> list[str]:
-        words = ["docker", "-H", self.world.farm["FARM_DOCKER_HOST"], "ps", "-aq", "--filter", f"label=framelend.agent={self.agent}"]
+        words = [
+            "docker",
+            "-H",
+            self.world.farm["FARM_DOCKER_HOST"],
+            "ps",
+            "-aq",
+            "--filter",
+            f"label=framelend.agent={self.agent}",
+        ]
         return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
 
 
@@ -245,9 +286,13 @@ async def stage(world: World, store: Store, image: str, tmp_path_factory: pytest
     yield Stage(world, store, image, agent, secret, tmp_path_factory.mktemp("agent"), keys)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
+@pytest_asyncio.fixture(loop_scope="session")
 async def running(stage: Stage) -> Process:
-    return await stage.start()
+    """The agent's process, started (again) if a test before has ended it."""
+    if stage.process is None or stage.process.ended():
+        stage.process = await stage.start()
+        await stage.world.hear(AgentReady, seconds=120)
+    return stage.process
 
 
 async def test_an_agent_says_that_it_is_ready_with_what_it_measured(stage: Stage, running: Process) -> None:
@@ -261,13 +306,167 @@ async def test_an_agent_says_that_it_is_ready_with_what_it_measured(stage: Stage
 async def test_a_chunk_is_rendered_uploaded_and_completed(stage: Stage, running: Process, scenes: Path, tmp_path: Path) -> None:
     assignment = await stage.assign(a_bundle(scenes / "ok_small"), 1, 3, 8)
     await stage.hear(ChunkCompleted, assignment)
-    assert sorted(stage.frames_said(FramesRendered, assignment)) == [1, 3, 8]
     assert sorted(stage.frames_said(FramesCompleted, assignment)) == [1, 3, 8]
-    rendered = {f.frame: f for said in stage.world.said(FramesRendered) for f in said.frames if _attempt(said) == assignment.grant.attempt}
-    for frame, claim in rendered.items():
+    claims = {claim.frame: claim for said in stage.said(FramesRendered, assignment) for claim in said.frames}
+    assert sorted(claims) == [1, 3, 8]
+    for frame, claim in claims.items():
         path = tmp_path / f"{frame}.png"
         path.write_bytes(stage.store.get(f"{assignment.grant.attempt}/{frame}"))
         assert hashlib.sha256(path.read_bytes()).hexdigest() == claim.file_sha256
         assert pixel_sha256(path) == claim.pixel_sha256
         assert claim.cpu_micros > 0
     await until(lambda: not stage.containers(), "no container is left")
+
+
+async def test_a_bundle_that_is_here_is_not_asked_for_again(stage: Stage, running: Process, scenes: Path) -> None:
+    bundle = a_bundle(scenes / "ok_small")
+    first = await stage.assign(bundle, 2)
+    await stage.hear(ChunkCompleted, first)
+    second = await stage.assign(bundle, 4)
+    await stage.hear(ChunkCompleted, second)
+    assert not stage.said(BundleRequested, second)
+
+
+async def test_an_assignment_that_comes_twice_is_rendered_once_and_one_that_comes_early_waits(
+    stage: Stage, running: Process, scenes: Path
+) -> None:
+    assignment = await stage.assign(a_bundle(scenes / "ok_small"), 5)
+    await stage.world.say("scheduler", assignment)
+    after = await stage.assign(a_bundle(scenes / "ok_small"), 6)
+    await stage.hear(ChunkCompleted, assignment)
+    await stage.hear(ChunkCompleted, after)
+    assert stage.frames_said(FramesRendered, assignment) == [5]
+    assert not stage.said(ChunkReleased, assignment)
+
+
+async def test_an_inspection_reports_what_the_file_is(stage: Stage, running: Process, scenes: Path) -> None:
+    assignment = await stage.assign(a_bundle(scenes / "ok_small"), kind=Kind.INSPECT)
+    report = await stage.hear(InspectionReported, assignment)
+    assert (report.facts.engine, report.facts.frame_start, report.facts.frame_end) == ("CYCLES", 1, 8)
+    assert (report.facts.width, report.facts.height, report.facts.has_camera) == (192, 108, True)
+    await stage.hear(ChunkCompleted, assignment)
+
+
+async def test_an_inspection_of_no_blend_reports_blenders_words(stage: Stage, running: Process, scenes: Path) -> None:
+    assignment = await stage.assign(a_bundle(scenes / "not_a_blend"), kind=Kind.INSPECT)
+    report = await stage.hear(InspectionReported, assignment)
+    assert report.facts is None
+    assert "cannot_open" in report.error
+    await stage.hear(ChunkCompleted, assignment)
+
+
+async def test_a_probe_is_measured_and_its_picture_thrown_away(stage: Stage, running: Process, scenes: Path) -> None:
+    assignment = await stage.assign(a_bundle(scenes / "ok_small"), 3, kind=Kind.PROBE, scale_percent=50)
+    measured = await stage.hear(ProbeMeasured, assignment)
+    assert (measured.frame, measured.scale_percent) == (3, 50)
+    assert measured.cpu_micros > 0
+    await stage.hear(ChunkCompleted, assignment)
+    assert not stage.said(FramesRendered, assignment)
+
+
+async def test_a_scene_without_a_camera_is_the_scenes_fault(stage: Stage, running: Process, scenes: Path) -> None:
+    failed = await stage.hear(ChunkFailed, await stage.assign(a_bundle(scenes / "no_camera"), 1))
+    assert failed.fault is Fault.SCENE
+    assert "camera" in failed.text
+
+
+async def test_a_picture_of_another_size_than_agreed_is_not_sent(stage: Stage, running: Process, scenes: Path) -> None:
+    assignment = await stage.assign(a_bundle(scenes / "ok_small"), 1, picture=Picture(width=192, height=109))
+    failed = await stage.hear(ChunkFailed, assignment)
+    assert (failed.fault, failed.frame) == (Fault.MACHINE, 1)
+    assert not stage.said(FramesRendered, assignment)
+
+
+async def test_a_scene_that_needs_too_much_memory_is_told_apart(stage: Stage, running: Process, scenes: Path) -> None:
+    assignment = await stage.assign(a_bundle(scenes / "subdivision_bomb"), 1, memory_bytes=1_000_000_000)
+    assert (await stage.hear(ChunkFailed, assignment)).fault is Fault.MEMORY
+
+
+async def test_a_sample_over_its_budget_is_stopped_and_measured(stage: Stage, running: Process, scenes: Path) -> None:
+    assignment = await stage.assign(a_bundle(scenes / "slow"), 1, kind=Kind.SAMPLE, budget_seconds=3)
+    failed = await stage.hear(ChunkFailed, assignment)
+    assert failed.fault is Fault.TIME
+    assert failed.cpu_micros > 0
+
+
+async def test_another_image_than_agreed_is_refused(stage: Stage, running: Process, scenes: Path) -> None:
+    assignment = await stage.assign(a_bundle(scenes / "ok_small"), 1, image="sha256:" + "0" * 64)
+    assert (await stage.hear(ChunkReleased, assignment)).reason is Release.REFUSED
+
+
+async def test_a_grant_of_another_agent_is_refused(stage: Stage, running: Process, scenes: Path) -> None:
+    assignment = await stage.assign(a_bundle(scenes / "ok_small"), 1, grant_agent="agent-else")
+    assert (await stage.hear(ChunkReleased, assignment)).reason is Release.REFUSED
+
+
+async def test_a_tampered_bundle_is_never_opened(stage: Stage, running: Process, scenes: Path) -> None:
+    honest, other = a_bundle(scenes / "marker_camera"), a_bundle(scenes / "script")
+    stage.bundles[honest.sha256] = other.body
+    assignment = await stage.assign(honest, 1, bundle_bytes=len(other.body))
+    released = await stage.hear(ChunkReleased, assignment)
+    assert released.reason is Release.NETWORK
+    assert "hash" in released.text
+    assert not stage.said(FramesRendered, assignment)
+
+
+async def test_a_cancelled_attempt_stops_its_container_and_the_agent_is_ready_again(
+    stage: Stage, running: Process, scenes: Path
+) -> None:
+    assignment = await stage.rendering(a_bundle(scenes / "slow"), 1)
+    before = len(stage.world.said(AgentReady))
+    await stage.world.say("scheduler", stage.cancel(assignment))
+    await until(lambda: not stage.containers(), "the container is gone")
+    await until(lambda: stage.world.said(AgentReady)[before:], "ready again")
+    assert stage.world.said(AgentReady)[-1].attempts == ()
+
+
+async def test_a_render_survives_a_lost_connection_to_the_broker(stage: Stage, running: Process, scenes: Path) -> None:
+    before = len(stage.world.said(AgentReady))
+    assignment = await stage.rendering(a_bundle(scenes / "bench_1s"), 1, 2, picture=BENCH)
+    stage.cut_off()
+    await stage.hear(ChunkCompleted, assignment)
+    assert sorted(set(stage.frames_said(FramesCompleted, assignment))) == [1, 2]
+    assert not stage.said(ChunkReleased, assignment)
+    await until(lambda: stage.world.said(AgentReady)[before:], "ready is said again after the reconnect")
+
+
+async def test_an_upload_url_that_is_refused_is_asked_for_again_without_rendering_again(
+    stage: Stage, running: Process, scenes: Path
+) -> None:
+    stage.spoil_next_url = True
+    assignment = await stage.assign(a_bundle(scenes / "ok_small"), 7)
+    await stage.hear(ChunkCompleted, assignment)
+    told = stage.said(FramesRendered, assignment)
+    assert len(told) >= 2
+    assert len({said.frames[0].file_sha256 for said in told}) == 1
+
+
+async def test_after_a_kill_no_container_is_left_and_finished_frames_are_delivered(
+    stage: Stage, running: Process, scenes: Path
+) -> None:
+    stage.withholding = True
+    assignment = await stage.assign(a_bundle(scenes / "bench_1s"), *range(1, 40), picture=BENCH)
+    await stage.hear(FramesRendered, assignment)
+    running.kill()
+    assert stage.containers()
+    finished = set(stage.frames_said(FramesRendered, assignment))
+    stage.withholding = False
+    stage.process = await stage.start()
+    assert not stage.containers()
+    assert (await stage.hear(ChunkReleased, assignment)).reason is Release.STOPPED
+    assert finished <= set(stage.frames_said(FramesCompleted, assignment))
+
+
+async def test_an_agent_that_is_told_to_stop_gives_its_chunk_back(stage: Stage, running: Process, scenes: Path) -> None:
+    assignment = await stage.rendering(a_bundle(scenes / "slow"), 1)
+    assert await asyncio.to_thread(running.stop) == 0
+    assert not stage.containers()
+    assert (await stage.hear(ChunkReleased, assignment)).reason is Release.STOPPED
+
+
+async def test_metrics_and_health_are_on_loopback(stage: Stage, running: Process) -> None:
+    async with httpx.AsyncClient() as http:
+        text = (await http.get(f"{running.url}/metrics")).text
+        assert (await http.get(f"{running.url}/health")).json()["ok"] is True
+    assert "framelend_agent_ready 1.0" in text
+    assert stage.agent not in text

@@ -1,0 +1,54 @@
+"""Which assignments an agent takes, refuses, or passes over."""
+
+from typing import Any
+
+import pytest
+
+from agent.domain.admission import Machine, PassedOver, Refused, Taken, admit
+from tests.unit.agent.builders import IMAGE, a_grant, an_assignment
+
+
+def a_machine(**changes: Any) -> Machine:
+    fields: dict[str, Any] = {
+        "agent": "agent-1",
+        "images": (IMAGE,),
+        "memory_bytes": 4_000_000_000,
+        "free_disk_bytes": 100 << 30,
+        "slots": 1,
+        "in_hand": 0,
+        "known": frozenset(),
+    }
+    return Machine(**{**fields, **changes})
+
+
+def test_a_fitting_assignment_is_taken() -> None:
+    assert admit(an_assignment(), a_machine(), 60.0) == Taken()
+
+
+def test_one_more_than_there_are_slots_is_taken_to_wait_for_its_turn() -> None:
+    assert admit(an_assignment(), a_machine(in_hand=1), 60.0) == Taken()
+
+
+def test_an_assignment_that_comes_twice_is_passed_over() -> None:
+    assert isinstance(admit(an_assignment(), a_machine(known=frozenset({"attempt-1"})), 60.0), PassedOver)
+
+
+def test_an_assignment_whose_grant_has_ended_is_passed_over() -> None:
+    assert isinstance(admit(an_assignment(), a_machine(), 0.0), PassedOver)
+
+
+@pytest.mark.parametrize(
+    ("changes", "machine", "reason"),
+    [
+        ({"image": "sha256:" + "f" * 64}, {}, "image"),
+        ({"grant": a_grant(agent="agent-2")}, {}, "another agent"),
+        ({"memory_bytes": 8_000_000_000}, {}, "memory"),
+        ({"bundle_bytes": 50 << 30}, {}, "disk"),
+        ({}, {"in_hand": 2}, "slot"),
+        ({}, {"open": False}, "shutting down"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_its_reason(changes: Any, machine: Any, reason: str) -> None:
+    answer = admit(an_assignment(**changes), a_machine(**machine), 60.0)
+    assert isinstance(answer, Refused)
+    assert reason in answer.text

@@ -1,0 +1,344 @@
+"""What becomes of one attempt, whatever happens to it and in whatever order."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.domain import machine, signals
+from agent.domain.attempt import IllegalMove, Phase, Standing, failed, move, released
+from contracts.events import (
+    ChunkCompleted,
+    ChunkFailed,
+    ChunkReleased,
+    Fault,
+    FramesCompleted,
+    FramesRendered,
+    InspectionReported,
+    ProbeMeasured,
+    Release,
+)
+from contracts.values import Kind
+from tests.unit.agent.builders import Life, a_grant, a_picture, an_assignment, an_upload
+
+
+def test_a_chunk_goes_from_its_bundle_to_its_last_frame() -> None:
+    life = Life.rendering()
+    assert life.wants(signals.FetchBundle)
+    assert life.wants(signals.StartContainer)
+    life.renders(1, 2, 3)
+    life.exits(0)
+    assert not life.told(ChunkCompleted)
+    life.delivers(1, 2, 3)
+    assert life.attempt.phase is Phase.ENDED
+    assert life.told()[-1] == ChunkCompleted(job="job-1", chunk="chunk-1", attempt="attempt-1")
+    assert life.wants(signals.Freed) == [signals.Freed(ready=False)]
+
+
+def test_a_frame_is_told_as_soon_as_it_is_rendered() -> None:
+    assert Life.rendering().renders(1).frames_told(FramesRendered) == [[1]]
+
+
+def test_frames_close_together_are_told_together() -> None:
+    life = Life.rendering(an_assignment(1, 2, 3, 4, 5))
+    life.renders(1, 2, 3, seconds=0.1)
+    assert life.frames_told(FramesRendered) == [[1]]
+    life.on(signals.Tick(), after=1.0)
+    assert life.frames_told(FramesRendered) == [[1], [2, 3]]
+
+
+def test_the_last_frame_waits_for_nobody() -> None:
+    life = Life.rendering(an_assignment(1, 2)).renders(1, 2, seconds=0.1)
+    assert life.frames_told(FramesRendered) == [[1], [2]]
+
+
+def test_an_upload_goes_on_while_the_next_frame_renders() -> None:
+    life = Life.rendering().renders(1).delivers(1)
+    assert life.attempt.phase is Phase.RENDERING
+    assert life.frames_told(FramesCompleted) == [[1]]
+
+
+def test_no_more_than_64_frames_are_told_in_one_event() -> None:
+    life = Life.rendering(an_assignment(*range(1, 131)))
+    life.renders(*range(1, 131), seconds=0.0)
+    life.exits(0)
+    assert sorted(frame for group in life.frames_told(FramesRendered) for frame in group) == list(range(1, 131))
+    assert max(map(len, life.frames_told(FramesRendered))) <= 64
+
+
+def test_a_url_that_never_comes_is_asked_for_again() -> None:
+    life = Life.rendering(an_assignment(1)).renders(1).exits(0)
+    life.on(signals.Tick(), after=5.0)
+    assert life.frames_told(FramesRendered) == [[1]]
+    life.on(signals.Tick(), after=6.0)
+    assert life.frames_told(FramesRendered) == [[1], [1]]
+
+
+def test_a_url_that_has_run_out_is_asked_for_again_and_the_frame_is_not_rendered_again() -> None:
+    life = Life.rendering(an_assignment(1)).renders(1).exits(0)
+    life.on(signals.UploadsCame((an_upload(1),)), signals.UploadMissed(1))
+    life.on(signals.Tick(), after=2.0)
+    assert life.frames_told(FramesRendered) == [[1], [1]]
+    assert len(life.wants(signals.StartContainer)) == 1
+
+
+def test_a_url_granted_twice_is_used_once() -> None:
+    life = Life.rendering(an_assignment(1)).renders(1)
+    life.on(signals.UploadsCame((an_upload(1),)), signals.UploadsCame((an_upload(1),)))
+    assert len(life.wants(signals.Upload)) == 1
+
+
+def test_a_url_for_another_length_is_not_used() -> None:
+    life = Life.rendering(an_assignment(1)).renders(1).on(signals.UploadsCame((an_upload(1, size=99),)))
+    assert not life.wants(signals.Upload)
+
+
+def test_a_frame_that_the_store_has_lost_is_sent_again_even_after_the_end() -> None:
+    life = Life.rendering(an_assignment(1)).renders(1).exits(0).delivers(1)
+    assert life.attempt.phase is Phase.ENDED
+    life.on(signals.UploadsCame((an_upload(1),)), signals.Uploaded(1), after=30.0)
+    assert len(life.wants(signals.Upload)) == 2
+    assert life.frames_told(FramesCompleted) == [[1], [1]]
+
+
+def test_a_cancelled_attempt_kills_its_container_and_delivers_what_is_finished() -> None:
+    life = Life.rendering().renders(1)
+    life.on(signals.Withdrawn("cancelled"))
+    assert life.wants(signals.KillContainer)
+    life.exits(137)
+    assert life.attempt.phase is Phase.ENDED
+    assert not life.attempt.in_hand()
+    life.delivers(1)
+    assert life.frames_told(FramesCompleted) == [[1]]
+    assert not life.told(ChunkFailed) + life.told(ChunkReleased) + life.told(ChunkCompleted)
+    assert life.wants(signals.Freed) == [signals.Freed(ready=True)]
+
+
+def test_an_attempt_cancelled_while_it_fetches_stops_fetching() -> None:
+    life = Life().on(signals.Withdrawn("cancelled"))
+    assert life.wants(signals.DropBundle)
+    assert life.wants(signals.Freed) == [signals.Freed(ready=True)]
+    life.on(signals.BundleFetched())
+    assert not life.wants(signals.StartContainer)
+
+
+def test_a_container_that_starts_after_the_cancel_is_killed() -> None:
+    life = Life().on(signals.BundleFetched(), signals.Withdrawn("cancelled"))
+    killed = len(life.wants(signals.KillContainer))
+    life.on(signals.ContainerStarted())
+    assert len(life.wants(signals.KillContainer)) == killed + 1
+
+
+def test_a_failed_attempt_delivers_what_is_finished_before_it_says_so() -> None:
+    life = Life.rendering().renders(1)
+    life.on(signals.Complained("cannot_render", 2, "no camera at frame 2"))
+    life.exits(4)
+    assert not life.told(ChunkFailed)
+    life.delivers(1)
+    (said,) = life.told(ChunkFailed)
+    assert (said.fault, said.frame, said.log_tail) == (Fault.SCENE, 2, "last words")
+    assert life.wants(signals.Freed) == [signals.Freed(ready=True)]
+
+
+def test_a_failed_attempt_whose_frames_cannot_be_delivered_says_so_all_the_same() -> None:
+    life = Life.rendering().renders(1).exits(139)
+    life.on(signals.Tick(), after=31.0)
+    assert [said.fault for said in life.told(ChunkFailed)] == [Fault.SCENE]
+    life.delivers(1)
+    assert life.frames_told(FramesCompleted) == [[1]]
+
+
+@pytest.mark.parametrize(
+    ("code", "out_of_memory", "fault"),
+    [
+        (1, False, Fault.MACHINE),
+        (2, False, Fault.MACHINE),
+        (3, False, Fault.SCENE),
+        (4, False, Fault.SCENE),
+        (5, False, Fault.MACHINE),
+        (125, False, Fault.MACHINE),
+        (127, False, Fault.MACHINE),
+        (134, False, Fault.SCENE),
+        (137, True, Fault.MEMORY),
+        (139, False, Fault.SCENE),
+        (0, False, Fault.MACHINE),
+    ],
+)
+def test_an_exit_code_says_whose_fault_it_is(code: int, out_of_memory: bool, fault: Fault) -> None:
+    (said,) = Life.rendering().exits(code, out_of_memory).told(ChunkFailed)
+    assert said.fault is fault
+
+
+@pytest.mark.parametrize("code", [137, 143])
+def test_a_container_that_somebody_else_stopped_is_nobodys_fault(code: int) -> None:
+    (said,) = Life.rendering().exits(code).told(ChunkReleased)
+    assert said.reason is Release.STOPPED
+
+
+def test_a_lost_container_ends_the_attempt_as_docker_says() -> None:
+    life = Life.rendering().on(signals.ContainerLost(released(Release.STOPPED, "docker is away")))
+    assert [said.reason for said in life.told(ChunkReleased)] == [Release.STOPPED]
+
+
+def test_a_frame_that_takes_too_long_is_stopped() -> None:
+    life = Life.rendering().renders(1).delivers(1)
+    life.on(signals.Progressed("Sample 1/48"), signals.Tick(), after=119.0)
+    assert not life.wants(signals.KillContainer)
+    life.on(signals.Tick(), after=2.0)
+    assert life.wants(signals.KillContainer)
+    (said,) = life.exits(137).told(ChunkFailed)
+    assert (said.fault, said.frame) == (Fault.TIME, 2)
+
+
+def test_a_sample_over_its_budget_is_stopped_and_tells_what_it_cost() -> None:
+    life = Life.rendering(an_assignment(1, kind=Kind.SAMPLE, budget_seconds=30))
+    life.on(signals.CpuSeen(31_000_000), signals.Tick(), after=31.0)
+    (said,) = life.exits(137).told(ChunkFailed)
+    assert (said.fault, said.cpu_micros) == (Fault.TIME, 31_000_000)
+
+
+def test_a_silent_and_idle_container_is_stopped_but_a_silent_busy_one_is_not() -> None:
+    assignment = an_assignment(1, max_seconds_per_frame=10_000)
+    busy, idle = Life.rendering(assignment), Life.rendering(assignment)
+    for second in range(30):
+        busy.on(signals.CpuSeen(second * 5_000_000), signals.Tick(), after=5.0)
+        idle.on(signals.CpuSeen(1_000), signals.Tick(), after=5.0)
+    assert not busy.wants(signals.KillContainer)
+    assert idle.wants(signals.KillContainer)
+    assert [said.fault for said in idle.exits(137).told(ChunkFailed)] == [Fault.MACHINE]
+
+
+def test_the_first_reason_to_stop_a_container_stands() -> None:
+    life = Life.rendering().on(signals.ContainerMisbehaved(failed(Fault.MACHINE, "nonsense")))
+    life.on(signals.ContainerMisbehaved(failed(Fault.SCENE, "more nonsense")))
+    (said,) = life.exits(137).told(ChunkFailed)
+    assert said.text == "nonsense"
+
+
+def test_a_probe_tells_its_cost_and_delivers_no_picture() -> None:
+    life = Life.rendering(an_assignment(5, kind=Kind.PROBE, scale_percent=50))
+    grant = life.attempt.assignment.grant
+    life.on(signals.Probed(ProbeMeasured(grant=grant, frame=5, scale_percent=50, cpu_micros=900_000)))
+    life.exits(0)
+    assert [type(event) for event in life.told()] == [ProbeMeasured, ChunkCompleted]
+
+
+def test_an_inspection_tells_its_report_even_of_a_file_that_cannot_be_opened() -> None:
+    assignment = an_assignment(kind=Kind.INSPECT)
+    life = Life.rendering(assignment)
+    life.on(signals.Surveyed(InspectionReported(grant=assignment.grant, error="cannot_open: no")))
+    life.exits(3)
+    assert [type(event) for event in life.told()] == [InspectionReported, ChunkCompleted]
+
+
+def test_an_inspection_without_a_report_has_failed() -> None:
+    (said,) = Life.rendering(an_assignment(kind=Kind.INSPECT)).exits(137, out_of_memory=True).told(ChunkFailed)
+    assert (said.fault, said.frame) == (Fault.MEMORY, None)
+
+
+def test_a_bundle_that_cannot_be_had_ends_the_attempt() -> None:
+    life = Life().on(signals.BundleLost(released(Release.NETWORK, "in time")))
+    assert [said.reason for said in life.told(ChunkReleased)] == [Release.NETWORK]
+
+
+def test_an_agent_that_stops_gives_back_at_once_and_kills_its_container() -> None:
+    life = Life.rendering().renders(1)
+    life.on(signals.Stopping())
+    assert [said.reason for said in life.told(ChunkReleased)] == [Release.STOPPED]
+    assert life.wants(signals.KillContainer)
+    assert life.attempt.held(1) is not None
+
+
+def test_when_the_grant_ends_everything_ends() -> None:
+    life = Life(an_assignment(1), ends_at=200.0)
+    life.on(signals.BundleFetched(), signals.ContainerStarted(), signals.SceneOpened())
+    life.on(signals.Tick(), after=100.0)
+    assert life.wants(signals.KillContainer)
+    life.exits(137).on(signals.Tick())
+    assert life.wants(signals.Forget)
+
+
+def test_pictures_linger_after_the_end_and_are_forgotten() -> None:
+    life = Life.rendering(an_assignment(1)).renders(1).exits(0).delivers(1)
+    life.on(signals.Tick(), after=599.0)
+    assert not life.wants(signals.Forget)
+    life.on(signals.Tick(), after=2.0)
+    assert life.wants(signals.Forget)
+
+
+def test_the_pulse_tells_the_frame_under_way_and_since_when() -> None:
+    life = Life.rendering().renders(1)
+    told = life.attempt.told(life.now + 7.0)
+    assert (told.frame, told.frame_started_seconds_ago) == (2, 7.0)
+
+
+def test_what_a_crash_left_is_told_again_and_then_given_back() -> None:
+    frames = [(a_picture(1), Standing.UPLOADING), (a_picture(2), Standing.COMPLETED)]
+    life = Life.of(machine.take_up(an_assignment(), frames, ended=False, now=50.0, ends_at=500.0), now=50.0)
+    life.on(signals.Tick())
+    assert life.frames_told(FramesRendered) == [[1]]
+    assert life.attempt.in_hand()
+    life.delivers(1)
+    assert life.frames_told(FramesCompleted) == [[1]]
+    assert [said.reason for said in life.told(ChunkReleased)] == [Release.STOPPED]
+
+
+def test_a_crash_before_the_last_word_completes_a_chunk_that_was_complete() -> None:
+    frames = [(a_picture(1), Standing.COMPLETED)]
+    life = Life.of(machine.take_up(an_assignment(1), frames, ended=False, now=50.0, ends_at=500.0), now=50.0)
+    assert [type(event) for event in life.on(signals.Tick()).told()] == [ChunkCompleted]
+
+
+def test_a_move_that_the_table_lacks_raises_with_the_story() -> None:
+    life = Life.rendering()
+    with pytest.raises(IllegalMove, match=r"fetching -> rendering.*rendering -> fetching"):
+        move(life.attempt, Phase.FETCHING, "by mistake")
+
+
+_FRAMES = (1, 2, 3)
+_ANYTHING = st.one_of(
+    st.sampled_from(
+        [
+            signals.BundleFetched(),
+            signals.BundleLost(released(Release.NETWORK, "lost")),
+            signals.ContainerStarted(),
+            signals.SceneOpened(),
+            signals.Progressed("Sample 1/8"),
+            signals.CpuSeen(1_000_000),
+            signals.ContainerMisbehaved(failed(Fault.MACHINE, "nonsense")),
+            signals.Complained("cannot_render", 2, "no"),
+            signals.ContainerExited(0, False, ""),
+            signals.ContainerExited(4, False, ""),
+            signals.ContainerExited(137, True, ""),
+            signals.ContainerLost(released(Release.STOPPED, "gone")),
+            signals.Withdrawn("void"),
+            signals.Stopping(),
+            signals.Tick(),
+        ]
+    ),
+    st.sampled_from(_FRAMES).map(lambda frame: signals.FrameTaken(a_picture(frame))),
+    st.sampled_from(_FRAMES).map(lambda frame: signals.UploadsCame((an_upload(frame),))),
+    st.sampled_from(_FRAMES).map(signals.Uploaded),
+    st.sampled_from(_FRAMES).map(signals.UploadMissed),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(_ANYTHING, st.floats(0.0, 200.0)), max_size=40))
+def test_whatever_happens_in_whatever_order_the_promises_hold(story: list[tuple[signals.Input, float]]) -> None:
+    """One last word at most; the slot freed once and with it; one container at most; every completed frame was uploaded and is
+    told; after the end nothing is in hand."""
+    life = Life(an_assignment(*_FRAMES, grant=a_grant(*_FRAMES)))
+    for happened, after in story:
+        life.on(happened, after=after)
+        last_words = life.told(ChunkCompleted) + life.told(ChunkFailed) + life.told(ChunkReleased)
+        freed = life.wants(signals.Freed)
+        assert len(last_words) <= 1
+        assert len(life.wants(signals.StartContainer)) <= 1
+        assert len(freed) == (1 if life.attempt.phase is Phase.ENDED else 0)
+        assert life.attempt.phase is not Phase.ENDED or not life.attempt.in_hand()
+        told = {frame for group in life.frames_told(FramesCompleted) for frame in group}
+        assert {held.frame for held in life.attempt.frames if held.standing is Standing.COMPLETED} <= told
+        asked = {action.upload.frame for action in life.wants(signals.Upload)}
+        assert told <= asked
+        if life.told(ChunkCompleted):
+            assert not life.attempt.to_render()

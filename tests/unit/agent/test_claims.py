@@ -1,0 +1,165 @@
+"""Lines from a container are claims of a stranger: read strictly, bounded, never repeated."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.container import TOO_LONG, _split
+from agent.domain.claims import Complaint, FrameDone, NonsenseClaim, Progress, read_claim
+from agent.domain.survey import NonsenseReport, read_report
+from agent.scrub import TAIL_CHARACTERS, tail
+from contracts.values import Kind
+from tests.unit.agent.builders import a_grant
+
+
+def test_the_drivers_lines_are_read() -> None:
+    assert read_claim(b'{"event": "frame", "frame": -3, "seconds": 1.5, "cpu_seconds": 2.5, "path": "/etc/passwd"}') == FrameDone(
+        event="frame", frame=-3, seconds=1.5, cpu_seconds=2.5
+    )
+    assert isinstance(read_claim(b'{"event": "progress", "frame": 1, "text": "Sample 1/8", "remaining": null}'), Progress)
+    assert isinstance(read_claim(b'{"event": "error", "code": "no_camera", "frame": null, "text": "no"}'), Complaint)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"\xff\xfe",
+        b"not json",
+        b"[1, 2]",
+        b'{"event": "launch"}',
+        b'{"event": "frame", "frame": 1.5, "seconds": 1, "cpu_seconds": 1}',
+        b'{"event": "frame", "frame": 1, "seconds": NaN, "cpu_seconds": 1}',
+        b'{"event": "frame", "frame": 1, "seconds": -1, "cpu_seconds": 1}',
+        b'{"event": "frame", "frame": 99999999, "seconds": 1, "cpu_seconds": 1}',
+        b'{"event": "progress", "frame": 1, "text": "' + b"x" * 5_000 + b'"}',
+        TOO_LONG,
+    ],
+)
+def test_nonsense_is_called_nonsense(line: bytes) -> None:
+    with pytest.raises(NonsenseClaim) as said:
+        read_claim(line)
+    assert len(str(said.value)) < 300
+
+
+@given(st.binary(max_size=300))
+def test_no_line_does_anything_worse_than_being_nonsense(line: bytes) -> None:
+    try:
+        read_claim(line)
+    except NonsenseClaim:
+        return
+
+
+@given(st.lists(st.binary(max_size=30), max_size=20))
+def test_lines_are_the_same_however_the_stream_is_cut(blocks: list[bytes]) -> None:
+    found: list[bytes | None] = []
+    rest = b""
+    for block in blocks:
+        rest = _split(rest + block, 1_000, found.append)
+    assert found == b"".join(blocks).split(b"\n")[:-1]
+
+
+def test_an_endless_line_is_not_kept() -> None:
+    found: list[bytes | None] = []
+    rest = b""
+    for _ in range(100):
+        rest = _split(rest + b"x" * 1_000, 4_096, found.append)
+        assert len(rest) <= 4_096
+    assert set(found) == {TOO_LONG}
+
+
+def a_report(**changes: Any) -> dict[str, Any]:
+    scene = {
+        "engine": "CYCLES",
+        "cameras": ["camera"],
+        "has_camera": True,
+        "frame_start": 1,
+        "frame_end": 8,
+        "frame_step": 1,
+        "fps": 24,
+        "fps_base": 1.001,
+        "width": 192,
+        "height": 108,
+        "percentage": 100,
+        "samples": 4,
+        "denoise": False,
+        "is_movie": False,
+    }
+    report = {
+        "survey": 1,
+        "saved_by": "5.0.1",
+        "newer_than_us": False,
+        "scenes": ["Scene"],
+        "scene": scene,
+        "files": [],
+        "texts": [{"name": "startup.py", "registered": True}, {"name": "notes", "registered": False}],
+        "scripted_drivers": [],
+        "osl": [],
+        "memory_bytes": 1_000_000_000,
+        "cpu_seconds": 1.25,
+    }
+    return {**report, **changes}
+
+
+def a_file(**changes: Any) -> dict[str, Any]:
+    return {"kind": "image", "path": "//a.png", "packed": False, "exists": True, "inside": True, "used": True, **changes}
+
+
+def test_a_survey_becomes_facts() -> None:
+    files = [a_file(), a_file(path="//b.png", exists=False), a_file(path="/home/me/c.png", inside=False, used=False)]
+    report = read_report(a_grant(kind=Kind.INSPECT), json.dumps(a_report(files=files)).encode())
+    assert report.facts is not None
+    assert report.facts.fps_milli == 23_976
+    assert report.facts.missing == ("image: //b.png",)
+    assert report.facts.missing_unused == ("image: /home/me/c.png",)
+    assert report.facts.scripts == ("text startup.py",)
+    assert report.cpu_micros == 1_250_000
+
+
+def test_a_file_that_cannot_be_opened_is_reported_in_blenders_words() -> None:
+    body = b'{"survey": 1, "error": {"code": "cannot_open", "text": "Missing DNA block"}, "cpu_seconds": 1}'
+    assert read_report(a_grant(kind=Kind.INSPECT), body).error == "cannot_open: Missing DNA block"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"error": 3}',
+        b"[" * 100_000,
+        json.dumps(a_report(scene={})).encode(),
+        json.dumps(a_report(files=[{"used": True}])).encode(),
+        json.dumps(a_report(cpu_seconds="much")).encode(),
+    ],
+)
+def test_a_report_that_is_none_is_called_nonsense(body: bytes) -> None:
+    with pytest.raises(NonsenseReport):
+        read_report(a_grant(kind=Kind.INSPECT), body)
+
+
+def test_long_lists_of_a_report_are_cut() -> None:
+    report = read_report(a_grant(), json.dumps(a_report(scenes=["s" * 500] * 1_000)).encode())
+    assert report.facts is not None
+    assert len(report.facts.scenes) == 200
+
+
+def test_the_log_tail_keeps_what_helps_and_drops_what_tells_on_us() -> None:
+    said = tail(
+        "Add-on not loaded: x\nError: cannot open /in/bundle/tex.png\nRead /home/anna/secret/x.blend\n"
+        "see https://user:pw@host/x?token=1 at 10.1.2.3\nkey AKIAIOSFODNN7EXAMPLEAKIAIOSFODNN7EXAMPLE\x1b[31m\n"
+    )
+    assert "/in/bundle/tex.png" in said
+    for leak in ("anna", "https://", "pw@", "10.1.2.3", "AKIA", "\x1b", "Add-on"):
+        assert leak not in said
+
+
+def test_the_log_tail_is_bounded_and_begins_with_a_line() -> None:
+    said = tail("\n".join(f"line {number}" for number in range(10_000)))
+    assert len(said) <= TAIL_CHARACTERS
+    assert said.startswith("line ")
+    assert said.endswith("line 9999")

@@ -1,0 +1,217 @@
+"""The output folder belongs to a hostile process: links, pipes, lies and bombs in it cost nothing but the frame."""
+
+import asyncio
+import os
+import socket
+import struct
+import zlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from PIL import Image
+
+from agent.pictures import Decoder, SpoiltPicture, file_name, take
+from tests.scenes.pixels import pixel_sha256
+
+MOST = 1 << 20
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    return tmp_path / "kept.png"
+
+
+@pytest_asyncio.fixture
+async def decoder() -> AsyncIterator[Decoder]:
+    it = Decoder(64, 36, 8, 64 * 36)
+    yield it
+    await it.close()
+
+
+def a_png(path: Path, mode: str = "RGB", size: tuple[int, int] = (64, 36)) -> Path:
+    colours: dict[str, int | tuple[int, ...]] = {"L": 3, "RGB": (1, 2, 3), "RGBA": (1, 2, 3, 4)}
+    Image.new(mode, size, colours[mode]).save(path)
+    return path
+
+
+def a_deep_png(path: Path, colour_type: int, channels: int) -> Path:
+    """64x36 of 16 bits, every sample different."""
+    row = 64 * channels
+    rows = b"".join(b"\0" + struct.pack(f">{row}H", *((y * row + x) % 65_536 for x in range(row))) for y in range(36))
+    path.write_bytes(_png(64, 36, 16, colour_type, zlib.compress(rows)))
+    return path
+
+
+def _png(width: int, height: int, bits: int, colour_type: int, body: bytes) -> bytes:
+    head = struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def test_a_frame_is_copied_hashed_and_gone_from_the_folder(out: Path, kept: Path) -> None:
+    a_png(out / "000001.png")
+    copied = take(out, 1, kept, MOST)
+    assert copied.bytes == kept.stat().st_size
+    assert not (out / "000001.png").exists()
+
+
+def test_frames_are_named_as_the_driver_names_them() -> None:
+    assert [file_name(frame) for frame in (1, -12, 1_048_574)] == ["000001.png", "-000012.png", "1048574.png"]
+
+
+def _a_link(path: Path) -> None:
+    path.symlink_to("/etc/passwd")
+
+
+def _a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def _a_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _a_socket(path: Path) -> None:
+    here = Path.cwd()
+    os.chdir(path.parent)  # the name of a socket may not be long
+    try:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(path.name)
+    finally:
+        os.chdir(here)
+
+
+def _nothing(path: Path) -> None:
+    assert not path.exists()
+
+
+def _empty(path: Path) -> None:
+    path.touch()
+
+
+def _too_large(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(MOST + 1)
+
+
+@pytest.mark.parametrize("hostile", [_a_link, _a_folder, _a_pipe, _a_socket, _nothing, _empty, _too_large])
+def test_what_is_not_a_plain_file_of_fair_size_is_not_taken(out: Path, kept: Path, hostile: Callable[[Path], None]) -> None:
+    hostile(out / "000001.png")
+    with pytest.raises(SpoiltPicture):
+        take(out, 1, kept, MOST)
+    assert not kept.exists()
+
+
+def test_a_file_reached_by_a_name_alone_would_have_followed_the_link(out: Path) -> None:
+    """The control of the link above: without O_NOFOLLOW the machine's own file is read."""
+    _a_link(out / "000001.png")
+    assert b"root:" in (out / "000001.png").read_bytes()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+async def test_the_pixel_hash_is_the_protocols(decoder: Decoder, tmp_path: Path, mode: str) -> None:
+    path = a_png(tmp_path / "a.png", mode)
+    assert await decoder.pixel_sha256(path) == pixel_sha256(path)
+
+
+@pytest.mark.parametrize(("colour_type", "channels"), [(0, 1), (2, 3), (6, 4)])
+async def test_the_pixel_hash_of_16_bits_is_the_protocols(tmp_path: Path, colour_type: int, channels: int) -> None:
+    path = a_deep_png(tmp_path / "deep.png", colour_type, channels)
+    decoder = Decoder(64, 36, 16, 64 * 36)
+    assert await decoder.pixel_sha256(path) == pixel_sha256(path)
+    await decoder.close()
+
+
+def _cut_off(path: Path) -> None:
+    path.write_bytes(a_png(path).read_bytes()[:-40])
+
+
+def _cut_with_an_end(path: Path) -> None:
+    whole = a_png(path).read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] + whole[-12:])
+
+
+def _another_size(path: Path) -> None:
+    a_png(path, size=(64, 35))
+
+
+def _a_jpeg(path: Path) -> None:
+    Image.new("RGB", (64, 36)).save(path, "JPEG")
+
+
+def _a_palette(path: Path) -> None:
+    Image.new("P", (64, 36)).save(path)
+
+
+def _deeper_than_asked(path: Path) -> None:
+    a_deep_png(path, 2, 3)
+
+
+def _an_animation(path: Path) -> None:
+    Image.new("RGB", (64, 36)).save(path, save_all=True, append_images=[Image.new("RGB", (64, 36), (9, 9, 9))])
+
+
+def _a_bomb(path: Path) -> None:
+    path.write_bytes(_png(60_000, 60_000, 8, 2, zlib.compress(bytes(1_000_000))))
+
+
+def _a_text_bomb(path: Path) -> None:
+    text = _chunk(b"zTXt", b"bomb\0\0" + zlib.compress(bytes(100_000_000)))
+    whole = a_png(path).read_bytes()
+    path.write_bytes(whole[:33] + text + whole[33:])
+
+
+HOSTILE = [
+    _cut_off,
+    _cut_with_an_end,
+    _another_size,
+    _a_jpeg,
+    _a_palette,
+    _deeper_than_asked,
+    _an_animation,
+    _a_bomb,
+    _a_text_bomb,
+]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+async def test_what_is_not_the_picture_asked_for_is_refused(
+    decoder: Decoder, tmp_path: Path, hostile: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "a.png"
+    hostile(path)
+    with pytest.raises(SpoiltPicture):
+        await decoder.pixel_sha256(path)
+
+
+async def test_a_picture_after_a_bad_one_is_decoded(decoder: Decoder, tmp_path: Path) -> None:
+    bad, good = tmp_path / "bad.png", a_png(tmp_path / "good.png")
+    _a_bomb(bad)
+    with pytest.raises(SpoiltPicture):
+        await decoder.pixel_sha256(bad)
+    assert await decoder.pixel_sha256(good) == pixel_sha256(good)
+
+
+async def test_the_decoder_cannot_use_more_memory_than_it_was_given(tmp_path: Path) -> None:
+    """The right size by its head, but larger than the memory of a decoder for small pictures."""
+    path = tmp_path / "large.png"
+    path.write_bytes(_png(8_000, 5_000, 8, 2, zlib.compress(bytes(5_000 * (1 + 3 * 8_000)), 1)))
+    small = Decoder(8_000, 5_000, 8, most_pixels=1, base_megabytes=96)
+    with pytest.raises(SpoiltPicture, match="memory"):
+        await small.pixel_sha256(path)
+    await small.close()
+    enough = Decoder(8_000, 5_000, 8, most_pixels=8_000 * 5_000, base_megabytes=96)
+    assert len(await asyncio.wait_for(enough.pixel_sha256(path), 60)) == 64
+    await enough.close()
