@@ -19,7 +19,7 @@ HEALTH = Row(
         Panel(
             "Services ready",
             "1 when the service takes work. Up but not ready: its `/health` says whether broker or database is away.",
-            (Query("max by (service) (framelend_ready)", "{{service}}"),),
+            (Query('max by (service) (framelend_ready or 0 * up{service!=""})', "{{service}}"),),
             kind=Kind.NUMBERS,
             steps=ALIVE,
         ),
