@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
-from contracts.topology import SERVICES
 from framelend import Client
 
+from contracts.topology import SERVICES
 from tests.integration.world import Process, World, free_port
 from tests.waiting import until
 
@@ -49,19 +48,16 @@ class Farm:
     def url(self) -> str:
         return self.services["intake"].url
 
-    async def account(self, name: str, credits: int = 0) -> Account:
+    async def account(self, name: str, role: str = "renter", credits: int = 0) -> Account:
         """Opened and funded by the operator."""
-        email = f"{name}-{uuid4().hex[:6]}@example.org"
-        headers = {"Authorization": f"Bearer {self.operator}"}
-        async with httpx.AsyncClient(base_url=self.url, headers=headers, timeout=20) as http:
-            answer = await http.post("/v1/accounts", json={"email": email, "name": name})
-            answer.raise_for_status()
-            opened = answer.json()
+        return await asyncio.to_thread(self._account, f"{name}-{uuid4().hex[:6]}@example.org", name, role, credits)
+
+    def _account(self, email: str, name: str, role: str, credits: int) -> Account:
+        with Client(self.url, self.operator) as operator:
+            opened = operator.open_account(name, email, [role])
             if credits:
-                order = {"Idempotency-Key": uuid4().hex}
-                paid = await http.post(f"/v1/accounts/{opened['id']}/credits", json={"credits": str(credits)}, headers=order)
-                paid.raise_for_status()
-        return Account(opened["id"], opened["key"], email)
+                operator.issue_credits(opened.id, credits)
+        return Account(opened.id, opened.key, email)
 
     def client(self, account: Account) -> Client:
         return Client(self.url, account.key)
