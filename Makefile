@@ -13,8 +13,8 @@ help: ## list the targets
 setup: ## install what the farm needs (Debian 12; a moment when all is there)
 	@infra/setup.sh
 
-up: images ## start the farm: broker, database, store, engine, our services
-	@$(PYTHON) -m infra.local up
+up: setup ## start the farm: broker, database, store, engine, our services, the house agent
+	@$(PYTHON) -m infra.images render && $(PYTHON) -m infra.local up
 
 down: ## stop the farm; nothing is left running
 	@infra/setup.sh && $(PYTHON) -m infra.local down
