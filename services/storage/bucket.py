@@ -193,8 +193,11 @@ class Bucket:
 
     async def unfinished(self, prefix: str, before: datetime) -> list[tuple[str, str]]:
         """(key, upload) of uploads in parts begun before then and never ended."""
-        with _translated():
-            page = await self._client.list_multipart_uploads(Bucket=self._address.bucket, Prefix=prefix)
+        try:
+            with _translated():
+                page = await self._client.list_multipart_uploads(Bucket=self._address.bucket, Prefix=prefix)
+        except Gone:  # said by some stores when there is none
+            return []
         return [(found["Key"], found["UploadId"]) for found in page.get("Uploads", ()) if found["Initiated"] < before]
 
     def writing(self, key: str, content_type: str) -> "Writing":
