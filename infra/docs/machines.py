@@ -1,0 +1,32 @@
+"""Every state machine of the farm by its literal table; the diagrams are drawn from these and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from agent.domain.attempt import MOVES as ATTEMPT
+from services.billing.domain.job import OFFER_STATES, STAGES
+from services.intake.domain.uploads import AFTER
+from services.notifier.domain.delivery import TABLE
+from services.scheduler.domain.states import AGENT_MOVES, CHUNK_MOVES, JOB_MOVES
+from services.storage.domain.frame import MOVES as FRAME
+from services.storage.domain.job import MOVES as KEPT_JOB
+from services.storage.domain.upload import MOVES as UPLOAD
+
+
+def machines() -> dict[str, Mapping[Any, Any]]:
+    """Title → table: {state: the states it may become} or {(state, cause): state}."""
+    return {
+        "Job (scheduler decides)": JOB_MOVES,
+        "Chunk (scheduler decides)": CHUNK_MOVES,
+        "Agent (scheduler decides)": AGENT_MOVES,
+        "Attempt (the agent's own view)": ATTEMPT,
+        "Upload (storage decides)": UPLOAD,
+        "Upload (as intake shows it)": AFTER,
+        "Frame (storage decides)": FRAME,
+        "Job's frames (storage decides)": KEPT_JOB,
+        "Job's money (billing decides)": STAGES,
+        "Quote (billing decides)": OFFER_STATES,
+        "Delivery of a message (notifier decides)": TABLE,
+    }
