@@ -69,6 +69,8 @@ class AttemptCancelled(Event):
 
 
 class BundleRequested(Event):
+    """The bundle of this grant is not in the agent's cache: where may it be fetched?"""
+
     grant: Grant
 
 
@@ -104,6 +106,8 @@ class Release(StrEnum):
 
 
 class ChunkReleased(Event):
+    """The lender gives the chunk back; what is finished of it stays delivered, and the scene is not blamed."""
+
     job: Id
     chunk: Id
     attempt: Id

@@ -141,12 +141,16 @@ class JobQuoted(Event):
 
 
 class QuoteAccepted(Event):
+    """The renter takes this version's price; once it is held in full, the job starts."""
+
     job: Id
     account: Id
     version: int
 
 
 class QuoteDeclined(Event):
+    """The renter does not want this price; the job ends and pays for its sampling only."""
+
     job: Id
     account: Id
     version: int
@@ -231,6 +235,8 @@ class JobFailed(Event):
 
 
 class JobCancelled(Event):
+    """The job was stopped before its end; `reason` says by whom or why."""
+
     job: Id
     account: Id
     reason: Text

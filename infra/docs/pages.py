@@ -26,7 +26,8 @@ def events_page() -> str:
 def _row(route: Route) -> str:
     kind = ", ".join(word for word, on in (("hot", route.hot), ("transient", route.transient)) if on) or "durable"
     to = ", ".join("mailbox" if one == AGENT else one for one in route.subscribers)
-    return f"| [`{route.event.__name__}`](#{route.event.__name__.lower()}) | {_sentence(route.event)} | {route.publisher} | {to} | {kind} |"
+    name = route.event.__name__
+    return f"| [`{name}`](#{name.lower()}) | {_sentence(route.event)} | {route.publisher} | {to} | {kind} |"
 
 
 def _sentence(event: type[Event]) -> str:

@@ -98,3 +98,7 @@ def test_what_goes_to_a_mailbox_names_its_agent() -> None:
     granted = UploadGranted(agent="ann", job="j", attempt="t", uploads=(), seconds_valid=1)
     assert granted.addressee == "ann"
     assert all("agent" in r.event.model_fields or "grant" in r.event.model_fields for r in ROUTES if AGENT in r.subscribers)
+
+
+def test_every_event_has_its_sentence() -> None:
+    assert [event.__name__ for event in every_event() if "__doc__" not in vars(event) or not event.__doc__] == []
