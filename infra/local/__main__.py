@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from infra.local import dead_commands, engine, farm, farmfile, supervision
+from infra.local import agents, dead_commands, engine, farm, farmfile, supervision
 from infra.local.failure import FarmError
 from infra.local.infrastructure import INFRASTRUCTURE
 from infra.local.layout import Layout
@@ -75,6 +75,17 @@ def logs(name: Annotated[str | None, typer.Argument()] = None, folder: Folder = 
         raise typer.Exit(subprocess.run(words, check=False).returncode)
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
+
+
+@app.command()
+def lend(
+    agent: Annotated[str, typer.Argument(help="id of the new agent: small letters, digits, dashes")],
+    owner: Annotated[str, typer.Option(help="id of the account that earns")],
+    cpus: Annotated[float, typer.Option(help="CPUs that its containers may use; 0 is all")] = 0.0,
+    folder: Folder = None,
+) -> None:
+    """Enrol one more agent for an account and run it here, under the farm's supervisor."""
+    farm.join(Layout.of(folder), [agents.Lent(agent, owner, agent, cpus=cpus)], say=_say)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
