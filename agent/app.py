@@ -73,7 +73,7 @@ async def _live(settings: AgentSettings, credential: Credential, folders: Folder
     connection: list[AbstractRobustConnection] = []
 
     def wrong() -> list[str]:
-        return health(state["now"], connection[0].connected.is_set) if state else ["the broker is away"]
+        return health(state["now"], connection[0].connected.is_set) if state else ["not connected yet"]
 
     door = open_door(settings.agent_http_port, wrong)
     try:
@@ -112,8 +112,8 @@ async def _work(
 ) -> int:
     async with _place(settings, credential, folders, connection) as place:
         desk = Desk(place)
-        standing = state["now"] = Standing(place, desk, new_id(), version("framelend-farm"))
         await _tidy(place, desk)
+        standing = state["now"] = Standing(place, desk, new_id(), version("framelend-farm"))
         connection.reconnect_callbacks.add(desk.back_at_the_broker)
         loops = [
             asyncio.create_task(loop, name=name)
