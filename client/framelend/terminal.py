@@ -37,7 +37,7 @@ def speaking(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except FarmProblem as refused:
             told(refused)
-            raise typer.Exit(REFUSED) from None
+            raise typer.Exit(NOT_LOGGED_IN if refused.status == 401 else REFUSED) from None
         except NotLoggedIn as nobody:
             fail(str(nobody), NOT_LOGGED_IN)
         except FarmUnreachable as away:

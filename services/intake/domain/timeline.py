@@ -28,9 +28,11 @@ from contracts.events import (
     JobStateChanged,
     QuoteExpired,
 )
-from contracts.values import Ranges, ranges
+from contracts.values import Ranges, count, frames, ranges
 from services.intake.domain.credits import credit_text
 from services.intake.domain.framelists import written
+
+FEW = 3
 
 
 @dataclass(frozen=True)
@@ -141,8 +143,10 @@ def _settled(event: JobSettled) -> Told:
 
 
 def _frames(found: Ranges, what: str) -> str:
-    many = sum(len(r) for r in found) > 1
-    return f"Frame{'s' if many else ''} {written(found)} {what}."
+    """A few are named one by one, as people do."""
+    number = count(found)
+    names = ", ".join(str(frame) for frame in frames(found)) if number <= FEW else written(found).replace(",", ", ")
+    return f"Frame{'s' if number > 1 else ''} {names} {what}."
 
 
 def _where(event: FramesStored | FramesRejected, found: Ranges) -> Mapping[str, Any]:
