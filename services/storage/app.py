@@ -42,7 +42,8 @@ class Settings(ServiceSettings):
     retention_sweep_seconds: float = 60
     verifiers: int = os.cpu_count() or 1
     """Confined processes that look at pictures at the same time."""
-    workers: int = 2
+    workers: int = 1
+    """For each lane of longer work."""
     bundle_max_bytes: int = 64 * GIB
     bundle_max_unpacked_bytes: int = 64 * GIB
     bundle_max_entries: int = 20_000

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import structlog
 
 from contracts.values import Picture
+from services.storage.domain import archive, png
 from services.storage.domain.archive import Limits, Unsafe
 from services.storage.domain.png import NotThePicture
 from services.storage.metrics import CHILDREN_LOST
@@ -54,7 +55,7 @@ class Children:
             except Lost:  # perhaps of another picture, or killed from outside: that is not held against this one
                 told, thumbnail = await self._ask_anew(data, picture)
         if not told.get("ok"):
-            raise NotThePicture(str(told.get("code"))[:50], str(told.get("text"))[:500])
+            raise NotThePicture(_known(told.get("code"), png.CODES, "broken"), str(told.get("text"))[:500])
         return str(told["pixel_sha256"]), thumbnail
 
     async def _ask_anew(self, data: bytes, picture: Picture) -> tuple[dict[str, Any], bytes]:
@@ -88,7 +89,7 @@ class Children:
         finally:
             await end(child)
         if not told.get("ok"):
-            raise Unsafe(str(told.get("code"))[:50], str(told.get("text"))[:1_000])
+            raise Unsafe(_known(told.get("code"), archive.CODES, "not_an_archive"), str(told.get("text"))[:1_000])
         return told
 
     async def close(self) -> None:
@@ -114,6 +115,10 @@ class Children:
 def picture_seconds(picture: Picture) -> int:
     """Ten times what it takes."""
     return 10 + 2 * picture.width * picture.height // 1_000_000
+
+
+def _known(code: object, codes: frozenset[str], otherwise: str) -> str:
+    return code if isinstance(code, str) and code in codes else otherwise
 
 
 def _sensible(told: dict[str, Any], thumbnail: bytes) -> bool:

@@ -1,7 +1,7 @@
 """Takes tasks that last longer than a message may, one at a time per worker, under a lease that is renewed while it works."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from uuid import uuid4
@@ -35,9 +35,9 @@ class Work:
     doings: Mapping[TaskKind, Doing]
     given_up: Mapping[TaskKind, Doing]
 
-    async def all_due(self) -> None:
+    async def all_due(self, kinds: Sequence[TaskKind]) -> None:
         """One task after another until none is due; then a look round every second, or at once when one is added."""
-        while (task := await self.tasks.take(uuid4().hex)) is not None:
+        while (task := await self.tasks.take(uuid4().hex, kinds)) is not None:
             await self._one(task)
         await self.tasks.added(LOOK_SECONDS)
 

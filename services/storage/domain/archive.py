@@ -25,6 +25,13 @@ REDIRECTING_EXTRAS = frozenset({0x7075, 0x756E})
 BLEND_MAGICS = (b"BLENDER", b"\x28\xb5\x2f\xfd", b"\x1f\x8b")
 """Plain, zstandard and gzip .blend files."""
 
+CODES = frozenset(
+    {"empty", "too_many_files", "too_large", "bomb", "bad_name", "absolute_path", "path_escape", "long_name", "link", "encrypted"}
+    | {"compression", "lying_size", "duplicate", "not_an_archive", "no_blend", "overlap", "two_names"}
+    | {"wrong_size", "wrong_hash", "lost", "expired", "storage_error"}
+)
+"""Every reason for which an upload is rejected."""
+
 _DRIVE = re.compile(r"^[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 

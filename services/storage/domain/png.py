@@ -14,6 +14,12 @@ ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
 MAX_CHUNKS = 100_000
 
 
+CODES = frozenset(
+    {"missing", "wrong_size", "wrong_hash", "not_png", "broken", "animated", "wrong_mode", "wrong_dimensions", "wrong_bits"}
+)
+"""Every reason for which a delivered frame is rejected."""
+
+
 class NotThePicture(Exception):
     """These bytes are not the picture that was asked for; `code` for programs, `text` for people."""
 

@@ -21,6 +21,14 @@ class TaskKind(StrEnum):
     PURGE = "purge"
 
 
+LANES: tuple[tuple[TaskKind, ...], ...] = (
+    (TaskKind.FRAMES,),
+    (TaskKind.BUNDLE,),
+    (TaskKind.PACKAGE, TaskKind.PURGE),
+)
+"""Each has workers of its own, so that a long film never keeps a renter's upload waiting."""
+
+
 @dataclass(frozen=True)
 class Task:
     """Free when `leased_until` is past. `tries` counts failures that were ours."""

@@ -1,6 +1,7 @@
 """Longer work: documents taken under a lease, so that a worker that dies holds nothing up for long."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ from pymongo import ASCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from services.chassis.clock import DatabaseClock
-from services.storage.domain.task import LEASE, TRIES, Task, delay
+from services.storage.domain.task import LEASE, TRIES, Task, TaskKind, delay
 
 _TASK = TypeAdapter(Task)
 
@@ -38,12 +39,12 @@ class Tasks:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._added.wait(), seconds)
 
-    async def take(self, holder: str) -> Task | None:
-        """One that is due and that nobody holds, under a lease from now."""
+    async def take(self, holder: str, kinds: Sequence[TaskKind]) -> Task | None:
+        """One of these kinds that is due and that nobody holds, under a lease from now."""
         now = await self._clock.now()
         free = {"$or": [{"leased_until": None}, {"leased_until": {"$lt": now}}]}
         document = await self._collection.find_one_and_update(
-            {"given_up": False, "not_before": {"$lte": now}, **free},
+            {"given_up": False, "kind": {"$in": list(kinds)}, "not_before": {"$lte": now}, **free},
             {"$set": {"holder": holder, "leased_until": now + LEASE}},
             sort=[("not_before", ASCENDING)],
             return_document=ReturnDocument.AFTER,
