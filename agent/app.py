@@ -25,7 +25,7 @@ from agent.settings import AgentSettings, Credential, read_credential
 from agent.standing import Standing, health
 from agent.uploads import Uploader
 from agent.workplace import Background, Folders, Workplace
-from contracts.bus import Announcer, connect, new_id
+from contracts.bus import Announcer, connect
 
 log = structlog.get_logger()
 
@@ -113,7 +113,7 @@ async def _work(
     async with _place(settings, credential, folders, connection) as place:
         desk = Desk(place)
         await _tidy(place, desk)
-        standing = state["now"] = Standing(place, desk, new_id(), version("framelend-farm"))
+        standing = state["now"] = Standing(place, desk, place.journal.new_run(), version("framelend-farm"))
         connection.reconnect_callbacks.add(desk.back_at_the_broker)
         loops = [
             asyncio.create_task(loop, name=name)
@@ -161,9 +161,9 @@ async def _place(
 async def _tidy(place: Workplace, desk: Desk) -> None:
     """What a crash has left: containers go, finished frames are taken up."""
     try:
-        removed = await place.engine.leftovers(place.agent)
+        removed = await place.engine.sweep(place.agent, frozenset)
     except EngineAway as away:
-        log.warning("leftover containers not looked for", why=str(away))
+        log.warning("leftover containers not looked for yet", why=str(away))
         removed = 0
     taken_up = desk.recover()
     log.info("agent starts", containers_removed=removed, attempts_taken_up=taken_up)

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from agent.container import BENCHMARK, Engine, Spec
 from agent.domain.admission import MIN_MEMORY_BYTES
 from agent.domain.claims import Measured, NonsenseClaim, read_claim
+from contracts.bus import new_id
 from contracts.values import MICRO, Benchmark
 
 
@@ -21,7 +22,7 @@ async def measured(engine: Engine, image: str, agent: str, cpus: float, kept: Pa
     key = f"{image} {cpus}"
     if found := _read(kept, key):
         return found
-    benchmark = _median(await _run(engine, Spec(image, BENCHMARK, agent, f"benchmark-{agent}", cpus, 2 * MIN_MEMORY_BYTES)))
+    benchmark = _median(await _run(engine, Spec(image, BENCHMARK, agent, f"benchmark-{new_id()}", cpus, 2 * MIN_MEMORY_BYTES)))
     _keep(kept, key, benchmark)
     return benchmark
 

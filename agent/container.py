@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -70,6 +71,7 @@ class Running:
     id: str
     _lines: "asyncio.Queue[bytes | None]"
     _stderr: deque[bytes] = field(default_factory=deque)
+    _deaf: bool = False
 
     async def line(self) -> bytes | None:
         """The next line of stdout without its end; None when the container has closed it."""
@@ -99,7 +101,10 @@ class Running:
         return Exit(int(state["ExitCode"]), bool(state.get("OOMKilled")), stderr)
 
     async def remove(self) -> None:
-        """Best effort: what stays is found by its label at the next start."""
+        """Best effort: what stays is found by its label later. Nothing it says is heard any more."""
+        self._deaf = True
+        while not self._lines.empty():
+            self._lines.get_nowait()
         with contextlib.suppress(EngineAway):
             await self.engine.call(lambda: self.engine.api.remove_container(self.id, force=True, v=True))
 
@@ -140,16 +145,21 @@ class Engine:
         except ImageNotFound:
             return False
 
-    async def leftovers(self, agent: str) -> int:
-        """Removes containers of a former run of this agent; how many there were."""
-        return await self.call(lambda: self._remove_leftovers(agent))
+    async def sweep(self, agent: str, but: Callable[[], frozenset[str]]) -> int:
+        """Removes this agent's containers that belong to none of the attempts `but`; how many there were.
 
-    def _remove_leftovers(self, agent: str) -> int:
-        found = self.api.containers(all=True, quiet=True, filters={"label": f"{AGENT_LABEL}={agent}"})
-        for container in found:
-            with contextlib.suppress(NotFound):
-                self.api.remove_container(container["Id"], force=True, v=True)
-        return len(found)
+        `but` is asked after Docker was: what is started meanwhile is not among what Docker named.
+        """
+        found = await self.call(lambda: self.api.containers(all=True, filters={"label": f"{AGENT_LABEL}={agent}"}))
+        kept = but()
+        left = [container["Id"] for container in found if container["Labels"].get(ATTEMPT_LABEL) not in kept]
+        for container in left:
+            await self.call(partial(self._remove, container))
+        return len(left)
+
+    def _remove(self, container: str) -> None:
+        with contextlib.suppress(NotFound):
+            self.api.remove_container(container, force=True, v=True)
 
     async def start(self, spec: Spec) -> Running:
         """The container runs when this returns."""
@@ -204,7 +214,8 @@ def _listen(stream: Iterator[tuple[bytes | None, bytes | None]], running: Runnin
     """In a thread of its own: lines of stdout to the event loop, stderr's tail kept. A full queue makes the container wait."""
 
     def pass_on(line: bytes | None) -> None:
-        asyncio.run_coroutine_threadsafe(running._lines.put(line), loop).result()
+        if not running._deaf:
+            asyncio.run_coroutine_threadsafe(running._lines.put(line), loop).result()
 
     kept = 0
     rest = b""

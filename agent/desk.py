@@ -31,6 +31,10 @@ from contracts.events import (
 log = structlog.get_logger()
 
 TICK_SECONDS = 0.25
+LINGERING_TICKS = 20
+"""Attempts that only linger with delivered pictures are looked at every so many ticks."""
+REFUSED_PAUSE_SECONDS = 1.0
+"""Readiness after a refusal waits, so that a mistaken scheduler and we do not spin."""
 
 
 class Desk:
@@ -43,12 +47,17 @@ class Desk:
         self.wanted = asyncio.Event()
         self.images: tuple[str, ...] = ()
         self.open = True
+        self._ticks = 0
 
     # --- what is in hand
 
     def in_hand(self) -> tuple[AttemptInHand, ...]:
         now = self._place.now()
         return tuple(runner.attempt.told(now) for runner in self._runners.values() if runner.attempt.in_hand())
+
+    def rendering(self) -> frozenset[str]:
+        """Attempts that have a container, or are about to."""
+        return frozenset(name for name, runner in self._runners.items() if runner.attempt.phase is Phase.RENDERING)
 
     def _counted(self) -> int:
         count = len(self.in_hand())
@@ -59,6 +68,7 @@ class Desk:
 
     def back_at_the_broker(self, *_: object) -> None:
         """The connection is there again: say what stands, and what waited."""
+        log.info("back at the broker")
         self.wanted.set()
         self._place.outbox.nudge()
 
@@ -111,7 +121,7 @@ class Desk:
         event = ChunkReleased(job=grant.job, chunk=grant.chunk, attempt=grant.attempt, reason=reason, text=text)
         self._place.journal.keep(event, trace, seconds=3_600)
         self._place.outbox.nudge()
-        self.wanted.set()
+        asyncio.get_running_loop().call_later(REFUSED_PAUSE_SECONDS, self.wanted.set)
 
     def _runner(self, attempt: Attempt, parent: Mapping[str, str]) -> Runner:
         grant = attempt.assignment.grant
@@ -138,15 +148,17 @@ class Desk:
                 self._arrived.clear()
                 await self._arrived.wait()
             await asyncio.sleep(TICK_SECONDS)
+            self._ticks += 1
             for runner in list(self._runners.values()):
-                runner.feed(signals.Tick())
+                if self._ticks % LINGERING_TICKS == 0 or not runner.lingers():
+                    runner.feed(signals.Tick())
             self._make_room()
 
     def _make_room(self) -> None:
         """Delivered pictures beyond the spool's bound go, oldest first."""
         over = self._delivered_bytes() - self._place.settings.agent_spool_bytes
         for runner in list(self._runners.values()) if over > 0 else ():
-            if runner.attempt.phase is Phase.ENDED and runner.attempt.delivered() and over > 0:
+            if runner.lingers() and over > 0:
                 over -= sum(held.picture.bytes for held in runner.attempt.frames)
                 runner.forget()
 

@@ -10,9 +10,10 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 from agent.domain.attempt import Attempt, HeldFrame, Phase, Standing
-from contracts.bus import Announcement, NotAnEvent, read
+from contracts.bus import Announcement, NotAnEvent, new_id, read
 from contracts.events import ChunkAssigned, Event, RenderedFrame
 
 _TABLES = """
@@ -21,6 +22,7 @@ create table if not exists events (
   until real not null) strict;
 create table if not exists attempts (
   attempt text primary key, assignment text not null, trace text not null, until real not null, ended integer not null) strict;
+create table if not exists runs (run text not null) strict;
 create table if not exists frames (
   attempt text not null references attempts on delete cascade, frame integer not null, picture text not null,
   standing text not null, primary key (attempt, frame)) strict;
@@ -98,6 +100,15 @@ class Journal:
         with self._transaction():
             self._db.executemany("delete from events where number = ?", ((number,) for number in numbers))
 
+    def new_run(self) -> str:
+        """The id of this process run: later than every former one, even when this machine's clock went backwards."""
+        row = self._db.execute("select max(run) from runs").fetchone()
+        run = later(new_id(), row[0])
+        with self._transaction():
+            self._db.execute("delete from runs")
+            self._db.execute("insert into runs values (?)", (run,))
+        return run
+
     def depth(self) -> int:
         return int(self._db.execute("select count(*) from events").fetchone()[0])
 
@@ -142,6 +153,14 @@ class Journal:
 
     def _transaction(self) -> "_Transaction":
         return _Transaction(self._db)
+
+
+def later(fresh: str, than: str | None) -> str:
+    """`fresh`, or when it does not come after `than`, an id that does: a UUIDv7 begins with 48 bits of milliseconds."""
+    if than is None or fresh > than:
+        return fresh
+    milliseconds = (UUID(than).int >> 80) + 1
+    return str(UUID(int=(milliseconds << 80) | (UUID(fresh).int & ((1 << 80) - 1))))
 
 
 class _Transaction:

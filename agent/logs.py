@@ -33,7 +33,7 @@ def configure(agent: str, level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name in _NOISY:
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _with_ids(agent: str) -> Any:

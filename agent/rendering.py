@@ -27,6 +27,8 @@ log = structlog.get_logger()
 LOOK_SECONDS = 0.5
 CPU_LOOKS = 10
 """Every so many looks the CPU time is asked for too."""
+LINES_PER_LOOK = 2_000
+"""The driver says two lines a second and one per frame."""
 ENTRIES = 2_000
 OUT_SLACK_BYTES = 64 << 20
 
@@ -48,6 +50,7 @@ class Render:
         self._out = self._folder / "out"
         self._running: Running | None = None
         self._turn: asyncio.Task[bool] | None = None
+        self._lines_since_look = 0
         self._began = time.monotonic()
         self._decoder = self._new_decoder()
 
@@ -145,6 +148,11 @@ class Render:
     # --- what it says
 
     async def _heard(self, line: bytes) -> None:
+        if self._attempt().stopping is not None:
+            return
+        self._lines_since_look += 1
+        if self._lines_since_look > LINES_PER_LOOK:
+            return self._misbehaved("the container does not stop talking", None)
         try:
             if self._grant.kind is Kind.INSPECT:
                 self._feed(signals.Surveyed(survey.read_report(self._grant, b"" if line == TOO_LONG else line)))
@@ -180,6 +188,8 @@ class Render:
         metrics.FRAMES.labels(self._grant.kind).inc()
         metrics.FRAME_SECONDS.observe(picture.seconds)
         metrics.FRAME_CPU_SECONDS.observe(picture.cpu_micros / MICRO)
+        ids = {"job": self._grant.job, "attempt": self._grant.attempt, "trace": self._trace.id}
+        log.info("frame finished", frame=claim.frame, seconds=round(picture.seconds, 3), bytes=picture.bytes, **ids)
         self._trace.step("frame", picture.seconds, frame=claim.frame, cpu_micros=picture.cpu_micros)
         self._feed(self._finished(picture))
 
@@ -216,6 +226,7 @@ class Render:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             look += 1
+            self._lines_since_look = 0
             if _bytes_in(self._out) > most:
                 self._feed(signals.ContainerMisbehaved(failed(Fault.SCENE, f"it writes more than {most} bytes to its output")))
             if look % CPU_LOOKS == 0:

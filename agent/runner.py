@@ -44,6 +44,10 @@ class Runner:
         """The trace context of this attempt."""
         return self._trace.headers()
 
+    def lingers(self) -> bool:
+        """Nothing is left to do but to keep its pictures a while."""
+        return self.attempt.phase is Phase.ENDED and self.attempt.delivered()
+
     def begin(self, actions: tuple[signals.Action, ...]) -> None:
         """The first step of a fresh attempt."""
         grant = self.attempt.assignment.grant

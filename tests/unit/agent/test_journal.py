@@ -1,0 +1,127 @@
+"""What was written survives the process: events not confirmed, attempts, finished frames."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.domain import machine, signals
+from agent.domain.attempt import Standing
+from agent.journal import Journal, later
+from contracts.bus import new_id
+from contracts.events import ChunkReleased, FramesRendered, Release
+from tests.unit.agent.builders import a_picture, an_assignment
+
+TRACE = {"traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"}
+GIVEN_BACK = ChunkReleased(job="job-1", chunk="chunk-1", attempt="attempt-1", reason=Release.STOPPED)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.db"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[Journal]:
+    with closing(Journal(path)) as it:
+        yield it
+
+
+def _after_a_frame(journal: Journal) -> None:
+    attempt, _ = machine.begin(an_assignment(1, 2), 0.0, 600.0)
+    journal.open_attempt(attempt, TRACE, 600.0)
+    for happened in (signals.BundleFetched(), signals.ContainerStarted(), signals.FrameTaken(a_picture(1))):
+        after, actions = machine.decide(attempt, happened, 5.0)
+        told = [action.event for action in actions if isinstance(action, signals.Tell)]
+        journal.record(attempt, after, told, TRACE)
+        attempt = after
+
+
+def test_an_event_that_was_not_confirmed_is_there_after_a_restart(path: Path) -> None:
+    with closing(Journal(path)) as before:
+        before.keep(GIVEN_BACK, TRACE)
+        (kept,) = before.waiting(0, 10)
+    with closing(Journal(path)) as after:
+        (found,) = after.waiting(0, 10)
+        assert found.announcement.event == GIVEN_BACK
+        assert found.announcement.trace == TRACE
+        assert found.announcement.id == kept.announcement.id
+
+
+def test_a_confirmed_event_is_gone(journal: Journal) -> None:
+    journal.keep(GIVEN_BACK, {})
+    journal.confirmed([waiting.number for waiting in journal.waiting(0, 10)])
+    assert journal.depth() == 0
+
+
+def test_a_worthless_event_is_dropped(journal: Journal) -> None:
+    journal.keep(GIVEN_BACK, {}, seconds=-1)
+    assert journal.waiting(0, 10) == []
+    assert journal.depth() == 0
+
+
+def test_a_finished_frame_and_the_word_of_it_are_there_after_a_restart(path: Path) -> None:
+    with closing(Journal(path)) as before:
+        _after_a_frame(before)
+    with closing(Journal(path)) as after:
+        (past,) = after.remembered()
+        assert [(picture.frame, standing) for picture, standing in past.frames] == [(1, Standing.TOLD)]
+        assert past.assignment == an_assignment(1, 2)
+        assert past.trace == TRACE
+        assert not past.ended
+        assert 0 < past.seconds_left <= 600
+        assert [type(waiting.announcement.event) for waiting in after.waiting(0, 10)] == [FramesRendered]
+
+
+def test_a_decision_that_cannot_be_written_whole_is_not_written_at_all(journal: Journal) -> None:
+    attempt, _ = machine.begin(an_assignment(1), 0.0, 600.0)
+    frame = machine.decide(attempt, signals.FrameTaken(a_picture(1)), 1.0)[0]
+    with pytest.raises(Exception, match="FOREIGN KEY"):  # the attempt was never opened
+        journal.record(attempt, frame, [GIVEN_BACK], {})
+    assert journal.depth() == 0
+
+
+def test_a_forgotten_attempt_is_gone_with_its_frames_but_its_words_are_still_said(journal: Journal) -> None:
+    _after_a_frame(journal)
+    journal.forget("attempt-1")
+    assert list(journal.remembered()) == []
+    assert journal.depth() == 1
+
+
+def test_an_ended_attempt_is_remembered_as_ended(journal: Journal) -> None:
+    attempt, _ = machine.begin(an_assignment(1), 0.0, 600.0)
+    journal.open_attempt(attempt, {}, 600.0)
+    after, _ = machine.decide(attempt, signals.Stopping(), 1.0)
+    journal.record(attempt, after, [], {})
+    assert [past.ended for past in journal.remembered()] == [True]
+
+
+def test_an_assignment_that_cannot_be_read_any_more_is_dropped(journal: Journal) -> None:
+    attempt, _ = machine.begin(an_assignment(1), 0.0, 600.0)
+    broken = replace(attempt, assignment=an_assignment(1).model_copy(update={"image": "of another age"}))
+    journal.open_attempt(broken, {}, 600.0)
+    assert list(journal.remembered()) == []
+    assert list(journal.remembered()) == []
+
+
+def test_every_run_of_the_process_has_a_later_id(path: Path) -> None:
+    runs = []
+    for _ in range(3):
+        with closing(Journal(path)) as journal:
+            runs.append(journal.new_run())
+    assert runs == sorted(set(runs))
+
+
+@given(st.integers(0, 2**48 - 2), st.integers(0, 2**48 - 2))
+def test_a_run_id_is_later_than_the_last_whatever_the_clock_says(one: int, other: int) -> None:
+    def at(milliseconds: int) -> str:
+        whole = f"{milliseconds:012x}" + new_id().replace("-", "")[12:]
+        return "-".join((whole[:8], whole[8:12], whole[12:16], whole[16:20], whole[20:]))
+
+    before, now = at(one), at(other)
+    assert later(now, before) > before
+    assert later(now, None) == now
