@@ -42,6 +42,18 @@ def login(
     out.print(f"You are [bold]{account.name}[/] ({', '.join(account.roles)}) at {address}. Remembered in {path}.")
 
 
+@app.command("rotate-key")
+@speaking
+def rotate_key(json: Json = False) -> None:
+    """Replace this account's API key by a new one, and remember that."""
+    with connected() as client:
+        made, url = client.rotate_key(), client.url
+    if json:
+        return print_json(made)
+    path = save(Login(url, made.key))
+    out.print(f"The older key has ended. The new one is remembered in {path}:\n{made.key}")
+
+
 @app.command()
 @speaking
 def account(json: Json = False) -> None:

@@ -53,6 +53,12 @@ class Client:
     def set_webhook(self, url: str | None) -> models.Webhook:
         return self._farm.call(models.Webhook, "PUT", "/v1/account/webhook", {"url": url})
 
+    def rotate_key(self) -> models.NewKey:
+        """The present key ends with the answer; this client then uses the new one."""
+        made = self._farm.call(models.NewKey, "POST", "/v1/account/key", tries=1)
+        self._farm.http.headers["Authorization"] = f"Bearer {made.key}"
+        return made
+
     # --- operator
 
     def open_account(self, name: str, email: str, roles: Sequence[str]) -> models.OpenedAccount:
@@ -61,6 +67,9 @@ class Client:
 
     def accounts(self) -> list[Account]:
         return self._farm.call(list[Account], "GET", "/v1/accounts")
+
+    def reset_key(self, account: str) -> models.NewKey:
+        return self._farm.call(models.NewKey, "POST", f"/v1/accounts/{account}/key", tries=1)
 
     def issue_credits(self, account: str, amount: Money, key: str | None = None) -> models.Order:
         path = f"/v1/accounts/{account}/credits"

@@ -39,6 +39,13 @@ class OpenedAccount(Model):
     key: str
 
 
+class NewKey(Model):
+    """`key` is shown this once."""
+
+    account: str
+    key: str
+
+
 class Order(Model):
     order: str
     account: str

@@ -28,6 +28,17 @@ def open_account(
     out.print(f"Account [bold]{made.id}[/] ({', '.join(made.roles)}) is open. Its key, shown only now:\n{made.key}")
 
 
+@app.command("reset-key")
+@speaking
+def reset_key(account: Annotated[str, typer.Argument(help="The account's id.")], json: Json = False) -> None:
+    """A new API key for an account that lost its own; older ones end."""
+    with connected() as client:
+        made = client.reset_key(account)
+    if json:
+        return print_json(made)
+    out.print(f"The new key of {made.account}, shown only now:\n{made.key}")
+
+
 @app.command("issue-credits")
 @speaking
 def issue_credits(

@@ -9,7 +9,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ import httpx
 
 from framelend.bundling import PIECE
 from framelend.models import Part, Parts, Upload
-from framelend.problems import FarmUnreachable, LocalProblem
+from framelend.problems import FarmProblem, FarmUnreachable, LocalProblem
 
 if TYPE_CHECKING:
     from framelend.client import Client
@@ -61,11 +61,22 @@ def send(client: "Client", path: Path, sent: Sent, memory: Path | None) -> Uploa
     upload = client.request_upload(size, sha256)
     if upload.state in ("requested", "granted"):
         notes = Notes(memory, upload.id)
-        _send_all(client, upload.id, path, size, sent, notes)
-        client.finish_upload(upload.id)
+        with _nothing_if_it_is_there():
+            _send_all(client, upload.id, path, size, sent, notes)
+            client.finish_upload(upload.id)
         notes.forget()
     sent(size, size)
     return _verdict(client, upload.id)
+
+
+@contextmanager
+def _nothing_if_it_is_there() -> Iterator[None]:
+    """The farm may find that it has these very bytes from this account; then there is nothing to send."""
+    try:
+        yield
+    except FarmProblem as refused:
+        if refused.code != "upload-over":
+            raise
 
 
 def _verdict(client: "Client", upload: str) -> Upload:

@@ -36,15 +36,15 @@ def _uploads(inboxes: Inboxes, memory: Memory) -> None:
     @inboxes.on(e.PartsGranted)
     async def on_parts_granted(event: e.PartsGranted) -> None:
         await memory.answers.keep(f"parts:{event.upload}:{event.page}", event, event.seconds_valid)
-        await memory.upload(event.upload, sending.granted)
+        await memory.upload(event.upload, lambda upload, _: sending.granted(upload))
 
     @inboxes.on(e.BundleStored)
     async def on_bundle_stored(event: e.BundleStored) -> None:
-        await memory.upload(event.upload, lambda upload: sending.stored(upload, event))
+        await memory.upload(event.upload, lambda upload, now: sending.stored(upload, event, now))
 
     @inboxes.on(e.BundleRejected)
     async def on_bundle_rejected(event: e.BundleRejected) -> None:
-        await memory.upload(event.upload, lambda upload: sending.rejected(upload, event))
+        await memory.upload(event.upload, lambda upload, _: sending.rejected(upload, event))
 
     @inboxes.on(e.DownloadsGranted)
     async def on_downloads_granted(event: e.DownloadsGranted) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -17,6 +18,7 @@ from tests.integration.intake_stage import (  # noqa: F401
     Person,
     Stage,
     a_quote,
+    connection,
     inspected,
     progress,
     stored_frames,
@@ -38,6 +40,20 @@ async def test_the_operator_opens_an_account_whose_key_works_and_is_kept_only_as
     assert person.key not in str(kept)
     opened = await stage.world.hear(e.AccountOpened, account=person.id)
     assert opened.email == "rita@example.org"
+
+
+async def test_a_new_key_ends_the_older_one_and_the_operators_is_a_setting(stage: Stage) -> None:
+    person = await stage.a_person("renter")
+    fresh = (await person.post("/v1/account/key")).json()["key"]
+    assert (await person.get("/v1/account")).status_code == 401
+    async with connection(stage.intake.url, fresh) as again:
+        assert (await again.get("/v1/account")).json()["id"] == person.id
+        reset = (await stage.operator.post(f"/v1/accounts/{person.id}/key")).json()["key"]
+        assert (await again.get("/v1/account")).status_code == 401
+    async with connection(stage.intake.url, reset) as third:
+        assert (await third.get("/v1/account")).status_code == 200
+    assert (await stage.operator.post("/v1/account/key")).status_code == 409
+    assert (await stage.operator.post("/v1/accounts/nobody/key")).status_code == 404
 
 
 async def test_only_the_operator_opens_accounts_and_issues_credits(stage: Stage, renter: Person) -> None:
@@ -132,6 +148,25 @@ async def _grants_parts(stage: Stage, renter: Person, upload: str) -> None:
     assert answer["parts"] == [{"number": 1, "url": "http://store.example/part-1"}]
     assert answer["parts_total"] == 2
     assert (await renter.get(f"/v1/uploads/{upload}")).json()["state"] == "granted"
+
+
+async def test_bytes_the_farm_still_has_are_not_asked_for_again(stage: Stage, renter: Person) -> None:
+    """Long after, storage is asked anew, and its word that it has them ends the wait for part addresses."""
+    bundle = await stage.a_bundle(renter)
+    long_ago = datetime.now(UTC) - timedelta(days=6)
+    await stage.world.database("intake")["uploads"].update_one({"sha256": bundle}, {"$set": {"stored_at": long_ago}})
+    asked = {"bundle": bundle, "price_per_wu": "1"}
+    assert (await renter.post("/v1/jobs", asked, key="old")).json()["type"].endswith("bundle-too-old")
+    upload = (await renter.post("/v1/uploads", {"bytes": 1000, "sha256": bundle})).json()
+    assert upload["state"] == "requested"
+    waiting = asyncio.create_task(renter.get(f"/v1/uploads/{upload['id']}/parts", params={"wait": 20}))
+    await stage.world.hear(e.UploadRequested, upload=upload["id"])
+    there = e.BundleStored(
+        upload=upload["id"], account=renter.id, bundle=bundle, bytes=1000, unpacked_bytes=1, files=1, blends=("a.blend",)
+    )
+    await stage.world.say("storage", there)
+    assert (await waiting).json()["type"].endswith("upload-over")
+    assert (await renter.post("/v1/jobs", asked, key="old")).status_code == 202
 
 
 async def test_a_rejected_upload_says_why_and_may_be_tried_again_as_a_new_one(stage: Stage, renter: Person) -> None:

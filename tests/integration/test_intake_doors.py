@@ -11,7 +11,7 @@ from contracts import events as e
 from services.intake.http.door import application
 from tests.integration.intake_stage import Person, Stage, connection, the_renter, the_stage, the_stranger  # noqa: F401
 
-PUBLIC = {"/v1/accounts", "/v1/account", "/v1/account/webhook", "/v1/agents", "/v1/earnings"}
+PUBLIC = {"/v1/accounts", "/v1/account", "/v1/account/webhook", "/v1/account/key", "/v1/agents", "/v1/earnings"}
 """Routes that name nobody's thing: each answers about the caller's own."""
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/jobs/{job}/quote/accept": {"version": 1},

@@ -59,6 +59,14 @@ def with_key(id: str, account: Account | None, fresh: Account) -> tuple[Account,
     return replace(account, key_hashes=fresh.key_hashes), []
 
 
+def rekeyed(id: str, account: Account, hashed: str) -> tuple[Account, Sequence[Event]]:
+    """A new key in place of all older ones. Raises Refused for the operator's, whose key is the farm's setting."""
+    if id == OPERATOR:
+        text = "The operator's key is a setting of the farm."
+        raise Refused(Why.CONFLICT, "key-is-a-setting", text, "Change it where the farm is started, and start intake again.")
+    return replace(account, key_hashes=(hashed,)), []
+
+
 def webhook_set(id: str, account: Account, url: str | None) -> tuple[Account, Sequence[Event]]:
     """Setting what is set already tells nobody."""
     if account.webhook == url:

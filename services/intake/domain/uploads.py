@@ -7,13 +7,18 @@ another id.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
 from contracts.events import BundleRejected, BundleStored, Event, UploadFinished, UploadRequested
 from services.intake.domain.ids import derived
 from services.intake.domain.refusals import Refused, Why
+
+ASK_AGAIN_AFTER = timedelta(days=1)
+"""Storage drops bundles that nobody used for a week; whether an older one is still there, storage is asked again."""
+GOOD_FOR = timedelta(days=5)
+"""Jobs are taken for bundles that storage vouched for in this time: less than it keeps them."""
 
 
 class State(StrEnum):
@@ -47,6 +52,7 @@ class Upload:
     state: State = State.REQUESTED
     code: str = ""
     text: str = ""
+    stored_at: datetime | None = None
     blends: tuple[str, ...] = ()
     files: int = 0
     unpacked_bytes: int = 0
@@ -57,14 +63,26 @@ def requested(account: str, sha256: str, size: int, turn: int, now: datetime) ->
     return id, Upload(account, sha256, size, turn, now), [UploadRequested(upload=id, account=account, bytes=size, sha256=sha256)]
 
 
-def same_again(upload: Upload, size: int) -> bool:
+def same_again(upload: Upload, size: int, now: datetime) -> bool:
     """True when asking again means this upload. Raises Refused when the same hash is claimed for another size."""
     if upload.state is State.REJECTED:
         return False
     if upload.bytes != size:
         text = f"This account announced the same SHA-256 with {upload.bytes} bytes before; now it says {size}."
         raise Refused(Why.CONFLICT, "size-differs", text, "One of both is wrong: hash and measure the file again.")
-    return True
+    return upload.stored_at is None or now - upload.stored_at < ASK_AGAIN_AFTER
+
+
+def usable(upload: Upload, now: datetime) -> Upload:
+    """The upload, when a job may rest on it. Raises Refused."""
+    if upload.stored_at is None:
+        text = f"The bundle is not ready: its upload is {upload.state}. {upload.text}".strip()
+        raise Refused(Why.CONFLICT, "bundle-not-stored", text, "Finish the upload and wait until it is stored, then submit.")
+    if now - upload.stored_at >= GOOD_FOR:
+        text = "The bundle was sent so long ago that the farm may have dropped it."
+        advice = "Announce the upload again (nothing is sent twice if it is still there), then submit."
+        raise Refused(Why.CONFLICT, "bundle-too-old", text, advice)
+    return upload
 
 
 def granted(upload: Upload) -> Upload:
@@ -79,11 +97,11 @@ def finished(id: str, upload: Upload) -> tuple[Upload, Sequence[Event]]:
     return moved, ([UploadFinished(upload=id, account=upload.account)] if moved != upload else [])
 
 
-def stored(upload: Upload, event: BundleStored) -> Upload:
+def stored(upload: Upload, event: BundleStored, now: datetime) -> Upload:
     moved = _moved(upload, State.STORED)
     if moved == upload:
         return upload
-    return replace(moved, blends=event.blends, files=event.files, unpacked_bytes=event.unpacked_bytes)
+    return replace(moved, stored_at=now, blends=event.blends, files=event.files, unpacked_bytes=event.unpacked_bytes)
 
 
 def rejected(upload: Upload, event: BundleRejected) -> Upload:

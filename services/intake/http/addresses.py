@@ -32,14 +32,16 @@ class Addresses:
         self._waiting: dict[str, dict[str, asyncio.Future[Download | None]]] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
 
-    async def parts(self, id: str, upload: Upload, page: int, seconds: float) -> PartsGranted | None:
-        """Part addresses of one page; None when storage did not answer in time."""
-        if await self._clock.now() - upload.requested_at < YOUNG:
+    async def parts(self, id: str, sending: Callable[[], Awaitable[Upload]], page: int, seconds: float) -> PartsGranted | None:
+        """Part addresses of one page; None when storage did not answer in time. `sending` gives the upload while it takes
+        parts, and raises when it does not any more."""
+        if await self._clock.now() - (await sending()).requested_at < YOUNG:
             await asyncio.sleep(OPENING_SECONDS)
         asked = -ASK_AGAIN_SECONDS
 
         async def look() -> PartsGranted | None:
             nonlocal asked
+            upload = await sending()
             found = await self._answers.get(f"parts:{id}:{page}", PartsGranted)
             now = asyncio.get_running_loop().time()
             if found is None and now - asked >= ASK_AGAIN_SECONDS:

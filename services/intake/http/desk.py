@@ -7,6 +7,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
+from prometheus_client import Gauge
 
 from contracts.events import Event
 from services.chassis.clock import DatabaseClock
@@ -19,6 +20,7 @@ from services.intake.domain.refusals import Refused, Why, unknown
 from services.intake.http.addresses import Addresses
 from services.intake.repository.memory import Memory
 
+STREAMS = Gauge("framelend_intake_streams", "Watchers with an open stream")
 COOKIE = "framelend_page"
 STRANGERS = Rate(per_second=1, burst=20)
 """Wrong keys from one host."""
@@ -54,8 +56,10 @@ class Streams:
             text = f"This account has {MOST_STREAMS} streams open already."
             raise Refused(Why.TOO_MANY, "too-many-streams", text, "Close some of them.")
         self._open[account] = self._open.get(account, 0) + 1
+        STREAMS.inc()
 
     def leave(self, account: str) -> None:
+        STREAMS.dec()
         self._open[account] -= 1
         if not self._open[account]:
             del self._open[account]

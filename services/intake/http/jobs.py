@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -17,13 +18,14 @@ from services.intake.domain.ids import derived
 from services.intake.domain.jobs import Job
 from services.intake.domain.refusals import Refused, Why, unknown
 from services.intake.domain.timeline import own
-from services.intake.domain.uploads import State, Upload
+from services.intake.domain.uploads import Upload
 from services.intake.http import shapes, views
 from services.intake.http.desk import Desk, IdempotencyKey, OwnJob, Renter, TheDesk
 from services.intake.http.uploads import Wait
 from services.intake.repository.accounts import key_reused
 from services.intake.repository.frames import Counted
 
+log = structlog.get_logger()
 MOST_PER_WU_MICRO = 10**12
 MOST_COST_MICRO = 10**15
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -69,8 +71,10 @@ async def submit(asked: NewJob, key: IdempotencyKey, who: Renter, desk: TheDesk)
     """The job's id follows from account and Idempotency-Key: sending it again submits nothing twice."""
     id = derived("j", who.id, key)
     if await desk.memory.jobs.of(who.id, id) is None:
-        frames, upload = _frames(asked.frames), await _bundle(desk, who.id, asked.bundle)
-        await desk.memory.jobs.submit(id, _job(asked, who.id, frames, upload, await desk.clock.now()))
+        frames, now = _frames(asked.frames), await desk.clock.now()
+        upload = await _bundle(desk, who.id, asked.bundle, now)
+        if await desk.memory.jobs.submit(id, _job(asked, who.id, frames, upload, now)):
+            log.info("job submitted", job=id, account=who.id, bundle=asked.bundle)
     found = await _again(desk, who.id, id)
     if found.state.fingerprint != _fingerprint(asked):
         raise key_reused()
@@ -142,6 +146,7 @@ async def _steer(desk: Desk, saved: Saved[Job], action: Action, text: str) -> sh
 
 
 async def _done(desk: Desk, saved: Saved[Job], kind: str, which: str, text: str) -> shapes.JobView:
+    log.info(kind.replace(".", " "), job=saved.id, account=saved.state.account, which=which.partition(":")[0])
     await desk.memory.timeline.append([own(saved.id, kind, which, text)])
     desk.memory.bell.ring(saved.id)
     return await seen(desk, await _again(desk, saved.state.account, saved.id))
@@ -154,14 +159,11 @@ async def _again(desk: Desk, account: str, id: str) -> Saved[Job]:
     return found
 
 
-async def _bundle(desk: Desk, account: str, sha256: str) -> Upload:
+async def _bundle(desk: Desk, account: str, sha256: str, now: datetime) -> Upload:
     found = await desk.memory.uploads.bundle(account, sha256)
     if found is None:
         raise unknown("bundle")
-    if found.state is not State.STORED:
-        text = f"The bundle is not ready: its upload is {found.state.value}. {found.text}".strip()
-        raise Refused(Why.CONFLICT, "bundle-not-stored", text, "Finish the upload and wait until it is stored, then submit.")
-    return found
+    return uploads.usable(found, now)
 
 
 def _frames(asked: str | list[FramesFromTo] | None) -> Ranges:

@@ -64,12 +64,16 @@ async def upload(upload: str, who: Renter, desk: TheDesk, wait: Wait = 0, after:
 async def parts(
     upload: str, who: Renter, desk: TheDesk, page: Annotated[int, Query(ge=0, le=MAX_PARTS // 100)] = 0, wait: Wait = 20
 ) -> PartsView:
-    known = (await _own(desk, who.id, upload)).state
-    if known.state in _VERDICTS:
-        raise Refused(
-            Why.CONFLICT, "upload-over", f"This upload is {known.state}; it takes no more parts.", "Look at the upload."
-        )
-    found = await desk.addresses.parts(upload, known, page, wait)
+    """Refused as `upload-over` as soon as there is a verdict: storage may have these bytes already."""
+
+    async def sending() -> Upload:
+        known = (await _own(desk, who.id, upload)).state
+        if known.state in _VERDICTS:
+            text = f"This upload is {known.state}; it takes no more parts."
+            raise Refused(Why.CONFLICT, "upload-over", text, "Look at the upload.")
+        return known
+
+    found = await desk.addresses.parts(upload, sending, page, wait)
     if found is None:
         raise Refused(Why.LATE, "no-addresses-yet", "Storage has not sent the addresses yet.", "Ask again.")
     listed = [Part(number=part.number, url=part.url) for part in found.parts]

@@ -32,6 +32,9 @@ class Accounts:
         """The operator's account with exactly this key."""
         await self.saved.update_or_add(domain.OPERATOR, lambda known, _: domain.with_key(domain.OPERATOR, known, fresh))
 
+    async def rekey(self, id: str, hashed: str) -> None:
+        await self.saved.update(id, lambda account, _: domain.rekeyed(id, account, hashed))
+
     async def set_webhook(self, id: str, url: str | None) -> Account:
         return await self.saved.update(id, lambda account, _: domain.webhook_set(id, account, url))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from contracts.events import Event
 from services.chassis.repository import Unknown
@@ -48,9 +49,9 @@ class Memory:
         await self.fold(event)
         await self.tell(event)
 
-    async def upload(self, id: str, change: Callable[[Upload], Upload]) -> None:
+    async def upload(self, id: str, change: Callable[[Upload, datetime], Upload]) -> None:
         try:
-            await self.uploads.saved.update(id, lambda upload, _: (change(upload), []))
+            await self.uploads.saved.update(id, lambda upload, now: (change(upload, now), []))
         except Unknown:
             raise NotYet(f"upload {id} is not known yet") from None
         self.bell.ring(id)

@@ -16,11 +16,11 @@ class Uploads:
     async def request(self, account: str, sha256: str, size: int) -> Saved[Upload]:
         """The account's upload of these bytes: the one under way or done, else a new one."""
         while True:
-            last = await self._last(account, sha256)
-            if last is not None and domain.same_again(last.state, size):
+            last, now = await self._last(account, sha256), await self.saved.now()
+            if last is not None and domain.same_again(last.state, size, now):
                 return last
             turn = last.state.turn + 1 if last else 0
-            id, upload, events = domain.requested(account, sha256, size, turn, await self.saved.now())
+            id, upload, events = domain.requested(account, sha256, size, turn, now)
             await self.saved.add(id, upload, events)
 
     async def of(self, account: str, id: str) -> Saved[Upload] | None:
@@ -28,18 +28,19 @@ class Uploads:
         return found if found is not None and found.state.account == account else None
 
     async def bundle(self, account: str, sha256: str) -> Upload | None:
-        """This account's latest upload of that bundle, verified or not."""
+        """This account's latest upload of that bundle that was verified, else its latest."""
         query = {"account": account, "sha256": sha256, "state": State.STORED.value}
-        stored = await self.saved.collection.find_one(query, {"pending": 0, "_writers": 0})
-        if stored is not None:
-            return self.saved.saved(stored).state
-        last = await self._last(account, sha256)
+        stored = await self._newest(query)
+        last = stored or await self._last(account, sha256)
         return last.state if last else None
 
     async def finish(self, id: str) -> Upload:
         return await self.saved.update(id, lambda upload, _: domain.finished(id, upload))
 
     async def _last(self, account: str, sha256: str) -> Saved[Upload] | None:
-        cursor = self.saved.collection.find({"account": account, "sha256": sha256}, {"pending": 0, "_writers": 0})
+        return await self._newest({"account": account, "sha256": sha256})
+
+    async def _newest(self, query: dict[str, str]) -> Saved[Upload] | None:
+        cursor = self.saved.collection.find(query, {"pending": 0, "_writers": 0})
         found = await cursor.sort("turn", -1).limit(1).to_list(1)
         return self.saved.saved(found[0]) if found else None

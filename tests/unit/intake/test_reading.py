@@ -2,6 +2,7 @@
 
 import string
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -130,6 +131,11 @@ def an_upload(state: State = State.REQUESTED) -> Upload:
     return Upload("renter-1", "0" * 64, 10, 0, NOW, state)
 
 
+def a_stored_bundle() -> BundleStored:
+    one: dict[str, Any] = {"upload": "u", "account": "renter-1", "bundle": "0" * 64, "blends": ("a.blend",)}
+    return BundleStored(bytes=10, unpacked_bytes=20, files=1, **one)
+
+
 @given(st.permutations(["granted", "finished", "stored", "granted", "stored"]))
 def test_an_upload_ends_stored_whatever_the_order_of_words(order: list[str]) -> None:
     fact = BundleStored(
@@ -141,7 +147,7 @@ def test_an_upload_ends_stored_whatever_the_order_of_words(order: list[str]) -> 
             upload, events = uploads.finished("u", upload)
             told += events
         else:
-            upload = uploads.granted(upload) if word == "granted" else uploads.stored(upload, fact)
+            upload = uploads.granted(upload) if word == "granted" else uploads.stored(upload, fact, NOW)
     assert (upload.state, upload.blends) == (State.STORED, ("a.blend",))
     assert len(told) <= 1
     assert all(isinstance(event, UploadFinished) for event in told)
@@ -154,10 +160,23 @@ def test_a_verdict_stands() -> None:
     assert uploads.granted(rejected) == rejected
     with pytest.raises(Refused, match="Too large when unpacked"):
         uploads.finished("u", rejected)
-    assert not uploads.same_again(rejected, 10)
-    assert uploads.same_again(an_upload(), 10)
+    assert not uploads.same_again(rejected, 10, NOW)
+    assert uploads.same_again(an_upload(), 10, NOW)
     with pytest.raises(Refused):
-        uploads.same_again(an_upload(), 11)
+        uploads.same_again(an_upload(), 11, NOW)
+
+
+def test_what_storage_may_have_dropped_is_asked_for_again_and_carries_no_job() -> None:
+    fact = BundleStored(
+        upload="u", account="renter-1", bundle="0" * 64, bytes=10, unpacked_bytes=20, files=1, blends=("a.blend",)
+    )
+    upload = uploads.stored(an_upload(), fact, NOW)
+    assert uploads.same_again(upload, 10, NOW + timedelta(hours=23))
+    assert not uploads.same_again(upload, 10, NOW + timedelta(days=1))
+    assert uploads.usable(upload, NOW + timedelta(days=4)) == upload
+    for unfit, at in ((upload, NOW + timedelta(days=5)), (an_upload(), NOW), (an_upload(State.FINISHED), NOW)):
+        with pytest.raises(Refused):
+            uploads.usable(unfit, at)
 
 
 def test_each_turn_of_an_upload_has_its_own_id() -> None:
