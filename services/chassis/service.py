@@ -59,6 +59,8 @@ class Service:
     """Indexes and the like, before anything is consumed."""
     http: ASGIApp | None = None
     closing: Sequence[Callable[[], Awaitable[None]]] = field(default=())
+    stopping: Callable[[], None] = lambda: None
+    """Called as soon as the service shall stop, so that requests that wait on purpose end now."""
 
 
 Build = Callable[[Ground], Awaitable[Service]]
@@ -75,7 +77,7 @@ async def serve(name: str, settings: ServiceSettings, build: Build) -> None:
         server = uvicorn.Server(_config(settings, door(ground, service.http, tasks)))
         log.info("ready", port=settings.http_port)
         metrics.UP.labels(name).set(1)
-        await _until_stopped(server, tasks)
+        await _until_stopped(server, tasks, service.stopping)
         metrics.UP.labels(name).set(0)
     provider.shutdown()
 
@@ -119,7 +121,7 @@ def _leftovers(ground: Ground, service: Service) -> list[Sweep]:
     return [Sweep(f"leftovers of {r.collection.name}", every, r.announce_leftovers) for r in service.repositories]
 
 
-async def _until_stopped(server: uvicorn.Server, tasks: Sequence[asyncio.Task[None]]) -> None:
+async def _until_stopped(server: uvicorn.Server, tasks: Sequence[asyncio.Task[None]], told: Callable[[], None]) -> None:
     """Ends on a signal, or when a background task dies: then the process must not pretend to live."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -128,6 +130,7 @@ async def _until_stopped(server: uvicorn.Server, tasks: Sequence[asyncio.Task[No
     serving = asyncio.create_task(server._serve())  # without uvicorn's own signal handlers
     stopping = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait({serving, stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    told()
     server.should_exit = True
     await asyncio.wait({serving}, timeout=10)
     stopping.cancel()

@@ -58,6 +58,7 @@ async def build(ground: Ground) -> Service:
         repositories=[accounts.saved, accounts.orders, memory.uploads.saved, memory.jobs.saved],
         prepare=prepare,
         http=Guard(application(desk)),
+        stopping=memory.bell.silence,
     )
 
 

@@ -274,3 +274,18 @@ async def test_the_callers_trace_goes_on_with_the_job(stage: Stage, renter: Pers
     message = await until(lambda: queue.get(fail=False), "the job is told")
     assert message is not None
     assert trace in str(message.headers["traceparent"])
+
+
+async def test_intake_stops_at_once_although_people_are_waiting(stage: Stage, renter: Person) -> None:
+    """The last test of this file: it stops the service."""
+    job = await stage.a_job(renter)
+    revision = (await renter.get(f"/v1/jobs/{job}")).json()["revision"]
+    polling = asyncio.create_task(renter.get(f"/v1/jobs/{job}", params={"wait": 30, "after": revision}))
+    async with watching(renter, job) as watcher:
+        await until(lambda: watcher.latest("job"), "the stream is open")
+        code = await asyncio.to_thread(stage.intake.stop)
+    assert code == 0
+    assert (await polling).status_code == 200
+    log = stage.intake.log.read_text()
+    assert "Exception in ASGI application" not in log
+    assert "Traceback" not in log

@@ -109,7 +109,7 @@ class _Stream:
         end, said = loop.time() + LIFE_SECONDS, loop.time()
         try:
             with self._desk.memory.bell.listening(self._job) as ear:
-                while loop.time() < end:
+                while loop.time() < end and not self._desk.memory.bell.silent:
                     async for text in self._news():
                         said = loop.time()
                         yield text

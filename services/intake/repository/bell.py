@@ -33,6 +33,13 @@ class Ear:
 class Bell:
     def __init__(self) -> None:
         self._ears: dict[str, set[Ear]] = {}
+        self.silent = False
+        """True at the end of the process: nobody should wait any more."""
+
+    def silence(self) -> None:
+        self.silent = True
+        for topic in list(self._ears):
+            self.ring(topic)
 
     def ring(self, topic: str) -> None:
         for ear in self._ears.get(topic, ()):
@@ -58,6 +65,6 @@ class Bell:
             while True:
                 found = await look()
                 left = end - loop.time()
-                if found is not None or left <= 0:
+                if found is not None or left <= 0 or self.silent:
                     return found
                 await ear.heard(min(left, LOOK_AGAIN_SECONDS))
