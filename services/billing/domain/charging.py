@@ -2,10 +2,11 @@
 
 Theory. A stored frame is on the ledger exactly once and unreversed: as CHARGE when it was rendered under a quote, as COVERED when
 a sampling attempt gave it, whose own charge pays for it. Keys make a fact told twice one posting; `already` tells what the ledger
-holds for the frames in question, and a newer generation undoes the older one first.
+holds for the frames in question, and a newer generation undoes the older one first; that may happen after settlement too, since a
+seal names frames and not generations, and costs the renter nothing: the same price goes from one lender to the other.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from contracts.events import SampledWork
@@ -16,6 +17,9 @@ from services.billing.domain.faults import Breach, TooEarly, Untrue
 from services.billing.domain.job import Job, OfferState, Outcome, Stage
 from services.billing.domain.ledger import Leg, Posting, PostingKind
 from services.billing.domain.pricing import Tariff
+
+ON_FRAMES = (PostingKind.CHARGE, PostingKind.COVERED)
+"""Kinds that put a stored frame on the ledger."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,22 @@ def stored(job: Job, delivery: Delivery, tariff: Tariff | None, already: Mapping
     new = [frame for frame in dict.fromkeys(delivery.frames) if _is_new(already.get(frame), delivery.generation)]
     if not new:
         return Outcome(job)
-    if job.stage is Stage.SETTLED:
-        raise Untrue(f"job {job.job} is settled; frame {new[0]} is not in its seal")
+    if job.stage is Stage.SETTLED and not already.keys() >= set(new):
+        raise Untrue(f"job {job.job} is settled; not all of {new} are in its seal")
     undone = [already[frame] for frame in new if frame in already]
     done = _covered(job, delivery, new) if delivery.kind is Kind.SAMPLE else _charged(job, delivery, tariff, new)
     return _booked(job, delivery, undone, done)
+
+
+def standing(postings: Iterable[Posting], due: Collection[str]) -> dict[int, Standing]:
+    """Frame → its unreversed posting, among postings of one job; `due` are the keys whose audit window is open."""
+    found = list(postings)
+    undone = {posting.reverses for posting in found}
+    return {
+        posting.frame: Standing(posting, matured=posting.key not in due)
+        for posting in found
+        if posting.frame is not None and posting.kind in ON_FRAMES and posting.key not in undone
+    }
 
 
 def _is_new(standing: Standing | None, generation: int) -> bool:

@@ -9,11 +9,11 @@ from typing import Any
 
 from pymongo import ASCENDING, UpdateMany
 
-from services.billing.domain.charging import Standing
+from services.billing.domain.charging import ON_FRAMES, Standing, standing
 from services.billing.domain.ledger import Leg, Posting, PostingKind, matured
 from services.chassis.service import Ground
 
-_ON_FRAMES = [PostingKind.CHARGE.value, PostingKind.COVERED.value, PostingKind.REVERSE.value]
+_ABOUT_FRAMES = [kind.value for kind in (*ON_FRAMES, PostingKind.REVERSE)]
 _FACTS = ("job", "frame", "generation", "attempt", "agent", "owner", "version", "reverses")
 MATURED_AT_ONCE = 500
 
@@ -45,15 +45,16 @@ class Postings:
         asked = [{"job": job, "frame": {"$in": list(set(numbers))}} for job, numbers in frames.items()]
         if not asked:
             return {}
-        found = await self.collection.find({"$or": asked, "kind": {"$in": _ON_FRAMES}}).to_list(None)
-        return {job: _standing(document for document in found if document["job"] == job) for job in frames}
+        found = await self.collection.find({"$or": asked, "kind": {"$in": _ABOUT_FRAMES}}).to_list(None)
+        due = {document["_id"] for document in found if "due" in document}
+        return {job: standing((read(document) for document in found if document["job"] == job), due) for job in frames}
 
     async def charged_frames(self, job: str) -> set[int]:
         """Frames of this job with an unreversed posting."""
-        query = {"job": job, "frame": {"$exists": True}, "kind": {"$in": _ON_FRAMES}}
+        query = {"job": job, "frame": {"$exists": True}, "kind": {"$in": _ABOUT_FRAMES}}
         found = await self.collection.find(query, {"frame": 1, "kind": 1, "reverses": 1}).to_list(None)
-        undone = {document["reverses"] for document in found if "reverses" in document}
-        return {document["frame"] for document in found if _stands(document, undone)}
+        undone = {document.get("reverses") for document in found}
+        return {d["frame"] for d in found if d["kind"] != PostingKind.REVERSE.value and d["_id"] not in undone}
 
     async def due(self, now: datetime) -> list[Posting]:
         """Earnings whose audit window has closed."""
@@ -92,17 +93,3 @@ def read(document: Mapping[str, Any]) -> Posting:
 
 def payables(charges: Iterable[Posting]) -> list[Posting]:
     return [matured(charge) for charge in charges]
-
-
-def _standing(documents: Iterable[Mapping[str, Any]]) -> dict[int, Standing]:
-    found = list(documents)
-    undone = {document["reverses"] for document in found if "reverses" in document}
-    return {
-        document["frame"]: Standing(read(document), matured="due" not in document)
-        for document in found
-        if _stands(document, undone)
-    }
-
-
-def _stands(document: Mapping[str, Any], undone: set[str]) -> bool:
-    return document["kind"] != PostingKind.REVERSE.value and document["_id"] not in undone
