@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -145,6 +146,7 @@ class Stage:
             "FRAMELEND_AGENT_FILE": str(credential),
             "FRAMELEND_AGENT_DIR": str(self.folder / "home"),
             "FRAMELEND_AGENT_IMAGE": self.image,
+            "FRAMELEND_OTLP_URL": f"{self.world.farm.http('TRACEBOX')}/v1/traces",
         }
         return {**own, **extra}
 
@@ -153,7 +155,9 @@ class Stage:
         env = self.environment(FRAMELEND_AGENT_HTTP_PORT=str(port), **extra)
         return await self.world.run(self.agent, (sys.executable, "-m", "agent.cli", "run"), env, port)
 
-    async def assign(self, bundle: Bundle, *frames: int, kind: Kind = Kind.RENDER, **changes: Any) -> ChunkAssigned:
+    async def assign(
+        self, bundle: Bundle, *frames: int, kind: Kind = Kind.RENDER, trace: dict[str, str] | None = None, **changes: Any
+    ) -> ChunkAssigned:
         grant = Grant(
             agent=changes.pop("grant_agent", self.agent),
             job=new_id(),
@@ -179,7 +183,7 @@ class Stage:
         }
         assignment = ChunkAssigned(grant=sign(grant, self.keys), **fields)
         self.bundles.setdefault(bundle.sha256, bundle.body)
-        announcement = Announcement(assignment)
+        announcement = Announcement(assignment, trace=trace or {})
         announcer = await self.world.announcer("scheduler")
         await announcer.publish(MAILBOXES, self.agent, announcement.message("scheduler"))
         return assignment
@@ -337,6 +341,25 @@ async def test_an_assignment_that_comes_twice_is_rendered_once_and_one_that_come
     await stage.hear(ChunkCompleted, after)
     assert stage.frames_said(FramesRendered, assignment) == [5]
     assert not stage.said(ChunkReleased, assignment)
+
+
+async def test_the_trace_of_the_assignment_goes_on_to_the_container_and_the_upload(
+    stage: Stage, running: Process, scenes: Path
+) -> None:
+    trace = uuid4().hex
+    assignment = await stage.assign(a_bundle(scenes / "ok_small"), 8, trace={"traceparent": f"00-{trace}-{'1' * 16}-01"})
+    await stage.hear(ChunkCompleted, assignment)
+    wanted = {"attempt", "bundle", "container", "frame", "upload"}
+    async with httpx.AsyncClient() as http:
+
+        async def spans() -> set[str]:
+            answer = await http.get(f"{stage.world.farm.http('TRACEBOX')}/api/traces/{trace}")
+            return {span["name"] for span in answer.json()} if answer.is_success else set()
+
+        async def complete() -> bool:
+            return wanted <= await spans()
+
+        await until(complete, f"spans {wanted} of trace {trace}")
 
 
 async def test_an_inspection_reports_what_the_file_is(stage: Stage, running: Process, scenes: Path) -> None:
