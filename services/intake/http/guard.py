@@ -3,8 +3,10 @@
 Plain ASGI, so that streams pass through unbuffered.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from opentelemetry.trace import Span, SpanKind
@@ -17,6 +19,7 @@ from services.intake.domain.refusals import Refused, Why
 from services.intake.http import problems
 
 MOST_BYTES = 1 << 20
+DRAIN_BYTES, DRAIN_SECONDS = 16 << 20, 5.0
 REQUESTS = Counter("framelend_intake_requests", "HTTP requests by route and status", ["method", "route", "status"])
 SECONDS = Histogram(
     "framelend_intake_request_seconds",
@@ -60,6 +63,7 @@ class Guard:
     async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
         length = _length(scope)
         if length is not None and length > self._most:
+            await _drained(receive)
             return await _too_large(self._most)(scope, receive, send)
         read = 0
 
@@ -68,10 +72,23 @@ class Guard:
             message = await receive()
             read += len(message.get("body", b""))
             if read > self._most:
+                await _drained(receive)
                 raise HTTPException(413, "The body is larger than its bound.")
             return message
 
         await self._app(scope, received, send)
+
+
+async def _drained(receive: Receive) -> None:
+    """Reads on for a bounded while: who is still sending when we hang up never gets to read why."""
+    read = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while read < DRAIN_BYTES:
+                message = await receive()
+                read += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
 
 
 def _length(scope: Scope) -> int | None:
