@@ -32,6 +32,8 @@ class Hand:
     job: str
     since: datetime
     heard: bool = False
+    word: int = 0
+    """How many readies of the agent had been taken over when it was given."""
     missed_since: datetime | None = None
     """Since when the agent's pulses leave it out after it was heard."""
 
@@ -62,8 +64,10 @@ class Agent:
     images: tuple[str, ...] = ()
     bundles: tuple[str, ...] = ()
     seen_at: datetime | None = None
-    ready_at: datetime | None = None
-    """When its last word about its slots was taken over."""
+    word: int = 0
+    """Counts the readies taken over."""
+    closed_since: datetime | None = None
+    """Since it gave a chunk back it gets nothing, until it says that it is ready again."""
     micro_wu_per_minute: int = 0
     """Learned; of one slot."""
     told_micro_wu_per_minute: int = 0
@@ -91,7 +95,9 @@ def benchmark_of(agent: Agent) -> Benchmark:
 
 
 def free_slots(agent: Agent) -> int:
-    return max(0, agent.slots - len(agent.hands)) if agent.state is AgentState.ONLINE else 0
+    if agent.state is not AgentState.ONLINE or agent.closed_since is not None:
+        return 0
+    return max(0, agent.slots - len(agent.hands))
 
 
 def holds(agent: Agent, attempt: str) -> bool:
@@ -117,7 +123,8 @@ def ready(agent: Agent, said: AgentReady, message: str, now: datetime, policy: P
         images=said.images,
         bundles=said.bundles,
         seen_at=now,
-        ready_at=now,
+        word=agent.word + 1,
+        closed_since=None,
         readies=(*agent.readies, message)[-READIES:],
         micro_wu_per_minute=agent.micro_wu_per_minute or (wupm(benchmark) if benchmark else 0),
     )
@@ -133,14 +140,16 @@ def denied(agent: Agent, said: AgentReady, now: datetime, policy: Policy) -> lis
     ]
 
 
-def pulsed(agent: Agent, run: str, attempts: Sequence[str], now: datetime) -> Decided:
-    """It lives. Attempts it speaks of are heard; heard ones it leaves out are missed from now on."""
+def pulsed(agent: Agent, run: str, attempts: Sequence[str], now: datetime, policy: Policy) -> Decided:
+    """It lives. Attempts it speaks of are heard; heard ones it leaves out are missed from now on. One that gave a chunk back and
+    lives on without a word about its slots is trusted with them again after a while."""
     if agent.state not in HEARD_AGENT | {AgentState.OFFLINE} or run < agent.run:
         return agent, []
     hands = tuple(_pulse(hand, hand.attempt in attempts, now) for hand in agent.hands)
-    alive = replace(agent, seen_at=now, hands=hands)
-    if agent.state is AgentState.OFFLINE and agent.slots:
-        return _moved(alive, AgentState.ONLINE, "heard again")
+    is_over = agent.closed_since is not None and now - agent.closed_since > policy.after("closed")
+    alive = replace(agent, seen_at=now, hands=hands, closed_since=None if is_over else agent.closed_since)
+    if agent.state is AgentState.OFFLINE:
+        return _moved(alive, AgentState.ONLINE if agent.slots else AgentState.DRAINING, "heard again")
     return alive, []
 
 
@@ -158,7 +167,7 @@ def reserved(agent: Agent, hands: Sequence[Hand]) -> Agent:
     """Slots taken for attempts about to claim their chunks. Raises ValueError when there are not so many free."""
     if len(hands) > free_slots(agent):
         raise ValueError(f"{agent.agent} has {free_slots(agent)} free slots, not {len(hands)}")
-    return replace(agent, hands=(*agent.hands, *hands))
+    return replace(agent, hands=(*agent.hands, *(replace(hand, word=agent.word) for hand in hands)))
 
 
 def freed(agent: Agent, *attempts: str) -> Agent:
@@ -167,14 +176,13 @@ def freed(agent: Agent, *attempts: str) -> Agent:
     return agent if len(kept) == len(agent.hands) else replace(agent, hands=kept)
 
 
-def gave_back(agent: Agent, attempt: str) -> Agent:
-    """Without this hand, and with no slot to give to until it says that it is ready again: unless it has said so already since
+def gave_back(agent: Agent, attempt: str, now: datetime) -> Agent:
+    """Without this hand, and with nothing given to it until it says that it is ready again: unless it has said so already since
     the attempt was given, for the two facts come in no order."""
     hand = next((hand for hand in agent.hands if hand.attempt == attempt), None)
     if hand is None:
         return agent
-    has_spoken = agent.ready_at is not None and agent.ready_at > hand.since
-    return replace(freed(agent, attempt), slots=agent.slots if has_spoken else 0)
+    return replace(freed(agent, attempt), closed_since=None if agent.word > hand.word else now)
 
 
 def lost(agent: Agent) -> Decided:

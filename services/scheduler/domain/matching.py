@@ -97,7 +97,7 @@ class Board:
 
     def able(self, agent: Agent, job: Job, chunk: Chunk | None) -> bool:
         """Online with our image and enough memory, not kept off the job; a house agent where one is needed."""
-        if agent.state is not AgentState.ONLINE or agent.slots == 0 or self.image not in agent.images:
+        if agent.state is not AgentState.ONLINE or agent.slots == 0 or agent.closed_since or self.image not in agent.images:
             return False
         if chunk is not None and chunk.house:
             return agent.house

@@ -19,6 +19,8 @@ class Policy:
     """Mailbox time to live (30 s) plus 15 s: an attempt the agent has not spoken of by then never reached it."""
     vanished: int = 20
     """An attempt the agent had in hand and leaves out of its pulses for so long is gone."""
+    closed: int = 60
+    """After giving a chunk back an agent that says nothing of its slots gets work again only after this time."""
     settle: int = 15
     """After an agent says a chunk is completed, frames may be in verification for so long before they are given out again."""
     retry_same: int = 15

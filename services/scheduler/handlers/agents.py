@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -150,12 +151,12 @@ async def pulse(desk: Desk, agent: str, event: AgentPulse) -> None:
     """Most pulses only move `seen_at`. Attempts that do not hold their chunks any more are told so."""
     known, now = await desk.agent(agent), await desk.now()
     attempts = [hand.attempt for hand in event.attempts]
-    after, events = domain.pulsed(known, event.run, attempts, now)
+    after, events = domain.pulsed(known, event.run, attempts, now, desk.policy)
     desk.progress.note(agent, event.attempts, now)
-    if (after.hands, after.state) == (known.hands, known.state) and not events:
+    if replace(after, seen_at=known.seen_at) == known and not events:
         await desk.agents.note_heard({agent: now})
     else:
-        await desk.agents.update(agent, lambda state, at: domain.pulsed(state, event.run, attempts, at))
+        await desk.agents.update(agent, lambda state, at: domain.pulsed(state, event.run, attempts, at, desk.policy))
         await _mark_alive(desk, [hand for hand in after.hands if hand.heard and hand not in known.hands])
         desk.dispatch.stale()
     found = await desk.chunks.read_many(hand.chunk for hand in event.attempts)

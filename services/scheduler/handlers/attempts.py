@@ -130,7 +130,7 @@ async def chunk_released(desk: Desk, agent: str, event: ChunkReleased) -> None:
     def released(state: Agent, now: datetime) -> agents.Decided:
         if not agents.holds(state, event.attempt):
             return state, []
-        return agents.interrupted(agents.gave_back(state, event.attempt), event.job, now, desk.policy), []
+        return agents.interrupted(agents.gave_back(state, event.attempt, now), event.job, now, desk.policy), []
 
     await desk.agents.update(agent, released)
     await desk.dispatch.look()

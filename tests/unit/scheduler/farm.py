@@ -1,0 +1,291 @@
+"""A small farm around the scheduler: agents that render, lose power and forget, a store that takes the first picture, and a
+network that delays, repeats and reorders everything and loses what may be lost."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from contracts.bus import new_id
+from contracts.events import (
+    Action,
+    AgentPulse,
+    AgentReady,
+    AttemptCancelled,
+    AttemptInHand,
+    AttemptVoid,
+    ChunkAssigned,
+    ChunkCompleted,
+    ChunkFailed,
+    ChunkReleased,
+    CreditsHeld,
+    DepositHeld,
+    Event,
+    Fault,
+    FramesStored,
+    FramesSuperfluous,
+    InspectionReported,
+    JobControlled,
+    JobEstimated,
+    JobQuoted,
+    ProbeMeasured,
+    Release,
+    StoredFrame,
+)
+from contracts.grants import Grant
+from contracts.values import Benchmark, Hardware, Kind, frames
+from services.chassis.verdicts import NotYet, SenderFault
+from services.scheduler.domain import agent as agents
+from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.states import ENDED, HELD_CHUNK, JobState
+from tests.unit.scheduler.builders import GIB, IMAGE, NOW, WU, a_submission, some_facts
+from tests.unit.scheduler.memory import Office
+
+ROUNDS = 400
+
+
+@dataclass
+class Machine:
+    """An honest agent. `left` holds the frames it still has to render, by attempt."""
+
+    agent: str
+    slots: int
+    run: str = field(default_factory=new_id)
+    mailbox: list[Event] = field(default_factory=list)
+    assigned: dict[str, ChunkAssigned] = field(default_factory=dict)
+    left: dict[str, list[int]] = field(default_factory=dict)
+
+    def ready(self) -> AgentReady:
+        return AgentReady(
+            run=self.run, slots=self.slots, attempts=tuple(self.left), hardware=Hardware(cores=1, memory_bytes=4 * GIB),
+            benchmark=Benchmark(cpu_micros=WU, wall_micros=WU), images=(IMAGE,),
+        )  # fmt: skip
+
+    def pulse(self) -> AgentPulse:
+        grants = [self.assigned[attempt].grant for attempt in self.left]
+        hands = tuple(AttemptInHand(attempt=g.attempt, chunk=g.chunk, job=g.job) for g in grants)
+        return AgentPulse(run=self.run, attempts=hands)
+
+    def ids(self, attempt: str) -> dict[str, str]:
+        grant = self.assigned[attempt].grant
+        return {"job": grant.job, "chunk": grant.chunk, "attempt": attempt}
+
+
+@dataclass
+class Message:
+    event: Event
+    sender: str
+    id: str = field(default_factory=new_id)
+
+
+class Farm:
+    """One job of `last` frames. `wire` holds what was said and has not arrived."""
+
+    def __init__(self, office: Office, last: int) -> None:
+        self.office, self.last = office, last
+        self.machines = [Machine("house", 1), Machine("ann", 1), Machine("bob", 2)]
+        self.wire: list[Message] = []
+        self.stored: dict[int, str] = {}
+        """Frame → attempt whose picture was first."""
+        self.seen_attempts: set[str] = set()
+        self.revision = 0
+        self._heard = 0
+
+    async def open(self) -> None:
+        for machine in self.machines:
+            house = machine.agent == "house"
+            state, _ = agents.enrolled(machine.agent, f"owner-of-{machine.agent}", machine.agent, house)
+            await self.office.agents.add(state, ())
+            self.say(machine.ready(), machine.agent)
+        asked = a_submission()
+        self.say(asked, "intake")
+        self.say(DepositHeld(job="job", account="ada", amount_micro=1, micro_wu_limit=1), "billing")
+
+    def say(self, event: Event, sender: str) -> None:
+        self.wire.append(Message(event, sender))
+
+    # --- what the scheduler says
+
+    async def listen(self) -> None:
+        """Moves what was told to mailboxes and to billing, which quotes at once and is paid at once."""
+        told, self._heard = self.office.told[self._heard :], len(self.office.told)
+        for event in told:
+            if isinstance(event, ChunkAssigned | AttemptVoid | AttemptCancelled):
+                next(one for one in self.machines if one.agent == event.addressee).mailbox.append(event)
+            if isinstance(event, ChunkAssigned):
+                assert event.grant.attempt not in self.seen_attempts, "an attempt is given once"
+                self.seen_attempts.add(event.grant.attempt)
+            if isinstance(event, JobEstimated):
+                self.say(_quote(event), "billing")
+                self.say(CreditsHeld(job="job", account="ada", version=1, amount_micro=1), "billing")
+
+    # --- one step of the world
+
+    def pick(self, kind: str, who: int) -> Machine:
+        """One of the machines for which this step means something, if there are such."""
+        able = [one for one in self.machines if (one.mailbox if kind in ("read", "lose mail") else one.left)]
+        among = able if able and kind != "silence" else self.machines
+        return among[who % len(among)]
+
+    async def deliver(self, at: int, repeat: bool = False) -> None:
+        """Any message may be next; it may come again later."""
+        if not self.wire:
+            return
+        message = self.wire[at % len(self.wire)]
+        if not repeat:
+            self.wire.remove(message)
+        try:
+            await self.office.hear(message.event, message.sender, message.id)
+        except NotYet:
+            if not repeat:
+                self.wire.append(message)
+        except SenderFault as wrong:
+            raise AssertionError(f"an honest {message.sender} was blamed for {message.event!r}: {wrong}") from wrong
+        await self.listen()
+
+    def read_mail(self, machine: Machine, lose: bool = False) -> None:
+        if not machine.mailbox:
+            return
+        event = machine.mailbox.pop(0)
+        if lose:
+            return
+        if isinstance(event, ChunkAssigned):
+            self._take(machine, event)
+        elif isinstance(event, AttemptVoid | AttemptCancelled) and event.attempt in machine.left:
+            del machine.left[event.attempt]
+            self.say(machine.ready(), machine.agent)
+
+    def _take(self, machine: Machine, event: ChunkAssigned) -> None:
+        grant = event.grant
+        if grant.attempt in machine.assigned:
+            return
+        machine.assigned[grant.attempt] = event
+        if len(machine.left) >= machine.slots:
+            self.say(ChunkReleased(**machine.ids(grant.attempt), reason=Release.REFUSED), machine.agent)
+            self.say(machine.ready(), machine.agent)
+        else:
+            machine.left[grant.attempt] = list(frames(grant.frames))
+
+    def work(self, machine: Machine) -> None:
+        """One frame of one attempt, or the end of it."""
+        attempt = next(iter(machine.left), None)
+        if attempt is None:
+            return
+        grant = machine.assigned[attempt].grant
+        if grant.kind is Kind.INSPECT:
+            self.say(InspectionReported(grant=grant, facts=some_facts(frame_end=self.last), cpu_micros=WU), machine.agent)
+        elif grant.kind is Kind.PROBE:
+            self.say(ProbeMeasured(grant=grant, frame=machine.left[attempt][0], scale_percent=50, cpu_micros=WU), machine.agent)
+        elif machine.left[attempt]:
+            self.say(self._store(grant, machine.left[attempt].pop(0)), "storage")
+            return
+        del machine.left[attempt]
+        self.say(ChunkCompleted(**machine.ids(attempt)), machine.agent)
+
+    def _store(self, grant: Grant, frame: int) -> Event:
+        ids = {"job": grant.job, "chunk": grant.chunk, "attempt": grant.attempt, "agent": grant.agent, "version": grant.version}
+        if self.stored.setdefault(frame, grant.attempt) != grant.attempt:
+            return FramesSuperfluous(**ids, frames=(frame,))
+        kept = StoredFrame(
+            frame=frame, file_sha256="c" * 64, pixel_sha256="d" * 64, bytes=1, cpu_micros=WU, seconds=1.0, key=f"frames/{frame}"
+        )
+        return FramesStored(**ids, kind=grant.kind, generation=grant.generation, frames=(kept,))
+
+    def fail(self, machine: Machine, fault: Fault) -> None:
+        attempt = next(iter(machine.left), None)
+        if attempt is not None:
+            frame = next(iter(machine.left.pop(attempt)), None)
+            self.say(ChunkFailed(**machine.ids(attempt), fault=fault, frame=frame, text="broke"), machine.agent)
+            self.say(machine.ready(), machine.agent)
+
+    def release(self, machine: Machine) -> None:
+        attempt = next(iter(machine.left), None)
+        if attempt is not None:
+            del machine.left[attempt]
+            self.say(ChunkReleased(**machine.ids(attempt), reason=Release.STOPPED), machine.agent)
+            self.say(machine.ready(), machine.agent)
+
+    def crash(self, machine: Machine) -> None:
+        """Power off and on: everything in hand is forgotten."""
+        machine.left.clear()
+        machine.run = new_id()
+        self.say(machine.ready(), machine.agent)
+
+    def forget(self, machine: Machine) -> None:
+        """Our agent's mistake: an attempt is dropped without a word."""
+        if machine.left:
+            machine.left.popitem()
+
+    async def pulse(self, machine: Machine) -> None:
+        await self.office.hear(machine.pulse(), machine.agent)
+        await self.listen()
+
+    async def pass_time(self, seconds: float, silent: Machine | None = None) -> None:
+        """Agents pulse and read their mail every ten seconds, all but the silent one."""
+        while seconds > 0:
+            self.office.clock.pass_by(min(seconds, 10))
+            for machine in self.machines:
+                if machine is not silent:
+                    self.read_mail(machine)
+                    await self.pulse(machine)
+            await self.office.sweep()
+            await self.listen()
+            seconds -= 10
+
+    def control(self, action: Action) -> None:
+        self.revision += 1
+        self.say(JobControlled(job="job", account="ada", revision=self.revision, action=action, by="ada"), "intake")
+
+    # --- to the end
+
+    async def run_down(self, until: Collection[JobState] = ENDED) -> None:
+        """From here on nothing goes wrong; the job must end (or come to one of these states)."""
+        for _ in range(ROUNDS):
+            if self.office.jobs.store.states and self.office.job().state in until:
+                return
+            while self.wire and any([await self._delivers() for _ in range(len(self.wire))]):
+                pass
+            await self._one_round()
+        raise AssertionError(f"the job did not end: {self.office.job()}\n{self.office.all_chunks()}\n{self.office.all_agents()}")
+
+    async def settle(self) -> None:
+        """What is still on its way arrives and has its effect."""
+        for _ in range(20):
+            while self.wire and any([await self._delivers() for _ in range(len(self.wire))]):
+                pass
+            await self._one_round()
+
+    async def _one_round(self) -> None:
+        for machine in self.machines:
+            while machine.mailbox:
+                self.read_mail(machine)
+            while machine.left:
+                self.work(machine)
+        await self.pass_time(5)
+        self.check()
+
+    async def _delivers(self) -> bool:
+        """True when the message did not come back as not yet."""
+        before = len(self.wire)
+        await self.deliver(0)
+        return len(self.wire) != before
+
+    def check(self) -> None:
+        """What holds at every moment."""
+        holders = [chunk.holder.attempt for chunk in self.office.all_chunks() if chunk.holder is not None]
+        assert len(holders) == len(set(holders))
+        assert all((chunk.holder is not None) == (chunk.state in HELD_CHUNK) for chunk in self.office.all_chunks())
+        for agent in self.office.all_agents():
+            assert len(agent.hands) <= max(agent.slots, 2), f"{agent.agent} is booked beyond its slots: {agent}"
+            assert len({hand.attempt for hand in agent.hands}) == len(agent.hands)
+        told = {frame for chunk in self.office.all_chunks() for one in chunk.deliveries for frame in frames(one.frames)}
+        assert told <= set(self.stored), "no frame counts that the store does not have"
+
+
+def _quote(estimate: JobEstimated) -> JobQuoted:
+    return JobQuoted(
+        job=estimate.job, account=estimate.account, version=estimate.version, price_micro=1, lines=(),
+        micro_wu=estimate.micro_wu, seconds=estimate.seconds, expires_at=NOW,
+    )  # fmt: skip
+
+
+SHORT = Policy(chunk=3)
+"""Chunks of three frames at 1 WU a frame."""

@@ -1,0 +1,292 @@
+"""The scheduler's repositories in memory, and a farm around its real handlers, dispatch and sweeps: no database, no broker.
+
+The store keeps the promises of `SavedThenTold`: conditional writes on versions, inserts that happen once, events told after the
+write. It can be told to lose writes, as if another process had been faster.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar, cast
+
+from contracts.bus import new_id
+from contracts.events import Event
+from services.chassis.delivery import Received
+from services.chassis.repository import Change, New, Saved, Unknown
+from services.scheduler.closing import Closing
+from services.scheduler.desk import Desk
+from services.scheduler.dispatch import Dispatch
+from services.scheduler.domain.agent import Agent
+from services.scheduler.domain.chunk import Chunk
+from services.scheduler.domain.job import Job
+from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.states import HEARD_AGENT, HELD_CHUNK, OPEN_CHUNK, WORKING, ChunkState, JobState
+from services.scheduler.handlers import agents, attempts, frames, jobs
+from services.scheduler.learning import Learning
+from services.scheduler.progress import Progress
+from services.scheduler.repository import Agents, Chunks, Jobs, Tally
+from services.scheduler.signing import Signing
+from services.scheduler.sweeps import Hearing, Leases, Repairs
+from tests.unit.scheduler.builders import IMAGE, NOW
+
+S = TypeVar("S")
+KEYS = {"1": b"k" * 32}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.at = NOW
+
+    def pass_by(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+    async def now(self) -> datetime:
+        return self.at
+
+
+class Store(Generic[S]):
+    """Stands in for SavedThenTold. `loses` is asked before every conditional write."""
+
+    def __init__(self, clock: Clock, tell: Callable[[Event], Any], loses: Callable[[], bool]) -> None:
+        self.states: dict[str, tuple[int, S]] = {}
+        self._clock, self._tell, self._loses = clock, tell, loses
+
+    async def now(self) -> datetime:
+        return self._clock.at
+
+    async def get(self, id: str) -> S | None:
+        return self.states[id][1] if id in self.states else None
+
+    async def read_many(self, ids: Iterable[str]) -> dict[str, Saved[S]]:
+        return {id: self.saved(id) for id in set(ids) if id in self.states}
+
+    def saved(self, id: str) -> Saved[S]:
+        return Saved(id, *self.states[id])
+
+    async def add(self, id: str, state: S, events: Sequence[Event] = ()) -> bool:
+        return (await self.add_many([New(id, state, events)]))[0]
+
+    async def add_many(self, new: Sequence[New[S]]) -> list[bool]:
+        added = []
+        for one in new:
+            added.append(one.id not in self.states)
+            if added[-1]:
+                self.states[one.id] = (1, one.state)
+                await self._told(one.events)
+        return added
+
+    async def update(self, id: str, decide: Callable[[S, datetime], tuple[S, Sequence[Event]]]) -> S:
+        if id not in self.states:
+            raise Unknown(id)
+        return await self.update_or_add(id, cast(Any, decide))
+
+    async def update_or_add(self, id: str, decide: Callable[[S | None, datetime], tuple[S, Sequence[Event]]]) -> S:
+        before = await self.get(id)
+        if self._loses():
+            decide(before, self._clock.at)
+        state, events = decide(before, self._clock.at)
+        if before is None or state != before or events:
+            self.states[id] = (self.states[id][0] + 1 if before is not None else 1, state)
+            await self._told(events)
+        return state
+
+    async def save(self, changes: Sequence[Change[S]]) -> list[bool]:
+        assert len({change.before.id for change in changes}) == len(changes), "a document may appear once in a grouped write"
+        won = []
+        for change in changes:
+            version = self.states[change.before.id][0]
+            won.append(version == change.before.version and not self._loses())
+            if won[-1]:
+                self.states[change.before.id] = (version + 1, change.state)
+                await self._told(change.events)
+        return won
+
+    def found(self, wanted: Callable[[S], bool]) -> list[Saved[S]]:
+        return [Saved(id, version, state) for id, (version, state) in self.states.items() if wanted(state)]
+
+    async def _told(self, events: Sequence[Event]) -> None:
+        for event in events:
+            await self._tell(event)
+
+
+class MemoryJobs(Jobs):
+    store: Any
+
+    async def get_many(self, jobs: set[str]) -> dict[str, Job]:
+        return {id: saved.state for id, saved in (await self.store.read_many(jobs)).items()}
+
+    async def working(self) -> list[Job]:
+        return [saved.state for saved in self.store.found(lambda job: job.state in WORKING)]
+
+    async def with_cuts(self) -> list[Job]:
+        states = {*WORKING, JobState.PAUSED}
+        return [saved.state for saved in self.store.found(lambda job: job.state in states and job.cuts)]
+
+    async def nearly_rendered(self) -> list[str]:
+        states = {JobState.QUEUED, JobState.RENDERING}
+        return [saved.id for saved in self.store.found(lambda job: job.state in states and not job.uncut)]
+
+    async def not_working(self, jobs: list[str]) -> list[Job]:
+        return [saved.state for saved in self.store.found(lambda job: job.job in jobs and job.state not in WORKING)]
+
+
+class MemoryChunks(Chunks):
+    store: Any
+
+    def _open(self, wanted: Callable[[Chunk], bool]) -> list[Saved[Chunk]]:
+        return cast(list[Saved[Chunk]], self.store.found(lambda chunk: chunk.state in OPEN_CHUNK and wanted(chunk)))
+
+    async def existing(self, chunks: Collection[str]) -> set[str]:
+        return {id for id in chunks if id in self.store.states}
+
+    async def queued(self, jobs: Collection[str], most: int) -> list[Saved[Chunk]]:
+        found = self._open(lambda chunk: chunk.state is ChunkState.QUEUED and chunk.job in jobs)
+        return sorted(found, key=lambda saved: saved.state.opened_at)[:most]
+
+    async def open_of(self, job: str, most: int = 500) -> list[Saved[Chunk]]:
+        return self._open(lambda chunk: chunk.job == job)[:most]
+
+    async def any_open(self, job: str) -> bool:
+        return bool(await self.open_of(job))
+
+    async def jobs_with_open(self) -> list[str]:
+        return sorted({saved.state.job for saved in self._open(lambda _: True)})
+
+    async def overdue(self, now: datetime) -> list[Chunk]:
+        return [saved.state for saved in self._open(lambda chunk: chunk.holder is not None and chunk.holder.hard_end < now)]
+
+    async def done_before(self, at: datetime) -> list[Chunk]:
+        def is_late(chunk: Chunk) -> bool:
+            return chunk.holder is not None and chunk.holder.done_at is not None and chunk.holder.done_at < at
+
+        return [saved.state for saved in self._open(is_late)]
+
+    async def held(self, claimed_before: datetime) -> list[tuple[str, str, str]]:
+        found = self._open(lambda chunk: chunk.holder is not None and chunk.holder.at < claimed_before)
+        return [(one.id, one.state.holder.attempt, one.state.holder.agent) for one in found if one.state.holder]
+
+    async def running(self) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for saved in self._open(lambda chunk: chunk.state in HELD_CHUNK):
+            counts[saved.state.job] = counts.get(saved.state.job, 0) + 1
+        return counts
+
+    async def tally(self, job: str) -> Tally:
+        return Tally(sum(saved.state.stored for saved in self.store.found(lambda chunk: chunk.job == job)), {})
+
+
+class MemoryAgents(Agents):
+    store: Any
+
+    async def heard(self) -> list[Saved[Agent]]:
+        return cast(list[Saved[Agent]], self.store.found(lambda agent: agent.state in HEARD_AGENT))
+
+    async def silent(self, since: datetime) -> list[Saved[Agent]]:
+        return [saved for saved in await self.heard() if saved.state.seen_at is not None and saved.state.seen_at < since]
+
+    async def note_heard(self, seen: Mapping[str, datetime]) -> None:
+        for agent, at in seen.items():
+            version, state = self.store.states[agent]
+            self.store.states[agent] = (version, _seen(state, at))
+
+    async def is_revoked(self, agent: str) -> bool:
+        return False
+
+
+def _seen(agent: Agent, at: datetime) -> Agent:
+    return replace(agent, seen_at=max(at, agent.seen_at or at))
+
+
+class Doors:
+    """Stands in for the inboxes: keeps the handlers, so that a test can hand them events."""
+
+    def __init__(self) -> None:
+        self.one: dict[type[Event], Any] = {}
+        self.of_agents: dict[type[Event], Any] = {}
+        self.batches: dict[type[Event], Any] = {}
+
+    def on(self, event: type[Event]) -> Any:
+        return self._keeper(self.one, event)
+
+    def on_agent(self, event: type[Event]) -> Any:
+        return self._keeper(self.of_agents, event)
+
+    def in_batches(self, event: type[Event]) -> Any:
+        return self._keeper(self.batches, event)
+
+    def _keeper(self, kept: dict[type[Event], Any], event: type[Event]) -> Any:
+        def keep(handler: Any) -> Any:
+            kept[event] = handler
+            return handler
+
+        return keep
+
+
+class Office:
+    """The scheduler's own code on memory. `told` gets every event it says."""
+
+    def __init__(self, loses: Callable[[], bool] = lambda: False, policy: Policy | None = None) -> None:
+        self.clock, self.told = Clock(), list[Event]()
+        self._signing = Signing(KEYS, self._holds, self._is_revoked)
+        stores = [Store[Any](self.clock, self._tell, loses) for _ in range(3)]
+        self.jobs, self.chunks, self.agents = (
+            MemoryJobs(cast(Any, stores[0])),
+            MemoryChunks(cast(Any, stores[1])),
+            MemoryAgents(cast(Any, stores[2])),
+        )
+        self.begin(policy or Policy())
+
+    def begin(self, policy: Policy) -> None:
+        """A new process on the same documents."""
+        dispatch = Dispatch(self.jobs, self.chunks, self.agents, policy, IMAGE)
+        self.desk = Desk(
+            jobs=self.jobs, chunks=self.chunks, agents=self.agents, dispatch=dispatch,
+            closing=Closing(self.jobs, self.chunks, dispatch), learning=Learning(self.jobs, self.agents),
+            progress=Progress(self.jobs, self.chunks, self.agents, self._tell), policy=policy, keys=KEYS,
+            say=self._tell, now=self.clock.now,
+        )  # fmt: skip
+        self._doors = Doors()
+        for subject in (agents, attempts, frames, jobs):
+            subject.register(cast(Any, self._doors), self.desk)
+        self._sweeps = (Leases(self.desk, Hearing(lambda: True)), Repairs(self.desk))
+
+    async def hear(self, event: Event, sender: str = "service", id: str = "") -> None:
+        """As the chassis hands it over. Raises what the handler says is wrong with it."""
+        kind = type(event)
+        if kind in self._doors.batches:
+            received = Received(event, sender, id or new_id(), 0, self.clock.at, {})
+            wrong = (await self._doors.batches[kind]([received]))[0]
+            if wrong is not None:
+                raise wrong
+        elif kind in self._doors.of_agents:
+            await self._doors.of_agents[kind](sender, event)
+        else:
+            await self._doors.one[kind](event)
+
+    async def sweep(self) -> None:
+        for sweep in self._sweeps:
+            await sweep.sweep()
+        await self.desk.dispatch.look()
+        await self.desk.learning.fold()
+        await self.desk.progress.tell()
+
+    def job(self, job: str = "job") -> Job:
+        return cast(Job, self.jobs.store.states[job][1])
+
+    def all_chunks(self) -> list[Chunk]:
+        return [state for _, state in self.chunks.store.states.values()]
+
+    def all_agents(self) -> list[Agent]:
+        return [state for _, state in self.agents.store.states.values()]
+
+    async def _tell(self, event: Event) -> None:
+        finished = await self._signing.finish(event)
+        if finished is not None:
+            self.told.append(finished)
+
+    async def _holds(self, chunk: str, attempt: str) -> bool:
+        known = await self.chunks.get(chunk)
+        return known is not None and known.holder is not None and known.holder.attempt == attempt
+
+    async def _is_revoked(self, agent: str) -> bool:
+        return await self.agents.is_revoked(agent)

@@ -1,0 +1,139 @@
+"""Whatever is delayed, repeated, reordered or lost: every frame ends stored once, or the job ends failed with a reason."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from contracts.events import Action, Fault, JobCancelled, JobFailed, JobRendered, SamplingMeasured
+from contracts.values import frames
+from services.scheduler.domain.states import OPEN_CHUNK, JobState
+from tests.unit.scheduler.farm import SHORT, Farm
+from tests.unit.scheduler.memory import Office
+
+Step = tuple[str, int, int]
+CALM = ("deliver", "deliver", "deliver", "repeat", "read", "read", "read", "work", "work", "work", "time")
+ROUGH = (*CALM, "lose mail", "release", "release", "crash", "forget", "restart", "silence")
+BROKEN = (*ROUGH, "machine fault", "scene fault", "memory fault", "time fault")
+STEERED = (*ROUGH, "pause", "resume")
+
+
+def steps(kinds: tuple[str, ...]) -> st.SearchStrategy[list[Step]]:
+    one = st.tuples(st.sampled_from(kinds), st.integers(0, 40), st.integers(0, 2))
+    return st.lists(one, min_size=20, max_size=200)
+
+
+async def act(farm: Farm, step: Step) -> None:
+    kind, number, who = step
+    machine = farm.pick(kind, who)
+    actions: dict[str, Callable[[], Awaitable[None] | None]] = {
+        "deliver": lambda: farm.deliver(number),
+        "repeat": lambda: farm.deliver(number, repeat=True),
+        "read": lambda: farm.read_mail(machine),
+        "lose mail": lambda: farm.read_mail(machine, lose=True),
+        "work": lambda: farm.work(machine),
+        "time": lambda: farm.pass_time(1 + number / 2),
+        "silence": lambda: farm.pass_time(35 + number, silent=machine),
+        "release": lambda: farm.release(machine),
+        "crash": lambda: farm.crash(machine),
+        "forget": lambda: farm.forget(machine),
+        "pause": lambda: farm.control(Action.PAUSE),
+        "resume": lambda: farm.control(Action.RESUME),
+        "restart": lambda: farm.office.begin(SHORT),
+        "machine fault": lambda: farm.fail(machine, Fault.MACHINE),
+        "scene fault": lambda: farm.fail(machine, Fault.SCENE),
+        "memory fault": lambda: farm.fail(machine, Fault.MEMORY),
+        "time fault": lambda: farm.fail(machine, Fault.TIME),
+    }
+    done = actions[kind]()
+    if done is not None:
+        await done
+    farm.check()
+
+
+async def lived(script: list[Step], seed: int, last: int, ahead: JobState, finally_: Action | None = None) -> Farm:
+    """A farm that comes to the state `ahead` in peace, lives through this script, and then runs down to its end; `seed` decides
+    which conditional writes another process wins."""
+    chance = random.Random(seed)
+    farm = Farm(Office(lambda: chance.random() < 0.1, SHORT), last)
+    await farm.open()
+    await farm.run_down({ahead, JobState.RENDERING, JobState.PACKAGING})
+    for step in script:
+        await act(farm, step)
+    if finally_ is not None:
+        farm.control(finally_)
+    await farm.run_down()
+    return farm
+
+
+def check_rendered(farm: Farm) -> None:
+    assert farm.office.job().state is JobState.PACKAGING
+    assert sorted(farm.stored) == list(range(1, farm.last + 1))
+    assert len([one for one in farm.office.told if isinstance(one, JobRendered)]) == 1
+
+
+def check_paid(farm: Farm) -> None:
+    """Every frame of a sampling attempt that counted is in what billing was told."""
+    measured = [one for one in farm.office.told if isinstance(one, SamplingMeasured)]
+    paid = {(work.attempt, frame) for one in measured for work in one.work for frame in frames(work.frames)}
+    for chunk in farm.office.all_chunks():
+        for one in chunk.deliveries if chunk.kind == "sample" else ():
+            assert {(one.attempt, frame) for frame in frames(one.frames)} <= paid
+
+
+SEEDS, LENGTHS = st.integers(0, 1000), st.integers(1, 40)
+AHEAD = st.sampled_from((JobState.SUBMITTED, JobState.ESTIMATING, JobState.QUEUED))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(script=steps(CALM), seed=SEEDS, last=LENGTHS, ahead=AHEAD)
+def test_a_job_on_a_reordering_network_is_rendered(script: list[Step], seed: int, last: int, ahead: JobState) -> None:
+    farm = asyncio.run(lived(script, seed, last, ahead))
+    check_rendered(farm)
+    check_paid(farm)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(script=steps(ROUGH), seed=SEEDS, last=LENGTHS, ahead=AHEAD)
+def test_a_job_whose_agents_crash_leave_and_forget_is_rendered(script: list[Step], seed: int, last: int, ahead: JobState) -> None:
+    farm = asyncio.run(lived(script, seed, last, ahead))
+    check_rendered(farm)
+    check_paid(farm)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(script=steps(STEERED), seed=SEEDS, last=LENGTHS, ahead=AHEAD)
+def test_a_job_paused_and_resumed_at_any_moment_is_rendered(script: list[Step], seed: int, last: int, ahead: JobState) -> None:
+    farm = asyncio.run(lived(script, seed, last, ahead, Action.RESUME))
+    check_rendered(farm)
+    check_paid(farm)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(script=steps(STEERED), seed=SEEDS, last=LENGTHS, ahead=AHEAD)
+def test_a_job_cancelled_at_any_moment_holds_nobody(script: list[Step], seed: int, last: int, ahead: JobState) -> None:
+    farm = asyncio.run(lived(script, seed, last, ahead, Action.CANCEL))
+    asyncio.run(farm.settle())
+    assert not any(agent.hands for agent in farm.office.all_agents())
+    assert not any(chunk.state in OPEN_CHUNK for chunk in farm.office.all_chunks())
+    ends = [one for one in farm.office.told if isinstance(one, JobCancelled | JobRendered)]
+    assert len(ends) == 1
+    check_paid(farm)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(script=steps(BROKEN), seed=SEEDS, last=LENGTHS, ahead=AHEAD)
+def test_a_job_with_failing_attempts_is_rendered_or_fails_with_a_reason(
+    script: list[Step], seed: int, last: int, ahead: JobState
+) -> None:
+    farm = asyncio.run(lived(script, seed, last, ahead))
+    if farm.office.job().state is JobState.FAILED:
+        (failed,) = [one for one in farm.office.told if isinstance(one, JobFailed)]
+        assert failed.reason
+        assert failed.hint
+        assert not [one for one in farm.office.told if isinstance(one, JobCancelled | JobRendered)]
+    else:
+        check_rendered(farm)
+    check_paid(farm)
