@@ -135,7 +135,8 @@ async def _work(
 async def _place(
     settings: AgentSettings, credential: Credential, folders: Folders, connection: AbstractRobustConnection
 ) -> AsyncIterator[Workplace]:
-    journal, engine = Journal(folders.journal), Engine()
+    journal = Journal(folders.journal)
+    engine = Engine(journal.home())
     announcer = Announcer(connection, credential.agent)
     async with httpx.AsyncClient(timeout=httpx.Timeout(30, connect=5), trust_env=False) as http:
         try:
@@ -161,7 +162,7 @@ async def _place(
 async def _tidy(place: Workplace, desk: Desk) -> None:
     """What a crash has left: containers go, finished frames are taken up."""
     try:
-        removed = await place.engine.sweep(place.agent, frozenset)
+        removed = await place.engine.sweep(frozenset)
     except EngineAway as away:
         log.warning("leftover containers not looked for yet", why=str(away))
         removed = 0

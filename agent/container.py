@@ -20,7 +20,7 @@ from docker.errors import DockerException, ImageNotFound, NotFound
 from docker.types import LogConfig, Ulimit
 from requests.exceptions import RequestException
 
-AGENT_LABEL, ATTEMPT_LABEL = "framelend.agent", "framelend.attempt"
+AGENT_LABEL, HOME_LABEL, ATTEMPT_LABEL = "framelend.agent", "framelend.home", "framelend.attempt"
 UID = 10001
 DRIVER = ("python3", "/opt/framelend/driver.py")
 SURVEY = ("python3", "/opt/framelend/survey.py")
@@ -110,9 +110,13 @@ class Running:
 
 
 class Engine:
-    """Docker Engine as DOCKER_HOST names it. Every method raises EngineAway when it does not answer."""
+    """Docker Engine as DOCKER_HOST names it. Every method raises EngineAway when it does not answer.
 
-    def __init__(self) -> None:
+    `home` marks our containers: agents of other farms on this machine may have the same id.
+    """
+
+    def __init__(self, home: str) -> None:
+        self._home = home
         self._client: Any = None
 
     @property
@@ -145,12 +149,12 @@ class Engine:
         except ImageNotFound:
             return False
 
-    async def sweep(self, agent: str, but: Callable[[], frozenset[str]]) -> int:
-        """Removes this agent's containers that belong to none of the attempts `but`; how many there were.
+    async def sweep(self, but: Callable[[], frozenset[str]]) -> int:
+        """Removes containers of this home that belong to none of the attempts `but`; how many there were.
 
         `but` is asked after Docker was: what is started meanwhile is not among what Docker named.
         """
-        found = await self.call(lambda: self.api.containers(all=True, filters={"label": f"{AGENT_LABEL}={agent}"}))
+        found = await self.call(lambda: self.api.containers(all=True, filters={"label": f"{HOME_LABEL}={self._home}"}))
         kept = but()
         left = [container["Id"] for container in found if container["Labels"].get(ATTEMPT_LABEL) not in kept]
         for container in left:
@@ -164,7 +168,7 @@ class Engine:
     async def start(self, spec: Spec) -> Running:
         """The container runs when this returns."""
         loop = asyncio.get_running_loop()
-        created = await self.call(lambda: self.api.create_container(**_options(self.api, spec)))
+        created = await self.call(lambda: self.api.create_container(**_options(self.api, spec, self._home)))
         running = Running(self, created["Id"], asyncio.Queue(WAITING_LINES))
         try:
             stream = await self.call(lambda: self.api.attach(running.id, stdout=True, stderr=True, stream=True, demux=True))
@@ -177,7 +181,7 @@ class Engine:
         return running
 
 
-def _options(api: Any, spec: Spec) -> dict[str, Any]:
+def _options(api: Any, spec: Spec, home: str) -> dict[str, Any]:
     """Everything Docker is told. The line is the same for every job; only sizes differ."""
     host = api.create_host_config(
         init=True,
@@ -200,7 +204,7 @@ def _options(api: Any, spec: Spec) -> dict[str, Any]:
         "command": list(spec.command),
         "name": f"framelend-{spec.attempt}",
         "user": f"{UID}:{UID}",
-        "labels": {AGENT_LABEL: spec.agent, ATTEMPT_LABEL: spec.attempt},
+        "labels": {AGENT_LABEL: spec.agent, HOME_LABEL: home, ATTEMPT_LABEL: spec.attempt},
         "network_disabled": True,
         "host_config": host,
     }

@@ -22,6 +22,7 @@ create table if not exists events (
   until real not null) strict;
 create table if not exists attempts (
   attempt text primary key, assignment text not null, trace text not null, until real not null, ended integer not null) strict;
+create table if not exists home (id text not null) strict;
 create table if not exists runs (run text not null) strict;
 create table if not exists frames (
   attempt text not null references attempts on delete cascade, frame integer not null, picture text not null,
@@ -99,6 +100,12 @@ class Journal:
     def confirmed(self, numbers: Iterable[int]) -> None:
         with self._transaction():
             self._db.executemany("delete from events where number = ?", ((number,) for number in numbers))
+
+    def home(self) -> str:
+        """The id of this agent's folder, made once."""
+        with self._transaction():
+            self._db.execute("insert into home select ? where not exists (select 1 from home)", (new_id(),))
+        return str(self._db.execute("select id from home").fetchone()[0])
 
     def new_run(self) -> str:
         """The id of this process run: later than every former one, even when this machine's clock went backwards."""

@@ -53,7 +53,7 @@ class Standing:
         if image is None:
             return "no render image was agreed to (FRAMELEND_AGENT_IMAGE)"
         try:
-            if swept := await place.engine.sweep(place.agent, self._desk.rendering):
+            if swept := await place.engine.sweep(self._desk.rendering):
                 log.warning("containers nobody wanted any more were removed", containers=swept)
             if not await place.engine.has(image):
                 self._desk.images = ()

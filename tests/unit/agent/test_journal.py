@@ -108,6 +108,14 @@ def test_an_assignment_that_cannot_be_read_any_more_is_dropped(journal: Journal)
     assert list(journal.remembered()) == []
 
 
+def test_a_folder_keeps_its_id(path: Path) -> None:
+    homes = set()
+    for _ in range(2):
+        with closing(Journal(path)) as journal:
+            homes.add(journal.home())
+    assert len(homes) == 1
+
+
 def test_every_run_of_the_process_has_a_later_id(path: Path) -> None:
     runs = []
     for _ in range(3):
