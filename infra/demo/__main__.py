@@ -17,6 +17,7 @@ from infra.demo import cast, play, report
 from infra.demo.play import Times
 from infra.demo.sample import make_sample
 from infra.demo.witness import Witness
+from infra.grafana.queries import VARIABLES, without_data
 from infra.images import rendering
 from infra.local import engine, farmfile
 from infra.local import farm as local
@@ -24,6 +25,8 @@ from infra.local.failure import FarmError
 from infra.local.layout import CHECKOUT, Layout
 
 FOLDER = CHECKOUT / "build" / "demo"
+DASHBOARD_SECONDS = 25
+WINDOW_SECONDS = 3600
 CHUNK_SECONDS = "8"
 """Small chunks, so that a short animation is shared by everybody; a real farm aims at a minute."""
 console = Console()
@@ -75,6 +78,7 @@ def _demo(layout: Layout, times: Times) -> int:
     finally:
         witness.stop()
     report.show(told, job, owners)
+    _dashboard(farm.http("PROMETHEUS"))
     _addresses(farmfile.read(layout), f"{farm.http('INTAKE')}{link}" if link.startswith("/") else link)
     return 0 if told["ok"] and told["ledger_sum_micro"] == 0 else 1
 
@@ -97,6 +101,16 @@ def _job(client: Client, times: Times) -> Job:
     play.downloaded(client, job, FOLDER)
     times.mark("done")
     return job
+
+
+def _dashboard(prometheus: str) -> None:
+    """Every query of *Farm overview* must have data by now; Prometheus may need two more scrapes."""
+    until = time.monotonic() + DASHBOARD_SECONDS
+    while (empty := without_data(prometheus, WINDOW_SECONDS, VARIABLES)) and time.monotonic() < until:
+        time.sleep(1)
+    for one in empty:
+        console.print(f"  [yellow]no data[/] {one}", highlight=False)
+    console.print(f"\n  dashboard    {'every query has data' if not empty else f'{len(empty)} queries have no data'}")
 
 
 def _addresses(farm: farmfile.FarmFile, link: str) -> None:
