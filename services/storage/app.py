@@ -42,6 +42,8 @@ class Settings(ServiceSettings):
     retention_sweep_seconds: float = 60
     verifiers: int = os.cpu_count() or 1
     """Confined processes that look at pictures at the same time."""
+    child_memory_bytes: int = 4 * GIB
+    """Address space of one of them."""
     workers: int = 1
     """For each lane of longer work."""
     bundle_max_bytes: int = 64 * GIB
@@ -71,7 +73,8 @@ class Memory:
 async def build(ground: Ground) -> Service:
     settings = cast(Settings, ground.settings)
     hide_environment()
-    memory, bucket, children = _memory(ground), Bucket(_address(settings)), Children(settings.verifiers)
+    memory, bucket = _memory(ground), Bucket(_address(settings))
+    children = Children(settings.verifiers, settings.child_memory_bytes)
     keys, keep = {"1": bytes.fromhex(settings.grant_key.get_secret_value())}, timedelta(days=settings.retention_days)
     m, clock, folder = memory, ground.clock, settings.work_dir
     uploading = Uploading(m.uploads, m.bundles, m.tasks, bucket, children, clock, _limits(settings), folder)

@@ -10,7 +10,7 @@ import re
 import struct
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -42,7 +42,7 @@ class Lost(Exception):
 class Children:
     """At most `most` confined processes look at pictures at the same time."""
 
-    def __init__(self, most: int, memory_bytes: int = 2 * GIB) -> None:
+    def __init__(self, most: int, memory_bytes: int = 4 * GIB) -> None:
         self._memory = memory_bytes
         self._turns = asyncio.Semaphore(most)
         self._idle: list[tuple[Process, int]] = []
@@ -127,7 +127,8 @@ def _sensible(told: dict[str, Any], thumbnail: bytes) -> bool:
 
 async def become(program: Sequence[str], folder: Path, file_bytes: int) -> Process:
     """Another program behind the same walls, in a folder that the confined user may write to. All its streams are pipes."""
-    return await start("run", {"memory_bytes": 8 * GIB, "file_bytes": file_bytes}, *program, cwd=folder)
+    settings = {"memory_bytes": 8 * GIB, "file_bytes": file_bytes, "words": list(program)}
+    return await start("program", settings, cwd=folder)
 
 
 def writable(folder: Path) -> Path:
@@ -139,13 +140,13 @@ def writable(folder: Path) -> Path:
     return folder
 
 
-async def start(what: str, settings: dict[str, int], *rest: str, stdin: int | None = PIPE, cwd: Path = Path("/")) -> Process:
+async def start(what: str, settings: Mapping[str, Any], stdin: int | None = PIPE, cwd: Path = Path("/")) -> Process:
     """With nothing of our environment and none of our open files."""
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-s", "-P", "-B", "-m", "services.storage.confined", what, json.dumps(settings), *rest),
+        *(sys.executable, "-s", "-P", "-B", "-m", "services.storage.confined", what, json.dumps(settings)),
         stdin=stdin,
         stdout=PIPE,
-        stderr=PIPE if what == "run" else None,
+        stderr=PIPE if what == "program" else None,
         env={"PYTHONPATH": str(CHECKOUT), "PATH": os.defpath, "LANG": "C.UTF-8"},
         cwd=cwd,
         close_fds=True,

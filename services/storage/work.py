@@ -19,7 +19,6 @@ from services.storage.sealing import Sealing
 from services.storage.uploading import Uploading
 
 log = structlog.get_logger()
-LOOK_SECONDS = 1.0
 Doing = Callable[[Task], Awaitable[None]]
 
 
@@ -34,12 +33,13 @@ class Work:
     tasks: Tasks
     doings: Mapping[TaskKind, Doing]
     given_up: Mapping[TaskKind, Doing]
+    look_seconds: float = 1.0
 
     async def all_due(self, kinds: Sequence[TaskKind]) -> None:
         """One task after another until none is due; then a look round every second, or at once when one is added."""
         while (task := await self.tasks.take(uuid4().hex, kinds)) is not None:
             await self._one(task)
-        await self.tasks.added(LOOK_SECONDS)
+        await self.tasks.added(self.look_seconds)
 
     async def _one(self, task: Task) -> None:
         try:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from services.storage.confined.inflating import IN_BYTES, deflate_stream, inflated
 from services.storage.domain.archive import (
     BLEND_MAGICS,
     STORED,
@@ -22,7 +23,6 @@ from services.storage.domain.archive import (
     is_blend,
 )
 
-PIECE = 1 << 20
 BLENDS_LISTED = 100
 LOCAL_HEAD = struct.Struct("<4s5HIII2H")
 TABLE_BYTES_PER_ENTRY = 46 + 2_048
@@ -131,27 +131,24 @@ def _unpack(file: BinaryIO, info: zipfile.ZipInfo, entry: Entry) -> tuple[int, b
 
 
 def _plain(file: BinaryIO, entry: Entry) -> Iterator[bytes]:
-    """The entry's bytes as they come out, at most PIECE at a time."""
-    stream = None if entry.method == STORED else zlib.decompressobj(-zlib.MAX_WBITS)
-    left = entry.packed_bytes
+    """The entry's bytes as they come out, piece by piece."""
+    packed = _packed(file, entry.packed_bytes)
+    if entry.method == STORED:
+        yield from packed
+        return
+    stream = deflate_stream()
+    yield from inflated(stream, packed)
+    if not stream.eof or stream.unused_data or next(packed, b""):
+        raise _lie(entry)
+
+
+def _packed(file: BinaryIO, left: int) -> Iterator[bytes]:
     while left:
-        packed = file.read(min(PIECE, left))
-        left -= len(packed)
-        if not packed:
+        bite = file.read(min(IN_BYTES, left))
+        if not bite:
             raise EOFError("cut off")
-        if stream is None:
-            yield packed
-            continue
-        while packed:
-            yield stream.decompress(packed, PIECE)
-            packed = stream.unconsumed_tail
-        if stream.eof and (left or stream.unused_data):
-            raise _lie(entry)
-    while stream is not None and not stream.eof:
-        rest = stream.decompress(b"", PIECE)  # what it has read and not yet given
-        if not rest and not stream.eof:
-            raise _lie(entry)
-        yield rest
+        left -= len(bite)
+        yield bite
 
 
 def _lie(entry: Entry) -> Unsafe:

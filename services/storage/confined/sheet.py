@@ -27,7 +27,7 @@ def sheet(pictures: Iterable[bytes]) -> bytes:
 
 
 def _tile(data: bytes) -> Image.Image:
-    with Image.open(io.BytesIO(smaller(data, TILE_WIDTH, TILE_WIDTH * 2, "PNG"))) as small:
-        seen = small.convert("RGBA")
+    with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+        seen = smaller(image, TILE_WIDTH, TILE_WIDTH * 2).convert("RGBA")
     ground = Image.new("RGBA", seen.size, (*INK, 255))
     return Image.alpha_composite(ground, seen).convert("RGB")
