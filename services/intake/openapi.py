@@ -2,13 +2,14 @@
 
 import json
 import sys
+from typing import Any
 
 from services.intake.http.door import application
 
 
-def document() -> str:
-    return json.dumps(application(None).openapi(), indent=2, sort_keys=True) + "\n"
+def document() -> dict[str, Any]:
+    return application(None).openapi()
 
 
 if __name__ == "__main__":
-    sys.stdout.write(document())
+    sys.stdout.write(json.dumps(document(), indent=2, sort_keys=True) + "\n")
