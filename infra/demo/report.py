@@ -48,14 +48,15 @@ def _report(
     assert job.settlement is not None, "the demo waits for the bill"
     quoted = [frame for r in estimate.frames for frame in r]
     earned = {line.agent: line for line in job.agents}
-    speeds = witness.seconds(job.id)
+    speeds, learned = witness.seconds(job.id), witness.learned()
     agents = [
         {
             "id": agent,
             "frames": earned[agent].stored if agent in earned else 0,
             "wu": wu / MICRO,
             "wall_seconds": round(wall, 1),
-            "wupm": round(wu / MICRO / wall * 60, 2) if wall else 0,
+            "wupm_learned": learned.get(agent, 0) / MICRO,
+            "wupm_by_wall": round(wu / MICRO / wall * 60, 2) if wall else 0,
             "earned_micro": int(earned[agent].earned * MICRO) if agent in earned else 0,
         }
         for agent, (wall, wu) in sorted(speeds.items())
@@ -66,6 +67,7 @@ def _report(
         "seconds": {"setup": times.marks["set up"], "first_picture": times.marks["first picture"], "total": times.marks["done"]},
         "frames": {"asked": ASKED, "stored": job.stored, "rendered_twice": witness.rendered_twice(job.id)},
         "agents": agents,
+        "speed_ratio": _ratios([one for one in agents if one["id"] != HOUSE.agent]),
         "price_micro": int(job.quote.price * MICRO) if job.quote else 0,
         "charged_micro": int(job.settlement.charged * MICRO),
         "ledger_sum_micro": ledger_sum(farm),
@@ -77,6 +79,15 @@ def _report(
         },
         "steps": times.marks,
     }
+
+
+def _ratios(lent: list[dict[str, Any]]) -> dict[str, float]:
+    """Fastest lender ÷ slowest, by the speed the scheduler learned and by the wall time of their frames."""
+    told: dict[str, float] = {}
+    for name in ("wupm_learned", "wupm_by_wall"):
+        speeds = [one[name] for one in lent if one[name]]
+        told[name] = round(max(speeds) / min(speeds), 2) if speeds else 0.0
+    return told
 
 
 def ledger_sum(farm: FarmFile) -> int:
@@ -115,9 +126,22 @@ def show(report: Mapping[str, Any], job: Job, owners: Mapping[str, Person]) -> N
         bill.add_row(line.text, str(line.amount))
     bill.add_row("charged in all", str(job.settlement.charged), style="bold")
     console.print(bill)
-    lent = Table("agent", "owner", "frames", "work, WU", "WU per minute", "earned, credits", box=None, header_style="bold")
+    lent = Table(
+        "agent", "owner", "frames", "work, WU", "WU/min learned", "by wall time", "earned, credits", box=None, header_style="bold"
+    )
     for one in report["agents"]:
         owner = "operator" if one["id"] == HOUSE.agent else owners[one["id"]].email if one["id"] in owners else ""
-        row = (one["id"], owner, one["frames"], f"{one['wu']:.1f}", f"{one['wupm']:.1f}", f"{one['earned_micro'] / MICRO:.6f}")
+        row = (
+            one["id"],
+            owner,
+            one["frames"],
+            f"{one['wu']:.1f}",
+            f"{one['wupm_learned']:.1f}",
+            f"{one['wupm_by_wall']:.1f}",
+            f"{one['earned_micro'] / MICRO:.6f}",
+        )
         lent.add_row(*map(str, row))
     console.print(lent)
+    ratio = report["speed_ratio"]
+    told = f"{ratio['wupm_learned']} as learned, {ratio['wupm_by_wall']} by the wall time of their frames"
+    console.print(f"\n  the faster lender is to the slower as {told} : 1", highlight=False)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from aio_pika.abc import AbstractIncomingMessage
 
 from contracts.bus import NotAnEvent, connect, read
-from contracts.events import AgentReady, Event, FramesRendered, FramesStored
+from contracts.events import AgentChanged, AgentReady, Event, FramesRendered, FramesStored
 from contracts.topology import AGENTS, EVENTS
 from contracts.values import Benchmark
 from contracts.work import work
@@ -65,6 +65,10 @@ class Witness:
                 wu += sum(work(one.cpu_micros, known[fact.agent]) for one in fact.frames)
                 found[fact.agent] = wall, wu
         return found
+
+    def learned(self) -> dict[str, int]:
+        """Agent → micro-WU per minute as the scheduler has learned it."""
+        return {fact.agent: fact.micro_wu_per_minute for _, fact in self.said(AgentChanged) if fact.micro_wu_per_minute}
 
     def rendered_twice(self, job: str) -> int:
         """Frames that were rendered in more than one attempt."""
