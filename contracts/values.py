@@ -126,7 +126,7 @@ class RenderSettings(Value):
 
     width: Annotated[int, Field(ge=1, le=32_768)] | None = None
     height: Annotated[int, Field(ge=1, le=32_768)] | None = None
-    percentage: Annotated[int, Field(ge=1, le=400)] | None = None
+    percentage: Annotated[int, Field(ge=1, le=100)] | None = None
     samples: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     camera: Label | None = None
     scene: Label | None = None

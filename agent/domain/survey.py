@@ -50,6 +50,8 @@ def _facts(report: dict[str, Any]) -> SceneFacts:
         samples=scene["samples"],
         denoise=scene["denoise"],
         is_movie=scene["is_movie"],
+        cropped=bool(scene.get("crop")),
+        multiview=bool(scene.get("multiview")),
         missing=_missing(files, used=True),
         missing_unused=_missing(files, used=False),
         scripts=_scripts(report),

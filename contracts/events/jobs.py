@@ -66,6 +66,10 @@ class SceneFacts(Value):
     samples: Annotated[int, Field(ge=0, le=2**31)] = 0
     denoise: bool = False
     is_movie: bool = False
+    cropped: bool = False
+    """Renders a region only and crops the picture to it."""
+    multiview: bool = False
+    """Stereo or several views: more than one picture per frame."""
     missing: Annotated[tuple[Text, ...], Field(max_length=200)] = ()
     """Files outside the bundle or absent that rendering would use."""
     missing_unused: Annotated[tuple[Text, ...], Field(max_length=200)] = ()

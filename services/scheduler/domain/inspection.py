@@ -41,7 +41,7 @@ def judged(facts: SceneFacts, asked: Ranges, settings: RenderSettings, largest_a
     size, about_size = _size(facts, settings)
     need = memory_bytes(facts, size) if size else 0
     findings = (
-        *_engine(facts), *_cameras(facts, settings), *_scene(facts, settings), *_version(facts), *_files(facts), *_output(facts),
+        *_engine(facts), *_cameras(facts, settings), *_scene(facts, settings), *_version(facts), *_files(facts), *_shape(facts), *_output(facts),
         *_scripts(facts), *about_frames, *about_size, *_memory(need, largest_agent),
     )  # fmt: skip
     return Verdict(findings[:100], spans, size, need)
@@ -130,6 +130,18 @@ def _files(facts: SceneFacts) -> list[Finding]:
     if facts.missing_unused:
         text = f"Files are missing that do not change the picture: {_some(facts.missing_unused)}."
         found.append(_finding("missing_unused", _INFO, text))
+    return found
+
+
+def _shape(facts: SceneFacts) -> list[Finding]:
+    """What would give other pictures than one whole picture per frame, which is what storage verifies."""
+    found = []
+    if facts.cropped:
+        text = "The file crops its pictures to a render region, which the farm does not offer yet."
+        found.append(_finding("cropped", _ERROR, text, "Switch off Output Properties → Format → Crop to Render Region."))
+    if facts.multiview:
+        text = "The file renders several views per frame, which the farm does not offer yet."
+        found.append(_finding("multiview", _ERROR, text, "Switch off Output Properties → Stereoscopy."))
     return found
 
 
