@@ -63,7 +63,9 @@ class Bucket:
         """Connects and makes the bucket when it is missing. Raises WorldAway."""
         session = aioboto3.Session()
         self._client = await self._stack.enter_async_context(self._connected(session, self._address.url))
-        self._signer = await self._stack.enter_async_context(self._connected(session, self._address.public_url))
+        self._signer = self._client
+        if self._address.public_url != self._address.url:
+            self._signer = await self._stack.enter_async_context(self._connected(session, self._address.public_url))
         with _translated():
             try:
                 await self._client.head_bucket(Bucket=self._address.bucket)

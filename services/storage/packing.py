@@ -21,7 +21,7 @@ ZIP, FILM, SHEET = "frames.zip", "film.mp4", "contact-sheet.png"
 TYPES = {ZIP: "application/zip", FILM: "video/mp4", SHEET: "image/png"}
 SHEET_FRAMES = 24
 MAX_SHEET = 64 << 20
-SHEET_SECONDS, PROBE_SECONDS, FILM_SECONDS = 60, 60, 6 * 3_600
+SHEET_SECONDS, PROBE_SECONDS, FRAME_SECONDS, FILM_SECONDS = 60, 60, 300, 6 * 3_600
 EVEN = "pad=ceil(iw/2)*2:ceil(ih/2)*2"
 """libx264 refuses odd sizes."""
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
@@ -91,8 +91,10 @@ class Filming:
             return
         try:
             self._ffmpeg.stdin.write(data)
-            await self._ffmpeg.stdin.drain()
+            await asyncio.wait_for(self._ffmpeg.stdin.drain(), FRAME_SECONDS)
             self._frames += 1
+        except TimeoutError:
+            self._ffmpeg.kill()
         except OSError:
             return  # it is gone; `end` says why
 
@@ -131,9 +133,9 @@ class Sheeting:
     async def take(self, frame: int, data: bytes) -> None:
         if frame in self._chosen and self._child is not None:
             try:
-                await send(self._child, data)
-            except OSError:
-                return  # it is gone; `end` finds no answer
+                await asyncio.wait_for(send(self._child, data), FRAME_SECONDS)
+            except (OSError, TimeoutError):
+                return  # `end` finds no answer
 
     async def end(self) -> Path | None:
         assert self._child is not None
