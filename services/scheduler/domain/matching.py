@@ -44,8 +44,11 @@ class Board:
     _renters: Counter[str] = field(default_factory=Counter)
     _busy: set[tuple[str, str]] = field(default_factory=set)
     _uncut: set[str] = field(default_factory=set)
+    _largest: int = 0
+    """Most memory that an agent of the fleet has."""
 
     def __post_init__(self) -> None:
+        self._largest = max((_memory(agent) for agent in self.fleet), default=0)
         for job, number in self.running.items():
             if job in self.jobs:
                 self._renters[self.jobs[job].account] += number
@@ -117,7 +120,7 @@ class Board:
     def _need(self, job: Job, chunk: Chunk | None) -> int:
         """Never more than the largest agent has: after running out of memory the largest one tries."""
         factor = 1 if chunk is None else chunk.memory_factor
-        return min(job.memory_bytes * factor, max((_memory(one) for one in self.fleet), default=0))
+        return min(job.memory_bytes * factor, self._largest)
 
     def _is_early(self, agent: Agent, job: Job, chunk: Chunk) -> bool:
         """What is known of the job is older than the chunk, or the agent has just failed on it."""

@@ -158,7 +158,8 @@ async def pulse(desk: Desk, agent: str, event: AgentPulse) -> None:
     else:
         await desk.agents.update(agent, lambda state, at: domain.pulsed(state, event.run, attempts, at, desk.policy))
         await _mark_alive(desk, [hand for hand in after.hands if hand.heard and hand not in known.hands])
-        desk.dispatch.stale()
+        if after.state is not known.state:
+            desk.dispatch.stale()
     found = await desk.chunks.read_many(hand.chunk for hand in event.attempts)
     for hand in event.attempts:
         await _answer_void(desk, agent, hand, found.get(hand.chunk))

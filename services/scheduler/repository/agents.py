@@ -62,5 +62,6 @@ class Agents:
         return {group["_id"]: group["agents"] async for group in groups}
 
     async def _found(self, query: dict[str, Any]) -> list[Saved[Agent]]:
+        """Each once: an agent that pulses while the index is walked moves ahead of the cursor and is met again."""
         cursor = self.store.collection.find(query, {"pending": 0, "_writers": 0})
-        return [self.store.saved(document) async for document in cursor]
+        return list({document["_id"]: self.store.saved(document) async for document in cursor}.values())

@@ -86,6 +86,7 @@ class Farm:
         self.stored: dict[int, str] = {}
         """Frame → attempt whose picture was first."""
         self.seen_attempts: set[str] = set()
+        self.gone: set[str] = set()
         self.revision = 0
         self._heard = 0
 
@@ -121,8 +122,9 @@ class Farm:
 
     def pick(self, kind: str, who: int) -> Machine:
         """One of the machines for which this step means something, if there are such."""
-        able = [one for one in self.machines if (one.mailbox if kind in ("read", "lose mail") else one.left)]
-        among = able if able and kind != "silence" else self.machines
+        there = [one for one in self.machines if one.agent not in self.gone]
+        able = [one for one in there if (one.mailbox if kind in ("read", "lose mail") else one.left)]
+        among = able if able and kind != "silence" else there
         return among[who % len(among)]
 
     async def deliver(self, at: int, repeat: bool = False) -> None:
@@ -214,7 +216,20 @@ class Farm:
         if machine.left:
             machine.left.popitem()
 
+    def boast(self, machine: Machine) -> None:
+        """A lie, or an upload lost: said to be done, and frames are missing."""
+        attempt = next(iter(machine.left), None)
+        if attempt is not None:
+            del machine.left[attempt]
+            self.say(ChunkCompleted(**machine.ids(attempt)), machine.agent)
+
+    def leave(self) -> None:
+        """A lender switches his machine off for good."""
+        self.gone.add("ann")
+
     async def pulse(self, machine: Machine) -> None:
+        if machine.agent in self.gone:
+            return
         await self.office.hear(machine.pulse(), machine.agent)
         await self.listen()
 
@@ -223,7 +238,7 @@ class Farm:
         while seconds > 0:
             self.office.clock.pass_by(min(seconds, 10))
             for machine in self.machines:
-                if machine is not silent:
+                if machine is not silent and machine.agent not in self.gone:
                     self.read_mail(machine)
                     await self.pulse(machine)
             await self.office.sweep()
@@ -254,7 +269,7 @@ class Farm:
             await self._one_round()
 
     async def _one_round(self) -> None:
-        for machine in self.machines:
+        for machine in [one for one in self.machines if one.agent not in self.gone]:
             while machine.mailbox:
                 self.read_mail(machine)
             while machine.left:
@@ -276,6 +291,9 @@ class Farm:
         for agent in self.office.all_agents():
             assert len(agent.hands) <= max(agent.slots, 2), f"{agent.agent} is booked beyond its slots: {agent}"
             assert len({hand.attempt for hand in agent.hands}) == len(agent.hands)
+        hands = {hand.attempt for agent in self.office.all_agents() for hand in agent.hands}
+        at_work = {one.holder.attempt for one in self.office.all_chunks() if one.holder and one.holder.done_at is None}
+        assert at_work <= hands, "an attempt under way has a slot"
         told = {frame for chunk in self.office.all_chunks() for one in chunk.deliveries for frame in frames(one.frames)}
         assert told <= set(self.stored), "no frame counts that the store does not have"
 

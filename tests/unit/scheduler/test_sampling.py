@@ -1,0 +1,124 @@
+"""From a few real frames to a curve and a band."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.events import Event, JobEstimated, SamplingMeasured
+from contracts.values import Benchmark, Kind, Knot, count, frames
+from contracts.work import BENCHMARK_MICRO_WU
+from services.scheduler.domain import sampling
+from services.scheduler.domain.cutting import chunk_id
+from services.scheduler.domain.job import Job
+from services.scheduler.domain.states import JobState
+from tests.unit.scheduler.builders import POLICY, WU, a_job, span
+
+FLEET = 60 * WU
+
+
+def a_sampling_job(last: int = 100, **changes: Any) -> Job:
+    job = a_job(state=JobState.INSPECTING, frames=span(1, last), total=last, **changes)
+    return sampling.begun(job, POLICY)[0]
+
+
+def with_samples(job: Job, costs: dict[int, int]) -> tuple[Job, list[Event]]:
+    events: list[Event] = []
+    for frame, cost in costs.items():
+        job, more = sampling.sampled(job, frame, f"a{frame}", "ann", cost, FLEET, POLICY)
+        events += more
+    return job, events
+
+
+@given(last=st.integers(1, 500), step=st.integers(1, 7))
+def test_samples_are_evenly_spaced_with_both_ends_and_one_anchor(last: int, step: int) -> None:
+    spans = span(1, last, step)
+    job = sampling.begun(a_job(state=JobState.INSPECTING, frames=spans), POLICY)[0]
+    chosen = [one.frame for one in job.samples]
+    real = list(frames(spans))
+    assert len(set(chosen)) == len(chosen) == min(5, len(real))
+    assert (chosen[0], chosen[-1]) == (real[0], real[-1]) if len(real) > 1 else chosen == real
+    assert sum(one.anchor for one in job.samples) == 1
+    assert [(cut.kind, cut.house) for cut in job.cuts] == [(Kind.SAMPLE, one.anchor) for one in job.samples]
+    gaps = [real.index(b) - real.index(a) for a, b in pairwise(chosen)]
+    assert not gaps or max(gaps) - min(gaps) <= 1
+
+
+def test_the_estimate_comes_when_every_sample_has_its_cost() -> None:
+    job, events = with_samples(a_sampling_job(), {1: WU, 25: WU, 50: WU, 75: WU})
+    assert events == []
+    job, events = sampling.sampled(job, 100, "a100", "bob", WU, FLEET, POLICY)
+    measured, estimate = events
+    assert isinstance(measured, SamplingMeasured)
+    assert isinstance(estimate, JobEstimated)
+    assert [work.micro_wu for work in measured.work] == [WU] * 5
+    assert (estimate.version, count(estimate.frames)) == (1, 95)
+    assert (estimate.micro_wu.expected, estimate.seconds.expected) == (95 * WU, 95)
+    assert (estimate.micro_wu.low, estimate.micro_wu.high) == (95 * WU * 90 // 100, 95 * WU * 110 // 100)
+    assert job.state is JobState.ESTIMATING, "it is quoted when billing has quoted it"
+
+
+def test_a_repeated_sample_counts_once() -> None:
+    job, _ = with_samples(a_sampling_job(), {1: WU})
+    assert sampling.sampled(job, 1, "a1", "ann", WU, FLEET, POLICY) == (job, [])
+
+
+def test_a_job_of_few_frames_is_estimated_with_nothing_left_to_render() -> None:
+    _, events = with_samples(a_sampling_job(3), {1: WU, 2: WU, 3: WU})
+    (estimate,) = [one for one in events if isinstance(one, JobEstimated)]
+    assert (estimate.frames, estimate.micro_wu.expected) == ((), 0)
+
+
+def test_nobody_is_paid_for_more_than_eight_times_the_anchor() -> None:
+    """Positive control: the same claim by the anchor itself counts in full."""
+    _, events = with_samples(a_sampling_job(), {1: 100 * WU, 25: WU, 50: WU, 75: WU, 100: WU})
+    (measured,) = [one for one in events if isinstance(one, SamplingMeasured)]
+    (estimate,) = [one for one in events if isinstance(one, JobEstimated)]
+    assert measured.work[0].micro_wu == 8 * WU
+    assert estimate.curve.knots[0] == Knot(frame=1, micro_wu=8 * WU)
+    _, events = with_samples(a_sampling_job(), {1: WU, 25: WU, 50: 100 * WU, 75: WU, 100: WU})
+    (measured,) = [one for one in events if isinstance(one, SamplingMeasured)]
+    assert measured.work[2].micro_wu == 100 * WU
+
+
+def test_a_sample_over_its_budget_is_probed_and_its_frame_rendered_later() -> None:
+    job, _ = with_samples(a_sampling_job(), {25: WU, 50: WU, 75: WU, 100: WU})
+    job, events = sampling.over_budget(job, 1, "slow", "ann", 2 * WU, POLICY)
+    assert events == []
+    assert job.cuts[-1].chunk == chunk_id("job", Kind.PROBE, 1)
+    job, events = sampling.probed(job, 1, "probe", "ann", WU, FLEET, POLICY)
+    measured, estimate = events
+    assert isinstance(measured, SamplingMeasured)
+    assert isinstance(estimate, JobEstimated)
+    assert estimate.curve.knots[0].micro_wu == 4 * WU, "a probe renders a quarter of the pixels"
+    assert 1 in list(frames(estimate.frames))
+    paid = {work.attempt: work for work in measured.work}
+    assert (paid["slow"].micro_wu, paid["slow"].frames) == (2 * WU, ())
+    assert (paid["probe"].micro_wu, paid["probe"].frames) == (WU, ())
+
+
+def test_work_told_after_the_estimate_is_told_at_once() -> None:
+    """A sample's late frame was stored after its probe: billing must hear of it, the curve is frozen."""
+    job, _ = with_samples(a_sampling_job(), {25: WU, 50: WU, 75: WU, 100: WU})
+    job, _ = sampling.over_budget(job, 1, "slow", "ann", 2 * WU, POLICY)
+    job, _ = sampling.probed(job, 1, "probe", "ann", WU, FLEET, POLICY)
+    after, events = sampling.sampled(job, 1, "late", "bob", WU, FLEET, POLICY)
+    (measured,) = events
+    assert isinstance(measured, SamplingMeasured)
+    assert ("late", span(1, 1)) in [(work.attempt, work.frames) for work in measured.work]
+    assert after.curve == job.curve
+
+
+def test_the_band_is_the_error_of_leaving_knots_out() -> None:
+    straight = [Knot(frame=at, micro_wu=at * WU) for at in (1, 11, 21, 31, 41)]
+    peaked = [Knot(frame=at, micro_wu=cost * WU) for at, cost in ((1, 1), (11, 1), (21, 10), (31, 1), (41, 1))]
+    assert sampling.spread_percent(straight, 10) == 10
+    assert sampling.spread_percent(peaked, 10) == 90, "(4.5 + 9 + 4.5) of 12 is more than may be said"
+    assert sampling.spread_percent(straight[:2], 10) == 25
+
+
+@pytest.mark.parametrize(("cpu", "cores", "expected"), [(3 * WU, 2.0, 3 * WU), (10**11, 2.0, 240 * WU), (0, 1.0, 1)])
+def test_work_is_bounded_by_the_time_budget(cpu: int, cores: float, expected: int) -> None:
+    assert sampling.recognised(cpu, Benchmark(cpu_micros=BENCHMARK_MICRO_WU, wall_micros=WU), cores, 120) == expected
