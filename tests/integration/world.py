@@ -34,6 +34,7 @@ class Process:
     def __init__(self, name: str, popen: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
         self.name, self.port, self.log, self._popen = name, port, log, popen
         self.url = f"http://127.0.0.1:{port}"
+        self.pid = popen.pid
 
     def kill(self) -> None:
         """kill -9."""
@@ -65,10 +66,11 @@ class Process:
 
 
 class World:
-    """One virtual host, one set of databases. Everything it makes it removes."""
+    """One virtual host, one set of databases. Everything it makes it removes. Without `listens` nothing is `heard`: an ear on
+    every message would be part of what a benchmark measures."""
 
-    def __init__(self, farm: FarmFile) -> None:
-        self.farm = farm
+    def __init__(self, farm: FarmFile, listens: bool = True) -> None:
+        self.farm, self._listens = farm, listens
         self.token = uuid4().hex[:10]
         self.vhost = f"test-{self.token}"
         self.heard: list[tuple[str, Event]] = []
@@ -84,7 +86,8 @@ class World:
     async def open(self) -> None:
         await asyncio.to_thread(definitions.apply, *self._management, self.vhost, self.farm.service_passwords("AMQP"))
         self._mongo = AsyncIOMotorClient(self.farm.mongo_admin_url, tz_aware=True)
-        await self._listen()
+        if self._listens:
+            await self._listen()
 
     async def close(self) -> None:
         for process in self._processes:
@@ -122,7 +125,7 @@ class World:
     async def run(self, name: str, command: Sequence[str], env: dict[str, str], port: int) -> Process:
         """Any process with `/health` on `port`."""
         process = self._spawn(name, command, env, port)
-        await until(process.healthy, f"{name} is healthy (log: {process.log})", 30)
+        await until(lambda: asyncio.to_thread(process.healthy), f"{name} is healthy (log: {process.log})", 90)
         return process
 
     def _spawn(self, name: str, command: Sequence[str], env: dict[str, str], port: int) -> Process:

@@ -1,0 +1,135 @@
+"""How many chunks the scheduler gives out: the real process, broker and database; a thousand agents that do not render.
+
+Jobs come to be by the real events; agents are enrolled, pulse, publish with confirms and check what they get. Only two things
+differ from a farm at work: chunks have one frame and take no time, and nobody stores their frames, so the timer that would queue
+them again is set beyond the end.
+"""
+
+import statistics
+from dataclasses import dataclass, field
+
+from tests.bench.celery_baseline import LABEL, CeleryBaseline
+from tests.bench.enrolled import a_swarm
+from tests.bench.ground import AS_IN_PRODUCTION, a_world, number, repeats, seconds
+from tests.bench.paid import paid_jobs
+from tests.bench.report import Row, publish, row
+from tests.bench.swarm import Swarm
+from tests.bench.usage import Usage, since, usage
+from tests.integration.world import World
+
+AGENTS, JOBS, FRAMES = number("BENCH_AGENTS", 1_000), number("BENCH_JOBS", 10), 100_000
+RATE = 500
+STRETCH, TURNS = 12.0, 5
+OPEN_SECONDS = 40.0
+SCHEDULER = {
+    **AS_IN_PRODUCTION,
+    "FRAMELEND_CHUNK_FRAMES": "1",
+    "FRAMELEND_SETTLE_SECONDS": "3600",
+    "FRAMELEND_LEASE_SECONDS": "300",  # it is kept still while it is the baseline's turn
+}
+
+
+@dataclass
+class Found:
+    """`cpu`: CPU milliseconds per assignment by process, of each closed stretch."""
+
+    rates: list[float] = field(default_factory=list)
+    celery: list[float] = field(default_factory=list)
+    cpu: list[dict[str, float]] = field(default_factory=list)
+    closed_waits: list[float] = field(default_factory=list)
+    open_waits: list[float] = field(default_factory=list)
+    open_rate: float = 0.0
+    open_cpu: dict[str, float] = field(default_factory=dict)
+
+
+async def main() -> None:
+    async with a_world() as world:
+        scheduler = await world.start("scheduler", **SCHEDULER)
+        swarm, celery = await a_swarm(world, AGENTS), CeleryBaseline(world)
+        try:
+            await swarm.open()
+            await paid_jobs(world, swarm, JOBS, FRAMES)
+            await swarm.all_hold(120)
+            found, used = Found(), usage({"scheduler": scheduler})
+            await _open(swarm, used, found)
+            scheduler.freeze()
+            await celery.open()
+            for _ in range(repeats(TURNS)):
+                scheduler.thaw()
+                await _closed(swarm, used, found)
+                scheduler.freeze()
+                found.celery.append(await celery.turn(seconds(STRETCH)))
+            scheduler.thaw()
+            await _check(world, swarm)
+        finally:
+            celery.close()
+            await swarm.close()
+    publish("assignments", _rows(found, swarm))
+
+
+async def _open(swarm: Swarm, used: Usage, found: Found) -> None:
+    """Warm first; the waits of the warm stretch do not count."""
+    await swarm.open_loop(RATE, 3)
+    await swarm.all_hold()
+    swarm.tally.waits.clear()
+    before, length = used.cpu(), seconds(OPEN_SECONDS)
+    took = await swarm.open_loop(RATE, length)
+    found.open_rate = RATE * length / took
+    await swarm.all_hold()
+    found.open_cpu = {name: 1000 * spent / (RATE * length) for name, spent in since(before, used.cpu()).items()}
+    found.open_waits = list(swarm.tally.waits)
+
+
+async def _closed(swarm: Swarm, used: Usage, found: Found) -> None:
+    """Two seconds to get going, then a stretch that counts."""
+    async with swarm.closed_loop():
+        await swarm.working(2)
+        swarm.tally.waits.clear()
+        at, before = swarm.tally.assigned, used.cpu()
+        took = await swarm.working(seconds(STRETCH))
+        made, spent = swarm.tally.assigned - at, since(before, used.cpu())
+        found.closed_waits += swarm.tally.waits
+    found.rates.append(made / took)
+    found.cpu.append({name: 1000 * seconds_ / made for name, seconds_ in spent.items()})
+    await swarm.all_hold()
+
+
+async def _check(world: World, swarm: Swarm) -> None:
+    """Everything that was given was given once, and the database says the same as the agents."""
+    assert not swarm.tally.wrong, swarm.tally.wrong[:10]
+    kept = dict[str, str]()
+    async for chunk in world.database("scheduler")["chunks"].find({}, {"holder": 1, "former": 1}):
+        for attempt in (*([chunk["holder"]] if chunk["holder"] else []), *chunk["former"]):
+            kept[attempt["attempt"]] = attempt["agent"]
+    assert kept == swarm.tally.attempts, f"{len(kept)} attempts in the database, {len(swarm.tally.attempts)} at the agents"
+    lost = await world.database("scheduler")["chunks"].count_documents({"kind": "render", "former.0": {"$exists": True}})
+    assert lost == 0, f"{lost} leases were lost"
+
+
+def _rows(found: Found, swarm: Swarm) -> list[Row]:
+    how = f"{AGENTS} agents that do not render, {JOBS} jobs, chunks of 1 frame, each agent pulses every 10 s"
+    closed = f"closed loop; wait p50 {_ms(found.closed_waits, 50):.0f} ms; {how}"
+    kept = f"open loop, kept {found.open_rate:.0f}/s"
+    rate = row("assignments per second", "1/s", found.rates, baseline=LABEL, against=found.celery, better="higher", note=closed)
+    p50 = row("ready to assigned p50 at 500/s", "ms", [_ms(found.open_waits, 50)], note=kept)
+    p99 = row(
+        "ready to assigned p99 at 500/s", "ms", [_ms(found.open_waits, 99)], note=f"{kept}; {swarm.tally.repeated} repeated"
+    )
+    return [rate, p50, p99, *_costs(found)]
+
+
+def _costs(found: Found) -> list[Row]:
+    spent = [
+        row(f"CPU per assignment, {name}", "ms", [one[name] for one in found.cpu], note="closed loop") for name in found.cpu[0]
+    ]
+    whole = row("CPU per assignment, all", "ms", [sum(one.values()) for one in found.cpu], note="closed loop")
+    at_rate = row("CPU per assignment at 500/s, all", "ms", [sum(found.open_cpu.values())], note=_listed(found.open_cpu))
+    return [*spent, whole, at_rate]
+
+
+def _listed(costs: dict[str, float]) -> str:
+    return ", ".join(f"{name} {cost:.2f}" for name, cost in costs.items())
+
+
+def _ms(waits: list[float], percent: int) -> float:
+    return statistics.quantiles(waits, n=100)[percent - 1] * 1000 if len(waits) > 1 else float("nan")
