@@ -1,10 +1,13 @@
 """Billing as a process on real RabbitMQ and MongoDB: the whole path of money, told twice, killed in the middle, raced."""
 
 import asyncio
+import random
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import pytest
 import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -34,6 +37,7 @@ from contracts.events import (
 )
 from contracts.topology import BILLING, INTAKE, SCHEDULER, STORAGE
 from contracts.values import MICRO, Band, Curve, FrameRange, Kind, Knot, Limits, ranges
+from tests.integration.one import OneService
 from tests.integration.world import Process, World
 from tests.waiting import until
 
@@ -149,9 +153,16 @@ FEE = RENDERING // 10
 FIXED = FEE + 10 * 1_000
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def billing(world: World) -> Process:
-    return await world.start(BILLING, FRAMELEND_AUDIT_WINDOW_SECONDS="0", FRAMELEND_AUDIT_SECONDS="1")
+@pytest.fixture(scope="module")
+def one(world: World) -> Iterator[OneService]:
+    it = OneService(world, BILLING, FRAMELEND_AUDIT_WINDOW_SECONDS="0", FRAMELEND_AUDIT_SECONDS="0.5")
+    yield it
+    it.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def billing(one: OneService) -> Process:
+    return await one.running()
 
 
 async def balance(world: World, account: str) -> dict[str, int]:
@@ -195,3 +206,195 @@ async def test_a_job_is_paid_from_deposit_to_settlement(world: World, billing: P
     assert charges[-1].charged_micro == SAMPLING + RENDERING
     assert charges[-1].frames == 10
     await books_agree(world, billing)
+
+
+async def test_the_same_facts_backwards_and_twice_come_to_the_same_money(world: World, billing: Process) -> None:
+    story = await Story(world).opened()
+    await story.held()
+    renders = [story.stored(2, 3, 4), story.stored(5, 6), story.stored(7, 8, 9)]
+    facts = [story.sealed(*range(1, 11)), *renders, *story.samples()]
+    await world.say(STORAGE, *facts, *facts)
+    await world.say(SCHEDULER, story.measured(), story.estimated())
+    await world.say(INTAKE, story.accepted(), story.submitted())
+    settled = await world.hear(JobSettled, job=story.job)
+    assert settled.charged_micro == SAMPLING + RENDERING + FIXED
+    await books_agree(world, billing)
+    assert len(world.said(JobSettled, job=story.job)) == 1
+    assert len(world.said(CreditsHeld, job=story.job)) == len(world.said(JobQuoted, job=story.job)) == 1
+    assert await balance(world, story.lender) == {"available": 0, "held": 0, "pending": 0, "payable": SAMPLING + RENDERING}
+    assert await world.dead(BILLING) == []
+
+
+async def test_facts_that_overtake_what_they_rest_on_wait_for_it(world: World, billing: Process) -> None:
+    """The estimate before the sampling, sampling before the job, all of it before the agent."""
+    story = Story(world)
+    await world.say(INTAKE, AccountOpened(account=story.renter, email="r@example.org"), an_order(story.renter, 100))
+    await world.hear(BalanceChanged, account=story.renter, available_micro=100 * MICRO)
+    await world.say(SCHEDULER, story.estimated(), story.measured())
+    await world.say(STORAGE, *story.samples())
+    await world.say(INTAKE, story.submitted())
+    await world.hear(DepositHeld, job=story.job)
+    await story.opened(credits=0)
+    await world.hear(JobQuoted, job=story.job, price_micro=SAMPLING + RENDERING + FIXED)
+    assert await world.dead(BILLING) == []
+
+
+async def test_killed_while_charging_every_frame_is_charged_once(world: World, one: OneService) -> None:
+    billing = await one.running()
+    story = await Story(world).opened()
+    await story.held()
+    postings = world.database(BILLING)["postings"]
+    frames = [story.stored(frame) for frame in range(2, 10)]
+    billing.freeze()
+    await world.say(STORAGE, *story.samples(), *random.Random(7).sample(frames, len(frames)))
+    before = await postings.count_documents({"job": story.job})
+    billing.thaw()
+    await until(lambda: grown(postings, story.job, before), "a charge is saved")
+    billing.kill()
+    billing = await one.running()
+    await world.say(STORAGE, *frames, story.sealed(*range(1, 11)))
+    settled = await world.hear(JobSettled, job=story.job)
+    assert settled.charged_micro == SAMPLING + RENDERING + FIXED
+    assert await postings.count_documents({"job": story.job, "kind": "charge"}) == 8
+    await books_agree(world, billing)
+    charges = sorted(world.said(JobCharged, job=story.job), key=lambda told: told.revision)
+    assert charges[-1].charged_micro == SAMPLING + RENDERING, "the last word on the sums is told in spite of the kill"
+
+
+async def grown(postings: Any, job: str, before: int) -> bool:
+    return bool(await postings.count_documents({"job": job}) > before)
+
+
+async def test_holds_that_exceed_the_balance_together_cannot_all_be_made(world: World, billing: Process) -> None:
+    """Decided by two processes at the same time; the fence between them is the database. Each wants more than half."""
+    second = await world.start(BILLING, FRAMELEND_AUDIT_WINDOW_SECONDS="0")
+    renter = await Story(world).opened(credits=0)
+    stories = [Story(world, renter.renter, renter.lender, renter.agent) for _ in range(4)]
+    await world.say(INTAKE, an_order(renter.renter, 40))
+    await world.hear(BalanceChanged, account=renter.renter, available_micro=40 * MICRO)
+    for story in stories:
+        await story.quoted()
+        await raised(world, story)
+    await asyncio.gather(*(world.say(INTAKE, QuoteAccepted(job=s.job, account=s.renter, version=2)) for s in stories))
+    jobs = {story.job for story in stories}
+    await until(lambda: len(heard(world, CreditsHeld, jobs) + heard(world, HoldRefused, jobs)) == 4, "all four are decided")
+    second.stop()
+    assert len(heard(world, CreditsHeld, jobs)) == 1
+    assert (await balance(world, renter.renter))["available"] == 16 * MICRO - (DEAR - 6 * MICRO)
+    await books_agree(world, billing)
+
+
+DEAR = SAMPLING + 15 * MICRO + 15 * MICRO // 10 + 3 * 1_000
+"""Price of a job with one frame for 15 credits and two samples."""
+
+
+async def raised(world: World, story: Story) -> JobQuoted:
+    """A second quote, for one dear frame."""
+    band = Band(low=1, expected=2, high=3)
+    curve, frames = Curve(knots=(Knot(frame=2, micro_wu=15 * MICRO * MICRO // BID),)), ranges([2])
+    await world.say(
+        SCHEDULER,
+        JobEstimated(job=story.job, account=story.renter, version=2, curve=curve, frames=frames, micro_wu=band, seconds=band),
+    )
+    quote = await world.hear(JobQuoted, job=story.job, version=2)
+    assert quote.price_micro == DEAR
+    return quote
+
+
+def heard(world: World, event: type[Any], jobs: set[str]) -> list[Any]:
+    return [one for one in world.said(event) if one.job in jobs]
+
+
+async def test_a_refused_hold_leaves_the_quote_open_until_the_account_is_topped_up(world: World, billing: Process) -> None:
+    story = await Story(world).opened(credits=6)
+    await story.quoted()
+    await raised(world, story)
+    accepted = QuoteAccepted(job=story.job, account=story.renter, version=2)
+    await world.say(INTAKE, accepted)
+    refused = await world.hear(HoldRefused, job=story.job)
+    assert refused.needed_micro == DEAR - 6 * MICRO
+    assert "accept again" in refused.text
+    await world.say(INTAKE, an_order(story.renter, 50))
+    await world.hear(BalanceChanged, account=story.renter, available_micro=50 * MICRO)
+    await world.say(INTAKE, accepted)
+    assert (await world.hear(CreditsHeld, job=story.job)).version == 2
+
+
+async def test_a_job_without_deposit_is_refused_and_settles_at_nothing(world: World, billing: Process) -> None:
+    story = await Story(world).opened(credits=1)
+    await world.say(INTAKE, story.submitted())
+    refused = await world.hear(HoldRefused, job=story.job)
+    assert refused.version == 0
+    assert "top up 5.00 credits" in refused.text
+    await world.say(STORAGE, story.sealed(outcome="failed"))
+    settled = await world.hear(JobSettled, job=story.job)
+    assert settled.charged_micro == settled.released_micro == 0
+    assert (await balance(world, story.renter))["available"] == MICRO
+
+
+async def test_a_cancelled_job_pays_what_sampling_cost_and_gets_the_rest_back(world: World, billing: Process) -> None:
+    story = await Story(world).opened()
+    await story.quoted()
+    await world.say(STORAGE, *story.samples(), story.sealed(1, 10, outcome="cancelled"))
+    settled = await world.hear(JobSettled, job=story.job)
+    assert settled.charged_micro == SAMPLING
+    assert settled.released_micro == 6 * MICRO - SAMPLING
+    await world.hear(BalanceChanged, account=story.renter, available_micro=100 * MICRO - SAMPLING, held_micro=0)
+
+
+async def test_a_job_cancelled_half_way_pays_fees_for_its_stored_frames_only(world: World, billing: Process) -> None:
+    story = await Story(world).opened()
+    await story.held()
+    await world.say(STORAGE, *story.samples(), story.stored(2, 3), story.sealed(1, 2, 3, 10, outcome="cancelled"))
+    settled = await world.hear(JobSettled, job=story.job)
+    rendering = curve_cost(2) + curve_cost(3)
+    assert settled.charged_micro == SAMPLING + rendering + rendering // 10 + 4 * 1_000
+    assert settled.held_micro - settled.charged_micro == settled.released_micro
+
+
+async def test_a_price_over_the_renters_limit_is_shown_and_cannot_be_accepted(world: World, billing: Process) -> None:
+    story = await Story(world).opened()
+    quote = await story.quoted(max_cost=500_000)
+    assert not quote.within_max_cost
+    await world.say(INTAKE, story.accepted())
+    assert "higher limit" in (await world.hear(HoldRefused, job=story.job)).text
+
+
+async def test_honoured_copies_are_paid_by_the_farm(world: World, billing: Process) -> None:
+    story = await Story(world).opened()
+    await story.held()
+    before = await balance(world, story.renter)
+    copies = CopiesHonoured(job=story.job, attempt=f"{story.job}-x", agent=story.agent, version=1, frames=(3, 4))
+    await world.say(SCHEDULER, copies, copies)
+    paid = SAMPLING + curve_cost(3) + curve_cost(4)
+    await world.hear(BalanceChanged, account=story.lender, payable_micro=paid)
+    assert await balance(world, story.renter) == before
+    await books_agree(world, billing)
+
+
+async def test_the_quote_of_somebody_elses_job_cannot_be_accepted(world: World, billing: Process) -> None:
+    story, thief = await Story(world).opened(), await Story(world).opened()
+    await story.quoted()
+    await world.say(INTAKE, QuoteAccepted(job=story.job, account=thief.renter, version=1))
+    parked = await until(lambda: world.dead(BILLING), "the message is parked")
+    assert "is not of account" in str(parked[0].headers["x-reason"])
+    assert not world.said(CreditsHeld, job=story.job)
+
+
+async def test_a_declined_quote_cannot_be_accepted_any_more(world: World, billing: Process) -> None:
+    story = await Story(world).opened()
+    await story.quoted()
+    await world.say(INTAKE, QuoteDeclined(job=story.job, account=story.renter, version=1))
+    jobs = world.database(BILLING)["jobs"]
+    await until(lambda: jobs.find_one({"_id": story.job, "offer.state": "declined"}), "declined")
+    await world.say(INTAKE, story.accepted())
+    assert "declined" in (await world.hear(HoldRefused, job=story.job)).text
+
+
+async def test_a_quote_nobody_answers_expires(world: World, one: OneService) -> None:
+    await one.running(FRAMELEND_QUOTE_SECONDS="1")
+    story = await Story(world).opened()
+    await story.quoted()
+    assert (await world.hear(QuoteExpired, job=story.job)).version == 1
+    await world.say(INTAKE, story.accepted())
+    assert "expired" in (await world.hear(HoldRefused, job=story.job)).text

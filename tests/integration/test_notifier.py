@@ -22,6 +22,7 @@ from contracts.events import AccountOpened, HoldRefused, JobFailed, JobQuoted, J
 from contracts.topology import BILLING, INTAKE, NOTIFIER, SCHEDULER
 from contracts.values import Band, FrameRange, PriceLine
 from services.notifier.webhook import secret
+from tests.integration.one import OneService
 from tests.integration.world import Process, World, free_port
 from tests.waiting import until
 
@@ -61,35 +62,15 @@ def receiver() -> Iterator[Receiver]:
         thread.join()
 
 
-class OneNotifier:
-    """At most one notifier at a time, since two would share the inboxes; the one with usual settings is kept between tests."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._process: Process | None = None
-        self._settings: dict[str, str] = {}
-
-    async def running(self, **settings: str) -> Process:
-        if self._process is None or self._process.ended() or settings != self._settings:
-            self.stop()
-            quick = {"FRAMELEND_LEASE_SECONDS": "1", "FRAMELEND_RETRY_SECONDS": "[0.1, 0.2]"}
-            self._process, self._settings = await self._world.start(NOTIFIER, **{**quick, **settings}), settings
-        return self._process
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.stop()
-
-
 @pytest.fixture(scope="module")
-def one(world: World) -> Iterator[OneNotifier]:
-    it = OneNotifier(world)
+def one(world: World) -> Iterator[OneService]:
+    it = OneService(world, NOTIFIER, FRAMELEND_LEASE_SECONDS="1", FRAMELEND_RETRY_SECONDS="[0.1, 0.2]")
     yield it
     it.stop()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def notifier(one: OneNotifier) -> Process:
+async def notifier(one: OneService) -> Process:
     return await one.running()
 
 
@@ -220,7 +201,7 @@ async def test_a_receiver_that_never_takes_it_is_given_up_and_others_do_not_wait
     await until(lambda: mails(world, account) and mails(world, other), "mail is not held up")
 
 
-async def test_an_address_inside_the_operators_network_is_not_called(world: World, one: OneNotifier, receiver: Receiver) -> None:
+async def test_an_address_inside_the_operators_network_is_not_called(world: World, one: OneService, receiver: Receiver) -> None:
     """The control is every other test here: with private addresses allowed the same receiver is called."""
     await one.running(FRAMELEND_WEBHOOK_ALLOW_PRIVATE="false")
     account = await a_renter(world, receiver.url.replace("127.0.0.1", "localhost"))
@@ -239,7 +220,7 @@ async def test_a_redirect_is_not_followed(world: World, notifier: Process, recei
 
 
 async def test_killed_after_the_receiver_took_it_the_same_webhook_id_comes_again(
-    world: World, one: OneNotifier, receiver: Receiver
+    world: World, one: OneService, receiver: Receiver
 ) -> None:
     process = await one.running()
     account = await a_renter(world, receiver.url)
@@ -277,7 +258,7 @@ class KillingServer:
         return "250 taken"
 
 
-async def test_killed_after_the_mail_went_out_the_same_message_id_comes_again(world: World, one: OneNotifier) -> None:
+async def test_killed_after_the_mail_went_out_the_same_message_id_comes_again(world: World, one: OneService) -> None:
     loop, killing, port = asyncio.get_running_loop(), KillingServer(), free_port()
     server = await loop.create_server(lambda: SMTP(killing, hostname="localhost", loop=loop), "127.0.0.1", port)
     async with server:
