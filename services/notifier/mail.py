@@ -1,10 +1,12 @@
 """Mail out: a letter as multipart text and HTML over SMTP, under the id that follows from its fact."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from email import policy
+from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import format_datetime, formataddr
+from email.utils import format_datetime
 from typing import Literal
 
 import aiosmtplib
@@ -18,6 +20,8 @@ from services.notifier.sending import Refused, Unsent
 SECONDS = 20
 WIRE = policy.SMTP.clone(max_line_length=200)
 """Long enough that a Message-ID stands on one line, where people search for it."""
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+"""One address, in ASCII, as HTML forms have it: what this lets through can neither be two nor add a header."""
 Security = Literal["none", "starttls", "tls"]
 
 
@@ -45,14 +49,13 @@ class Mail:
         self._text, self._html = pages.get_template("letter.txt"), pages.get_template("letter.html")
 
     def message(self, fact: str, contact: Contact, letter: Letter, at: datetime) -> EmailMessage:
-        """Raises Refused for an address or a subject that no mail can carry."""
+        """Raises Refused for an address that no mail can carry."""
+        if not _ADDRESS.fullmatch(contact.email):
+            raise Refused("the account has no address that a mail can carry")
         message, name = EmailMessage(), " ".join(contact.name.split())
-        try:
-            message["From"] = formataddr(("Framelend", self._server.sender))
-            message["To"] = formataddr((name, contact.email))
-            message["Subject"] = letter.subject
-        except ValueError as wrong:
-            raise Refused(f"cannot be addressed: {wrong}") from wrong
+        message["From"] = Address("Framelend", addr_spec=self._server.sender)
+        message["To"] = Address(name, addr_spec=contact.email)
+        message["Subject"] = letter.subject
         message["Message-ID"] = message_id(fact, self._server.domain)
         message["Date"] = format_datetime(at)
         message["Auto-Submitted"] = "auto-generated"

@@ -175,7 +175,7 @@ async def test_a_webhook_is_signed_for_its_account_and_no_byte_can_be_changed(
 async def test_a_fact_about_an_account_not_yet_heard_of_is_told_when_it_is(world: World, notifier: Process) -> None:
     account = f"renter-{new_id()[-12:]}"
     job = new_id()
-    refused = HoldRefused(job=job, account=account, version=0, needed_micro=2, available_micro=1, text="Top up 1.00 credits.")
+    refused = HoldRefused(job=job, account=account, version=1, needed_micro=2, available_micro=1, text="Top up 1.00 credits.")
     await world.say(BILLING, refused)
     await world.say(SCHEDULER, JobFailed(job=job, account=account, code="scene", reason="No camera.", hint="Add one."))
     await world.say(INTAKE, AccountOpened(account=account, email=f"{account}@example.org"))

@@ -66,8 +66,8 @@ class Accounts:
 
 
 def owners(postings: Iterable[Posting]) -> set[str]:
-    """The accounts of people that these postings move."""
-    return {owner for account in balances(postings) if (owner := _owner_and_field(account)[0])}
+    """The accounts of people that these postings move, all of them together."""
+    return {owner for account, amount in balances(postings).items() if amount and (owner := _owner_and_field(account)[0])}
 
 
 def moves(postings: Sequence[Posting]) -> list[UpdateOne]:

@@ -29,9 +29,15 @@ def _which(event: Told) -> list[str]:
 
 
 def channels(event: Told) -> tuple[Channel, ...]:
-    """A refused inspection is mailed as the job's failure, which has reason and remedy; an invoice over nothing is not mailed."""
-    silent = isinstance(event, JobInspected) or (isinstance(event, JobSettled) and event.charged_micro == 0)
-    return (Channel.WEBHOOK,) if silent else (Channel.MAIL, Channel.WEBHOOK)
+    return (Channel.WEBHOOK,) if _needs_no_mail(event) else (Channel.MAIL, Channel.WEBHOOK)
+
+
+def _needs_no_mail(event: Told) -> bool:
+    """A refused inspection and a refused deposit are mailed as the job's failure, which has reason and remedy; an invoice over
+    nothing is no news."""
+    if isinstance(event, HoldRefused):
+        return event.version == 0
+    return isinstance(event, JobInspected) or (isinstance(event, JobSettled) and event.charged_micro == 0)
 
 
 def is_worth_telling(event: Event) -> bool:

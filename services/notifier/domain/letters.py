@@ -41,7 +41,7 @@ def _quoted(event: JobQuoted) -> Letter:
 
 def _refused(event: HoldRefused) -> Letter:
     rows = (("Needed", _credits(event.needed_micro)), ("Available", _credits(event.available_micro)))
-    return Letter(f"Job {_short(event.job)} is waiting for credits", "The credits could not be held", (event.text,), rows)
+    return Letter(f"Job {_short(event.job)}: the price could not be held", "The price could not be held", (event.text,), rows)
 
 
 def _failed(event: JobFailed) -> Letter:
