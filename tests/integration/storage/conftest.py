@@ -1,10 +1,12 @@
-"""One world and one storage process for all tests in this folder that do not break it."""
+"""One world and one storage process, with a bucket of its own, for all tests in this folder that do not break it."""
 
+import shutil
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
 from infra.local.farmfile import FarmFile
+from infra.local.layout import Layout
 from tests.integration.world import Process, World
 
 
@@ -17,5 +19,9 @@ async def world(farm: FarmFile) -> AsyncIterator[World]:
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def storage(world: World) -> Process:
-    return await world.start("storage")
+async def storage(world: World) -> AsyncIterator[Process]:
+    name = f"test-{world.token}"
+    process = await world.start("storage", FRAMELEND_S3_BUCKET=name)
+    yield process
+    process.stop()
+    shutil.rmtree(Layout.of().data("s3") / name)
