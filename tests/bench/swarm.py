@@ -15,12 +15,13 @@ from datetime import UTC, datetime
 import aiormq
 from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
 
-from contracts.bus import Announcement, new_id
+from contracts.bus import new_id
 from contracts.events import AgentPulse, AgentReady, AttemptInHand, ChunkAssigned, ChunkCompleted, Event
 from contracts.grants import Grant, is_good
-from contracts.topology import exchange, mailbox
+from contracts.topology import mailbox
 from contracts.values import Benchmark, Hardware, Kind
 from contracts.work import BENCHMARK_MICRO_WU
+from tests.bench.voice import Voice
 from tests.waiting import until
 
 CONNECTIONS = 8
@@ -40,16 +41,7 @@ class Machine:
     asked_at: float = 0.0
 
     async def say(self, event: Event) -> None:
-        """Persistent events are confirmed."""
-        told = Announcement(event)
-        message = told.message(self.agent)
-        await self.channel.basic_publish(
-            message.body,
-            exchange=exchange(type(event)),
-            routing_key=told.routing_key(self.agent),
-            properties=message.properties,
-            mandatory=True,
-        )
+        await Voice(self.channel, self.agent).say(event)
 
 
 @dataclass
@@ -71,7 +63,7 @@ class Swarm:
     """`url` is of the user that may speak for all of them."""
 
     def __init__(self, url: str, agents: list[str], keys: dict[str, bytes], image: str) -> None:
-        self._url, self._names, self._keys, self._image = url, agents, keys, image
+        self.url, self.names, self._keys, self._image = url, agents, keys, image
         self.machines: dict[str, Machine] = {}
         self.tally = Tally()
         self.others: dict[Kind, Answer] = {}
@@ -85,7 +77,7 @@ class Swarm:
     async def open(self) -> None:
         """Connects, listens at every mailbox, begins to pulse, says that everybody is ready."""
         channels = [await self._lane() for _ in range(CONNECTIONS)]
-        for number, agent in enumerate(self._names):
+        for number, agent in enumerate(self.names):
             machine = Machine(agent, channels[number % CONNECTIONS])
             self.machines[agent] = machine
             await machine.channel.basic_consume(mailbox(agent), self._taker(machine))
@@ -93,7 +85,7 @@ class Swarm:
         await asyncio.gather(*(self.ready(machine) for machine in self.machines.values()))
 
     async def _lane(self) -> AbstractChannel:
-        connection = await aiormq.connect(self._url)
+        connection = await aiormq.connect(self.url)
         self._connections.append(connection)
         channel = await connection.channel(publisher_confirms=True)
         await channel.basic_qos(prefetch_count=0)
