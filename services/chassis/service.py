@@ -2,8 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,7 +71,7 @@ async def serve(name: str, settings: ServiceSettings, build: Build) -> None:
     logs.configure(name, settings.log_level)
     provider = traces.configure(name, settings.otlp_url)
     async with AsyncExitStack() as stack:
-        ground = await _ground(name, settings, stack)
+        ground = await stack.enter_async_context(grounded(name, settings))
         service = await build(ground)
         tasks = await _start(ground, service, stack)
         server = uvicorn.Server(_config(settings, door(ground, service.http, tasks)))
@@ -82,13 +82,16 @@ async def serve(name: str, settings: ServiceSettings, build: Build) -> None:
     provider.shutdown()
 
 
-async def _ground(name: str, settings: ServiceSettings, stack: AsyncExitStack) -> Ground:
+@asynccontextmanager
+async def grounded(name: str, settings: ServiceSettings) -> AsyncIterator[Ground]:
+    """What a service, or an operator's command that acts as one, stands on. Raises what connecting raises."""
     client: Any = AsyncIOMotorClient(settings.mongo_url.get_secret_value(), tz_aware=True, appname=name)
-    stack.callback(client.close)
     database = client[settings.mongo_database]
-    connection = await connect(settings.amqp_url.get_secret_value(), name)
-    stack.push_async_callback(connection.close)
-    return Ground(name, settings, database, DatabaseClock(database), connection, Announcer(connection, name))
+    try:
+        async with await connect(settings.amqp_url.get_secret_value(), name) as connection:
+            yield Ground(name, settings, database, DatabaseClock(database), connection, Announcer(connection, name))
+    finally:
+        client.close()
 
 
 async def _start(ground: Ground, service: Service, stack: AsyncExitStack) -> list[asyncio.Task[None]]:

@@ -15,16 +15,11 @@ import secrets
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from motor.motor_asyncio import AsyncIOMotorClient
-
-from contracts.bus import Announcer, connect
 from contracts.topology import SCHEDULER
-from services.chassis.clock import DatabaseClock
 from services.chassis.repository import Unknown
-from services.chassis.service import Ground
+from services.chassis.service import grounded
 from services.scheduler.app import Settings, Stores, stores
 from services.scheduler.broker import Broker
 from services.scheduler.domain import agent as domain
@@ -132,21 +127,15 @@ def agent_url(amqp: str, agent: str, secret: str) -> str:
 
 
 async def _with_stores(settings: Settings, amqp: str | None, command: Command) -> None:
-    own = settings.amqp_url.get_secret_value()
-    client: Any = AsyncIOMotorClient(settings.mongo_url.get_secret_value(), tz_aware=True)
-    connection = await connect(own, f"{SCHEDULER} enrol")
-    vhost = unquote(urlsplit(amqp or own).path.removeprefix("/")) or "/"
+    vhost = unquote(urlsplit(amqp or settings.amqp_url.get_secret_value()).path.removeprefix("/")) or "/"
     broker = Broker(settings.management_url, settings.management_user, settings.management_password.get_secret_value(), vhost)
     try:
-        database = client[settings.mongo_database]
-        ground = Ground(SCHEDULER, settings, database, DatabaseClock(database), connection, Announcer(connection, SCHEDULER))
-        kept = stores(ground, settings)
-        await command(kept, broker)
-        await kept.agents.store.pending.settled()
+        async with grounded(SCHEDULER, settings) as ground:
+            kept = stores(ground, settings)
+            await command(kept, broker)
+            await kept.agents.store.pending.settled()
     finally:
         broker.close()
-        await connection.close()
-        client.close()
 
 
 if __name__ == "__main__":
