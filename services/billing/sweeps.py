@@ -6,6 +6,7 @@ from prometheus_client import Gauge
 from services.billing.repository.accounts import Accounts
 from services.billing.repository.audit import Audit
 from services.billing.repository.books import Books
+from services.billing.repository.postings import MATURED_AT_ONCE
 from services.chassis.sweeps import Sweep
 
 log = structlog.get_logger()
@@ -17,6 +18,10 @@ UNSETTLED = Gauge("framelend_billing_sealed_unsettled", "Sealed jobs whose charg
 
 
 def sweeps(books: Books, accounts: Accounts, audit: Audit, seconds: float, audit_seconds: float) -> list[Sweep]:
+    async def mature() -> None:
+        while await books.mature() == MATURED_AT_ONCE:
+            continue
+
     async def settle() -> None:
         UNSETTLED.set(await books.settle_sealed())
 
@@ -31,7 +36,7 @@ def sweeps(books: Books, accounts: Accounts, audit: Audit, seconds: float, audit
 
     return [
         Sweep("quotes expire", seconds, books.expire_quotes),
-        Sweep("earnings mature", 1.0, books.mature),
+        Sweep("earnings mature", 1.0, mature),
         Sweep("sealed jobs settle", seconds, settle),
         Sweep("balances are told", 1.0, accounts.tell_untold),
         Sweep("the books are checked", audit_seconds, check),

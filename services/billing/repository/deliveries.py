@@ -46,6 +46,8 @@ class Deliveries:
         async with self._books.pen:
             decided, told = await self._charged(batch)
         await self._books.jobs.pending.tell(told.told)
+        for job in (change.state for change in decided.changes):
+            log.info("frames charged", job=job.job, account=job.account, frames=job.frames, charged_micro=job.charged_micro)
         return decided.outcomes, [change.state for change in decided.changes]
 
     async def _charged(self, batch: Batch) -> tuple[_Decided, Prepared]:
