@@ -118,6 +118,11 @@ def is_held_by(chunk: Chunk, attempt: str) -> bool:
     return chunk.holder is not None and chunk.holder.attempt == attempt
 
 
+def has_ended(chunk: Chunk, attempt: str, why: Ending | None = None) -> bool:
+    """True when this attempt held it before and does no more (for this reason)."""
+    return any(past.attempt == attempt and why in (None, past.why) for past in chunk.former)
+
+
 def knows(chunk: Chunk, attempt: str, agent: str) -> bool:
     """True when this agent had this attempt, now or before."""
     holder = () if chunk.holder is None else ((chunk.holder.attempt, chunk.holder.agent),)

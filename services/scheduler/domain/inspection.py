@@ -41,8 +41,8 @@ def judged(facts: SceneFacts, asked: Ranges, settings: RenderSettings, largest_a
     size, about_size = _size(facts, settings)
     need = memory_bytes(facts, size) if size else 0
     findings = (
-        *_engine(facts), *_cameras(facts, settings), *_scene(facts, settings), *_version(facts), *_files(facts), *_shape(facts), *_output(facts),
-        *_scripts(facts), *about_frames, *about_size, *_memory(need, largest_agent),
+        *_engine(facts), *_cameras(facts, settings), *_scene(facts, settings), *_version(facts), *_files(facts), *_shape(facts),
+        *_output(facts), *_scripts(facts), *about_frames, *about_size, *_memory(need, largest_agent),
     )  # fmt: skip
     return Verdict(findings[:100], spans, size, need)
 

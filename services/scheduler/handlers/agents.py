@@ -49,14 +49,23 @@ async def ready(desk: Desk, batch: Sequence[Received[AgentReady]]) -> list[Outco
             said[one.sender].append(one)
     for agent, words in said.items():
         await _give_up_denied(desk, saved[agent].state, words, now)
-    await desk.dispatch.take([Asking(saved[agent], _ready(words, desk.policy)) for agent, words in said.items()])
+    ended = await _ended(desk, [saved[agent].state for agent in said])
+    await desk.dispatch.take([Asking(saved[agent], _ready(words, ended, desk.policy)) for agent, words in said.items()])
     return [None if one.sender in saved else SenderFault(f"{one.sender} is not enrolled") for one in batch]
 
 
-def _ready(words: Sequence[Received[AgentReady]], policy: Policy) -> Decide[Agent]:
+async def _ended(desk: Desk, ready: Sequence[Agent]) -> set[str]:
+    """Attempts not heard of yet that we have ended ourselves: their agents owe us no word about them."""
+    hands = [hand for agent in ready for hand in agent.hands if not hand.heard]
+    found = await desk.chunks.read_many(hand.chunk for hand in hands) if hands else {}
+    return {hand.attempt for hand in hands if hand.chunk in found and chunks.has_ended(found[hand.chunk].state, hand.attempt)}
+
+
+def _ready(words: Sequence[Received[AgentReady]], ended: set[str], policy: Policy) -> Decide[Agent]:
     def decide(agent: Agent, now: datetime) -> Decided:
         events = []
         for word in words:
+            agent = domain.freed(agent, *ended.difference(word.event.attempts))
             left = domain.denied(agent, word.event, now, policy) if _is_new_run(agent, word.event) else []
             agent, more = domain.ready(agent, word.event, word.id, now, policy)
             for hand in left:
@@ -186,4 +195,4 @@ async def _answer_void(desk: Desk, agent: str, hand: AttemptInHand, saved: Saved
 
 
 def _is_finished(chunk: Chunk, attempt: str) -> bool:
-    return any(past.attempt == attempt and past.why is Ending.FINISHED for past in chunk.former)
+    return chunks.has_ended(chunk, attempt, Ending.FINISHED)

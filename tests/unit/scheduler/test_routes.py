@@ -1,0 +1,13 @@
+"""The scheduler takes exactly what ROUTES says it subscribes to."""
+
+from contracts.topology import ROUTES, SCHEDULER
+from services.scheduler.handlers import routes
+from tests.unit.scheduler.memory import Office
+
+
+async def test_every_event_routed_to_the_scheduler_has_a_handler_and_hot_ones_are_taken_in_batches() -> None:
+    inboxes = routes(Office().desk)
+    assert inboxes.taken == {row.event for row in ROUTES if SCHEDULER in row.subscribers}
+    assert {row.event for row, _, _ in inboxes.batches} == {
+        row.event for row in ROUTES if SCHEDULER in row.subscribers and row.hot
+    }
