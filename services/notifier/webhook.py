@@ -76,27 +76,34 @@ class Webhooks:
             raise Unsent(f"the receiver answered {status}")
 
     async def _post(self, call: Call, account_secret: str) -> int:
+        """The answer's status, from the first of the host's addresses that takes a connection."""
         url = _checked(call.url)
-        address = await self._address(url)
-        request = self._client.build_request(
-            "POST",
-            url.copy_with(host=address),
-            headers={**headers(call, account_secret), "host": url.netloc.decode()},
-            content=call.body.encode(),
-            extensions={"sni_hostname": url.host},
-        )
-        answer = await self._client.send(request, stream=True)
-        await answer.aclose()
-        return answer.status_code
+        problem: Exception = Unsent(f"{url.host} has no address")
+        for address in await self._addresses(url):
+            request = self._client.build_request(
+                "POST",
+                url.copy_with(host=address),
+                headers={**headers(call, account_secret), "host": url.netloc.decode()},
+                content=call.body.encode(),
+                extensions={"sni_hostname": url.host},
+            )
+            try:
+                answer = await self._client.send(request, stream=True)
+            except httpx.ConnectError as unreachable:
+                problem = unreachable
+                continue
+            await answer.aclose()
+            return answer.status_code
+        raise problem
 
-    async def _address(self, url: httpx.URL) -> str:
-        """The address to connect to, after all of the host's addresses were judged."""
+    async def _addresses(self, url: httpx.URL) -> list[str]:
+        """What to connect to. Raises Refused when any of it is not for strangers."""
         port = url.port or (443 if url.scheme == "https" else 80)
         found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
-        addresses = [str(one[4][0]) for one in found]
+        addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
         if not self._allow_private and not all(map(is_public, addresses)):
             raise Refused(f"{url.host} is an address inside a private network")
-        return addresses[0]
+        return addresses
 
 
 def _checked(url: str) -> httpx.URL:

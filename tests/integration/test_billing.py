@@ -391,6 +391,16 @@ async def test_a_declined_quote_cannot_be_accepted_any_more(world: World, billin
     assert "declined" in (await world.hear(HoldRefused, job=story.job)).text
 
 
+async def test_a_balance_that_the_postings_do_not_bear_out_is_found(world: World, billing: Process) -> None:
+    """The control of every `books_agree`: one micro-credit too much is seen."""
+    story = await Story(world).opened()
+    accounts = world.database(BILLING)["accounts"]
+    await accounts.update_one({"_id": story.renter}, {"$inc": {"available_micro": 1}})
+    await until(lambda: metric(billing, "framelend_billing_mismatches") == 1, "the sweep finds it")
+    await accounts.update_one({"_id": story.renter}, {"$inc": {"available_micro": -1}})
+    await books_agree(world, billing)
+
+
 async def test_a_quote_nobody_answers_expires(world: World, one: OneService) -> None:
     await one.running(FRAMELEND_QUOTE_SECONDS="1")
     story = await Story(world).opened()

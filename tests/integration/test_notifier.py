@@ -155,11 +155,12 @@ async def test_a_fact_told_three_times_is_mailed_and_called_once(world: World, n
 async def test_a_webhook_is_signed_for_its_account_and_no_byte_can_be_changed(
     world: World, notifier: Process, receiver: Receiver
 ) -> None:
-    account = await a_renter(world, receiver.url)
+    account = await a_renter(world, receiver.url.replace("127.0.0.1", "localhost"))
     quote = a_quote(account)
     await world.say(BILLING, quote)
     await until(lambda: receiver.of(quote.job), "the webhook is called")
     headers, body = receiver.of(quote.job)[0]
+    assert headers["host"].startswith("localhost:"), "connected to the judged address, asked for by its name"
     key = bytes.fromhex(world.farm["FARM_WEBHOOK_KEY"])
     heard = Webhook(secret(account, key)).verify(body, headers)
     assert heard["type"] == "job.quoted.v1"
