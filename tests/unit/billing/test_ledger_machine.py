@@ -6,9 +6,8 @@ unheard; a crash after it is one that goes back although it was heard.
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -20,20 +19,15 @@ from contracts.events import (
     CreditsHeld,
     CreditsOrdered,
     DepositHeld,
-    Event,
-    FramesSealed,
-    FramesStored,
     JobQuoted,
     JobSettled,
     QuoteAccepted,
     QuoteDeclined,
     SamplingMeasured,
-    StoredFrame,
 )
 from contracts.values import MICRO, Kind, ranges
 from services.billing.domain import ledger
-from services.billing.domain.faults import TooEarly
-from services.billing.domain.ledger import Posting, PostingKind
+from services.billing.domain.ledger import PostingKind
 from services.billing.domain.pricing import Tariff
 from tests.unit.billing.builders import a_book, a_curve, a_submission, a_work, an_estimate
 from tests.unit.billing.memory import (
@@ -44,6 +38,7 @@ from tests.unit.billing.memory import (
     FaultyIssue,
     FaultyWithoutKeys,
 )
+from tests.unit.billing.play import Film, Play
 
 RENTERS = ("ada", "bob")
 AGENTS = {"box": "lars", "rig": "ada"}
@@ -55,33 +50,12 @@ FINDING = settings(QUICK, max_examples=600, phases=[Phase.generate], database=No
 """The first failure is enough; nobody reads how small it could be."""
 
 
-@dataclass
-class Film:
-    """What really happened to one job. `stored`: frame → generation it is stored under."""
-
-    id: str
-    account: str
-    tariff: Tariff
-    stored: dict[int, int] = field(default_factory=dict)
-    covered: set[int] = field(default_factory=set)
-    """Frames that samples gave; undoing those is the audits' business, later."""
-    sampled: bool = False
-    sealed: bool = False
-    attempts: int = 0
-
-    def missing(self) -> list[int]:
-        return [frame for frame in range(1, 10) if frame not in self.stored]
-
-
-class LedgerMachine(RuleBasedStateMachine):
+class LedgerMachine(RuleBasedStateMachine, Play):
     books_type: ClassVar[type[Books]] = Books
 
     @initialize()
     def begin(self) -> None:
-        self.books = self.books_type(a_book(quote_seconds=100), datetime(2026, 1, 1, tzinfo=UTC), dict(AGENTS))
-        self.bag: list[Event] = []
-        self.films: dict[str, Film] = {}
-        self.ordered: dict[str, tuple[str, int]] = {}
+        self.begin_with(self.books_type(a_book(quote_seconds=100), datetime(2026, 1, 1, tzinfo=UTC), dict(AGENTS)))
         self.order("ada", 9)
         self.deliver_all()
         self.submit("ada", 40_000, None, (3 * MICRO, 4 * MICRO))
@@ -197,14 +171,6 @@ class LedgerMachine(RuleBasedStateMachine):
             if fate == "lost" or not self.hear(message) or fate == "again":
                 self.bag.append(message)
 
-    def hear(self, message: Event) -> bool:
-        """False when it is too early for it."""
-        try:
-            self.books.hear(message)
-        except TooEarly:
-            return False
-        return True
-
     # --- what must hold at any time
 
     @invariant()
@@ -264,81 +230,6 @@ class LedgerMachine(RuleBasedStateMachine):
         assert not any(amount for account, amount in balances.items() if account.endswith((":held", ":pending"))), balances
         self.postings_are_balanced_and_nobody_is_overdrawn()
         self.an_invoice_is_written_once_and_adds_up()
-
-    # --- the truth's hands and the books' eyes
-
-    def an_attempt(self, film: Film) -> str:
-        film.attempts += 1
-        return f"{film.id}-a{film.attempts}"
-
-    def store(self, film: Film, frames: list[int], kind: Kind, attempt: str, agent: str) -> None:
-        film.stored |= dict.fromkeys(frames, 0)
-        film.covered |= set(frames) if kind is Kind.SAMPLE else set()
-        self.tell_stored(film, frames, kind, attempt, agent, 0)
-
-    def tell_stored(self, film: Film, frames: list[int], kind: Kind, attempt: str, agent: str, generation: int) -> None:
-        stored = tuple(
-            StoredFrame(frame=one, file_sha256="0" * 64, pixel_sha256="0" * 64, bytes=1, cpu_micros=1, key="k") for one in frames
-        )
-        self.bag.append(
-            FramesStored(
-                job=film.id,
-                chunk="c",
-                attempt=attempt,
-                agent=agent,
-                kind=kind,
-                generation=generation,
-                version=1 if kind is Kind.RENDER else 0,
-                frames=stored,
-            )
-        )
-
-    def end(self, film: Film) -> None:
-        film.sealed = True
-        frames = ranges(film.stored)
-        outcome = "completed" if not film.missing() else "cancelled"
-        self.bag.append(FramesSealed(job=film.id, account=film.account, outcome=outcome, frames=frames, count=len(film.stored)))
-
-    def deliver_all(self) -> None:
-        """Again and again; what is too early for ever (an answer to a quote never made) is left."""
-        for _ in range(10):
-            self.bag = [message for message in self.bag if not self.hear(message)]
-
-    def quoted(self) -> list[JobQuoted]:
-        return [event for event in self.books.said if isinstance(event, JobQuoted)]
-
-    def rendering(self) -> list[Film]:
-        return [film for film in self.films.values() if self.heard(CreditsHeld, film.id) and film.missing() and not film.sealed]
-
-    def heard(self, event: type[Any], job: str) -> list[Any]:
-        return [said for said in self.books.said if isinstance(said, event) and said.job == job]
-
-    def agreed(self, film: Film) -> int:
-        deposit, price = self.heard(DepositHeld, film.id), self.heard(CreditsHeld, film.id)
-        quotes = self.heard(JobQuoted, film.id)
-        return int(quotes[-1].price_micro if price else deposit[-1].amount_micro if deposit else 0)
-
-    def postings(self) -> list[Posting]:
-        return list(self.books.postings.values())
-
-    def on_frames(self, film: Film) -> list[Posting]:
-        mine = [posting for posting in self.postings() if posting.job == film.id]
-        undone = {posting.reverses for posting in mine}
-        frames = (PostingKind.CHARGE, PostingKind.COVERED)
-        return [posting for posting in mine if posting.kind in frames and posting.key.split("#")[0] not in undone]
-
-    def held(self, film: Film) -> int:
-        return self._held_legs(film, (PostingKind.HOLD,))
-
-    def charged(self, film: Film) -> int:
-        return -self._held_legs(film, tuple(set(PostingKind) - {PostingKind.HOLD, PostingKind.RELEASE}))
-
-    def left_held(self, film: Film) -> int:
-        return self._held_legs(film, tuple(PostingKind))
-
-    def _held_legs(self, film: Film, kinds: tuple[PostingKind, ...]) -> int:
-        mine = [posting for posting in self.postings() if posting.job == film.id and posting.kind in kinds]
-        return ledger.balances(mine).get(ledger.held(film.account), 0)
 
 
 def test_the_ledger_keeps_its_promises_in_any_order_twice_and_across_crashes() -> None:
