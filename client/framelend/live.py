@@ -18,13 +18,13 @@ NEVER: frozenset[str] = frozenset()
 BILL_SECONDS = 15.0
 
 
-def watch(client: Client, job: str, until: frozenset[str] = NEVER) -> Job:
-    """Shows the job until it has ended (or reached one of these states); returns it."""
+def watch(client: Client, job: str, until: frozenset[str] = NEVER, after: int = 0) -> Job:
+    """Shows the job until it has ended (or reached one of these states); returns it. `after` leaves out what is told already."""
     last = client.job(job)
     if over(last, until):
         return last
     with Live(_picture(last, ""), console=out, refresh_per_second=4, transient=True) as live:
-        for news in client.follow(job):
+        for news in client.follow(job, after):
             note = ""
             if isinstance(news, Job):
                 last = news

@@ -63,9 +63,10 @@ def quoted(renter: Client, job: Job, times: Times) -> Job:
 def rendered(renter: Client, job: Job, times: Times) -> Job:
     """Accepts, watches to the end. Raises FarmError when the job does not complete and settle."""
     assert job.quote is not None, "only a quoted job is accepted"
+    told = renter.timeline(job.id)
     renter.accept(job.id, job.quote.version)
     times.mark("accepted")
-    last = live.watch(renter, job.id)
+    last = live.watch(renter, job.id, after=told[-1].number if told else 0)
     times.mark("completed")
     if not last.succeeded or last.settlement is None:
         raise FarmError("the job", f"{last.state}: {last.reason}", advice="see `make logs NAME=scheduler`")

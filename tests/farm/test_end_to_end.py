@@ -1,4 +1,4 @@
-"""One real .blend from upload to invoice, on a house agent and two lenders' agents; the pictures are Blender's own, to the pixel."""
+"""One real .blend from upload to invoice, by a house agent and two lenders; the pictures are Blender's own, to the pixel."""
 
 import asyncio
 import json
