@@ -31,6 +31,8 @@ class Settings(ServiceSettings):
     management_password: SecretStr = SecretStr("")
     chunk_seconds: int = 60
     chunk_frames: int = 200
+    samples: int = 5
+    """Frames rendered to make a quote; one is enough where all frames cost the same."""
     sample_budget_seconds: int = 120
     lease_seconds: int = 30
     settle_seconds: int = 15
@@ -39,6 +41,7 @@ class Settings(ServiceSettings):
         return Policy(
             chunk=self.chunk_seconds,
             chunk_frames=self.chunk_frames,
+            samples=self.samples,
             sample_budget=self.sample_budget_seconds,
             lease=self.lease_seconds,
             settle=self.settle_seconds,

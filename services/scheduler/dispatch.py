@@ -69,7 +69,6 @@ class Dispatch:
         self._running: Counter[str] = Counter()
         self._saved_chunks: dict[str, Saved[Chunk]] = {}
         self._inserted: dict[str, set[str]] = defaultdict(set)
-        self._free_since: dict[str, float] = {}
 
     def stale(self) -> None:
         """A job or an agent has changed in a way that the next round must see."""
@@ -83,6 +82,7 @@ class Dispatch:
         async with self._turn:
             self._looking = False
             self.stale()
+            await self._refresh()
             if (await self._board()).has_work():
                 idle = [saved for saved in await self._agents.heard() if agents_domain.free_slots(saved.state)]
                 await self._round([Asking(saved, _as_it_is) for saved in idle], ())
@@ -90,13 +90,19 @@ class Dispatch:
     async def take(self, asking: Sequence[Asking], marks: Sequence[Change[Chunk]] = ()) -> list[bool]:
         """One round for agents that have just spoken; their words and the marks on chunks travel in the same grouped writes.
         Says which marks were saved."""
+        began = time.monotonic()
         async with self._turn:
-            return await self._round(asking, marks)
+            return await self._round(asking, marks, began)
 
     async def board(self) -> Board:
         """What could be given out now, and by whom it could be taken."""
         async with self._turn:
+            await self._refresh()
             return await self._board()
+
+    def has_inserted(self, job: Job) -> bool:
+        """True when this process has itself inserted every chunk that the job's cuts promise."""
+        return {one.chunk for one in job.cuts} <= self._inserted.get(job.job, set())
 
     async def realise(self, job: str) -> None:
         """Insert the chunks that the job's cuts promise and that are not there; then forget the cuts. Safe to repeat."""
@@ -115,16 +121,16 @@ class Dispatch:
     # --- one round
 
     async def _board(self, busy: Collection[str] = ()) -> Board:
-        """Without the chunks named in `busy`, which this round writes otherwise."""
+        """As of what is remembered, without the chunks named in `busy`, which this round writes otherwise."""
         now = await self._agents.now()
-        queued = await self._chunks.queued(self._open, MOST_QUEUED) if await self._fresh() and self._open else []
+        queued = await self._chunks.queued(self._open, MOST_QUEUED) if self._open else []
         self._saved_chunks = {saved.id: saved for saved in queued if saved.id not in busy}
         waiting = [saved.state for saved in self._saved_chunks.values()]
         fleet = tuple(self._fleet.values())
         return Board(now, self._policy, self._image, self._open, fleet, waiting, Counter(self._running))
 
-    async def _fresh(self) -> bool:
-        """True, once jobs and agents have been read not long ago."""
+    async def _refresh(self) -> None:
+        """Jobs and agents are read anew when that was long ago."""
         if time.monotonic() - self._read_at > FRESH_SECONDS:
             jobs, heard, running = await asyncio.gather(self._jobs.working(), self._agents.heard(), self._chunks.running())
             self._open = {job.job: job for job in jobs}
@@ -132,20 +138,23 @@ class Dispatch:
             self._running = Counter(running)
             self._inserted = defaultdict(set, {job: ids for job, ids in self._inserted.items() if job in self._open})
             self._read_at = time.monotonic()
-        return True
 
-    async def _round(self, asking: Sequence[Asking], marks: Sequence[Change[Chunk]]) -> list[bool]:
-        await self._fresh()
+    async def _round(self, asking: Sequence[Asking], marks: Sequence[Change[Chunk]], began: float | None = None) -> list[bool]:
+        """`began`: when the agents that ask were heard, on the monotonic clock."""
+        await self._refresh()
         now = await self._agents.now()
         decided = {one.saved.id: one.decide(one.saved.state, now) for one in asking}
-        self._note_free([state for state, _ in decided.values()])
+        for state, _ in decided.values():
+            self._remember(state)
         board = await self._board({change.before.id for change in marks})
-        if not board.has_work():
-            self._free_since.clear()
         offers = board.offers([state for state, _ in decided.values()])
         placed = await self._place(board, offers)
         won = await self._reserve(asking, decided, placed)
-        return await self._claim(board, placed, won, marks)
+        saved = await self._claim(board, placed, won, marks)
+        if began is not None:
+            for _ in placed:
+                metrics.WAITED.observe(time.monotonic() - began)
+        return saved
 
     async def _place(self, board: Board, offers: Sequence[Offer]) -> list[Placed]:
         """Every offer with its chunk; jobs are cut for those that have none yet. Offers for which nothing was left fall away."""
@@ -237,8 +246,6 @@ class Dispatch:
             return
         self._running[one.job.job] += 1
         metrics.ASSIGNED.labels(one.chunk.kind).inc()
-        if (since := self._free_since.pop(one.agent, None)) is not None:
-            metrics.WAITED.observe(time.monotonic() - since)
         log.info("chunk assigned", job=one.job.job, chunk=one.chunk.chunk, attempt=one.hand.attempt, agent=one.agent)
 
     # --- what this process remembers
@@ -248,12 +255,6 @@ class Dispatch:
 
     def _speed(self, agent: str) -> int:
         return self._fleet[agent].micro_wu_per_minute
-
-    def _note_free(self, agents: Sequence[Agent]) -> None:
-        for agent in agents:
-            self._remember(agent)
-            if agents_domain.free_slots(agent):
-                self._free_since.setdefault(agent.agent, time.monotonic())
 
 
 def _as_it_is(agent: Agent, _: datetime) -> Decision[Agent]:

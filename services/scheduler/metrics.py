@@ -13,7 +13,7 @@ FRAMES = Counter("framelend_scheduler_frames_stored", "Frames that storage has t
 SUPERFLUOUS = Counter("framelend_scheduler_frames_superfluous", "Frames that came second")
 WAITED = Histogram(
     "framelend_scheduler_ready_to_assigned_seconds",
-    "From a free slot to its next assignment, while there was work",
+    "From hearing an agent that is ready to having told it its chunk",
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
 JOBS = Gauge("framelend_scheduler_jobs", "Jobs by state", ["state"])

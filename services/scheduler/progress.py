@@ -28,9 +28,15 @@ class Progress:
         self._jobs, self._chunks, self._agents, self._say = jobs, chunks, agents, say
         self._touched: set[str] = set()
         self._doing: dict[str, tuple[datetime, Sequence[AttemptInHand]]] = {}
+        self._waits: dict[str, str] = {}
 
     def touch(self, job: str) -> None:
         self._touched.add(job)
+
+    def waiting(self, why: dict[str, str]) -> None:
+        """Jobs that nobody can work on now; said with their progress as long as it is so."""
+        self._touched.update(why.keys() | self._waits.keys())
+        self._waits = why
 
     def note(self, agent: str, attempts: Sequence[AttemptInHand], now: datetime) -> None:
         """What an agent says it is doing; shown, never decided upon."""
@@ -66,7 +72,8 @@ class Progress:
         ]
         speed = sum(fleet[agent].micro_wu_per_minute * len(fleet[agent].hands) for agent in working)
         return JobProgressed(
-            job=job.job, account=job.account, state=job.state, reason=job.reason[:2000], revision=job.revision,
+            job=job.job, account=job.account, state=job.state, reason=self._waits.get(job.job, job.reason)[:2000],
+            revision=job.revision,
             stored=tally.stored, total=job.total, remaining_seconds=remaining(job, tally.stored, speed), agents=tuple(shares),
         )  # fmt: skip
 

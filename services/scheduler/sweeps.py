@@ -134,13 +134,15 @@ class Repairs:
 
     async def sweep(self) -> None:
         for job in await self._desk.jobs.with_cuts():
-            await self._desk.dispatch.realise(job.job)
+            if not self._desk.dispatch.has_inserted(job):
+                await self._desk.dispatch.realise(job.job)
         for id in await self._desk.jobs.nearly_rendered():
             await self._desk.closing.finish(id)
         open_jobs = await self._desk.chunks.jobs_with_open()
         for job in await self._desk.jobs.not_working(open_jobs):
             await self._desk.closing.settle(job)
         await self._unheld()
+        self._desk.progress.waiting((await self._desk.dispatch.board()).waits())
 
     async def _unheld(self) -> None:
         """Attempts that their agents' documents do not know: the slot was freed and the chunk was not."""

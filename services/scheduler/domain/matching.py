@@ -117,6 +117,21 @@ class Board:
         lenders = [agent for agent in able if not agent.house]
         return sum(agent.slots for agent in lenders or able)
 
+    def waits(self) -> dict[str, str]:
+        """Jobs that nobody is on and nobody could be, each with the reason in a renter's words."""
+        found = {job: self._nobody(self.jobs[job], None) for job in self._uncut}
+        found |= {chunk.job: self._nobody(self.jobs[chunk.job], chunk) for chunk in self.queued}
+        return {job: why for job, why in found.items() if why and not self.running[job]}
+
+    def _nobody(self, job: Job, chunk: Chunk | None) -> str:
+        if any(self.able(agent, job, chunk) for agent in self.fleet):
+            return ""
+        if chunk is not None and chunk.house:
+            return "waiting for the house agent, which is not online"
+        if not any(agent.state is AgentState.ONLINE for agent in self.fleet):
+            return "waiting for an agent: none is online"
+        return "waiting for an agent with enough memory that may take this job"
+
     def _need(self, job: Job, chunk: Chunk | None) -> int:
         """Never more than the largest agent has: after running out of memory the largest one tries."""
         factor = 1 if chunk is None else chunk.memory_factor

@@ -19,6 +19,8 @@ from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.spans import nth, without
 from services.scheduler.domain.states import JobState
 
+REFERENCE_SPEED = 60 * MICRO
+"""Micro-WU a minute: told when nobody is there to go by."""
 UNKNOWN_BAND_PERCENT = 25
 """With fewer than three knots nothing can be left out."""
 WIDEST_BAND_PERCENT = 90
@@ -117,7 +119,7 @@ def _concluded(job: Job, fleet: int, policy: Policy, events: list[Event]) -> Dec
     rest = without(job.frames, [one.frame for one in job.samples if one.kept])
     expected = sum(curve.wu(frame) for frame in frames(rest))
     percent = spread_percent(knots, policy.band_floor_percent)
-    seconds = expected * 60 // max(1, fleet)
+    seconds = expected * 60 // (fleet or REFERENCE_SPEED)
     job = replace(
         job,
         version=1,

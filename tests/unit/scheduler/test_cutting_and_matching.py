@@ -234,6 +234,17 @@ def test_a_chunk_that_ran_out_of_memory_goes_to_an_agent_with_twice_as_much() ->
     assert len(a_board([job], [small], [tried]).offers([small])) == 1, "the largest there is tries"
 
 
+def test_a_job_that_nobody_can_take_says_what_it_waits_for() -> None:
+    job = a_sampled_job(memory_bytes=3 * GIB)
+    look = a_chunk(chunk="look", kind=Kind.INSPECT, frames=(), house=True)
+    assert a_board([job], [an_agent()]).waits() == {}
+    assert "none is online" in a_board([job], []).waits()["job"]
+    assert "house" in a_board([a_job(state=JobState.INSPECTING)], [an_agent()], [look]).waits()["job"]
+    barred = an_agent(interruptions=(Interruptions("job", 0, later(10)),))
+    assert "enough memory" in a_board([job], [barred]).waits()["job"]
+    assert a_board([job], [], running=Counter({"job": 1})).waits() == {}
+
+
 # --- assignments
 
 
