@@ -97,10 +97,13 @@ def spread_percent(knots: Sequence[Knot], floor: int) -> int:
 
 
 def _measured(job: Job, one: Measured, policy: Policy) -> Decided:
-    """Each attempt once. What is measured after sampling has ended is told at once, since nothing else will tell it."""
-    if any(known.attempt == one.attempt for known in job.measured):
+    """Each attempt once; one that was over its budget may still bring its frame, for the work already recognised. What is measured
+    after sampling has ended is told at once, since nothing else will tell it."""
+    known = next((before for before in job.measured if before.attempt == one.attempt), None)
+    if known is not None and (known.frames or not one.frames):
         return job, []
-    job = replace(job, measured=(*job.measured, one))
+    others = tuple(before for before in job.measured if before is not known)
+    job = replace(job, measured=(*others, one if known is None else replace(one, micro_wu=known.micro_wu)))
     late = job.version > 0 or jobs.is_over(job)
     return job, [jobs.sampling_measured(job, policy.anchor_factor)] if late else []
 

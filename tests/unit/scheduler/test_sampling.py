@@ -111,6 +111,18 @@ def test_work_told_after_the_estimate_is_told_at_once() -> None:
     assert after.curve == job.curve
 
 
+def test_a_frame_that_came_after_all_is_kept_for_the_work_already_recognised() -> None:
+    job, _ = with_samples(a_sampling_job(), {25: WU, 50: WU, 75: WU, 100: WU})
+    job, _ = sampling.over_budget(job, 1, "slow", "ann", 2 * WU, POLICY)
+    job, events = sampling.sampled(job, 1, "slow", "ann", 3 * WU, FLEET, POLICY)
+    (measured,) = [one for one in events if isinstance(one, SamplingMeasured)]
+    (estimate,) = [one for one in events if isinstance(one, JobEstimated)]
+    assert {work.attempt: (work.micro_wu, work.frames) for work in measured.work}["slow"] == (2 * WU, span(1, 1))
+    assert 1 not in list(frames(estimate.frames))
+    _, events = sampling.probed(job, 1, "probe", "ann", WU, FLEET, POLICY)
+    assert [type(one) for one in events] == [SamplingMeasured], "the needless probe is paid, the curve is frozen"
+
+
 def test_the_band_is_the_error_of_leaving_knots_out() -> None:
     straight = [Knot(frame=at, micro_wu=at * WU) for at in (1, 11, 21, 31, 41)]
     peaked = [Knot(frame=at, micro_wu=cost * WU) for at, cost in ((1, 1), (11, 1), (21, 10), (31, 1), (41, 1))]
