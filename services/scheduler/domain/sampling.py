@@ -97,8 +97,8 @@ def spread_percent(knots: Sequence[Knot], floor: int) -> int:
 
 
 def _measured(job: Job, one: Measured, policy: Policy) -> Decided:
-    """Each attempt once; one that was over its budget may still bring its frame, for the work already recognised. What is measured
-    after sampling has ended is told at once, since nothing else will tell it."""
+    """Each attempt once; one that was over its budget may still bring its frame, for the work already recognised. What is
+    measured after sampling has ended is told at once, since nothing else will tell it."""
     known = next((before for before in job.measured if before.attempt == one.attempt), None)
     if known is not None and (known.frames or not one.frames):
         return job, []
