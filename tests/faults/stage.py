@@ -23,7 +23,7 @@ BROKER, DATABASE = "rabbitmq", "mongod"
 INFRASTRUCTURE = (BROKER, DATABASE)
 CPUS = 0.5
 """Of each agent: what is left of the machine starts again what was killed."""
-SETTINGS = {"scheduler": {"FRAMELEND_CHUNK_SECONDS": "4"}, "notifier": {"FRAMELEND_LEASE_SECONDS": "3"}}
+SETTINGS = {"scheduler": {"FRAMELEND_CHUNK_SECONDS": "8"}, "notifier": {"FRAMELEND_LEASE_SECONDS": "3"}}
 
 
 @dataclass(frozen=True)
