@@ -73,6 +73,7 @@ def _demo(layout: Layout, times: Times) -> int:
     try:
         with Client(farm.http("INTAKE"), renter.key) as client:
             job = _job(client, times)
+            times.mark("first picture", witness.first_picture)
             told = report.write(FOLDER, farm, job, witness, owners, renter, times)
             link = client.page_link(job.id)
     finally:
@@ -96,7 +97,6 @@ def _job(client: Client, times: Times) -> Job:
     job = play.submit(client, scene, FOLDER)
     times.mark("submitted")
     job = play.quoted(client, job, times)
-    times.mark("first picture")
     job = play.rendered(client, job, times)
     play.downloaded(client, job, FOLDER)
     times.mark("done")

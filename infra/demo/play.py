@@ -26,8 +26,9 @@ class Times:
     began: float
     marks: dict[str, float] = field(default_factory=dict)
 
-    def mark(self, name: str) -> None:
-        self.marks.setdefault(name, round(time.time() - self.began, 1))
+    def mark(self, name: str, at: float | None = None) -> None:
+        """Now, or `at` in seconds since the epoch."""
+        self.marks.setdefault(name, round((at or time.time()) - self.began, 1))
 
 
 def submit(renter: Client, scene: Path, work: Path) -> Job:

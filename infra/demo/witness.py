@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -25,6 +26,8 @@ class Witness:
     def __init__(self, farm: FarmFile) -> None:
         self._url = farm.amqp_url(*farm.rabbit_admin)
         self._heard: list[tuple[str, Event]] = []
+        self.first_picture: float | None = None
+        """When the first frame of any job was stored, in seconds since the epoch."""
         self._listening, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._listen()), name="witness", daemon=True)
 
@@ -92,6 +95,9 @@ class Witness:
 
     async def _take(self, message: AbstractIncomingMessage) -> None:
         try:
-            self._heard.append((str(message.routing_key), read(str(message.type), message.body)))
+            fact = read(str(message.type), message.body)
         except NotAnEvent:
             return
+        self._heard.append((str(message.routing_key), fact))
+        if isinstance(fact, FramesStored) and self.first_picture is None:
+            self.first_picture = time.time()
