@@ -6,6 +6,8 @@ them again is set beyond the end.
 """
 
 import statistics
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from tests.bench.celery_baseline import LABEL, CeleryBaseline
@@ -42,28 +44,37 @@ class Found:
     open_cpu: dict[str, float] = field(default_factory=dict)
 
 
+@asynccontextmanager
+async def busy_swarm(world: World) -> AsyncIterator[Swarm]:
+    """Everybody has a chunk in hand of jobs that are long enough."""
+    swarm = await a_swarm(world, AGENTS)
+    try:
+        await swarm.open()
+        await paid_jobs(world, swarm, JOBS, FRAMES)
+        await swarm.all_hold(120)
+        yield swarm
+    finally:
+        await swarm.close()
+
+
 async def main() -> None:
     async with a_world() as world:
-        scheduler = await world.start("scheduler", **SCHEDULER)
-        swarm, celery = await a_swarm(world, AGENTS), CeleryBaseline(world)
-        try:
-            await swarm.open()
-            await paid_jobs(world, swarm, JOBS, FRAMES)
-            await swarm.all_hold(120)
+        scheduler, celery = await world.start("scheduler", **SCHEDULER), CeleryBaseline(world)
+        async with busy_swarm(world) as swarm:
             found, used = Found(), usage({"scheduler": scheduler})
             await _open(swarm, used, found)
             scheduler.freeze()
-            await celery.open()
-            for _ in range(repeats(TURNS)):
+            try:
+                await celery.open()
+                for _ in range(repeats(TURNS)):
+                    scheduler.thaw()
+                    await closed(swarm, used, found)
+                    scheduler.freeze()
+                    found.celery.append(await celery.turn(seconds(STRETCH)))
+            finally:
+                celery.close()
                 scheduler.thaw()
-                await _closed(swarm, used, found)
-                scheduler.freeze()
-                found.celery.append(await celery.turn(seconds(STRETCH)))
-            scheduler.thaw()
             await _check(world, swarm)
-        finally:
-            celery.close()
-            await swarm.close()
     publish("assignments", _rows(found, swarm))
 
 
@@ -80,7 +91,7 @@ async def _open(swarm: Swarm, used: Usage, found: Found) -> None:
     found.open_waits = list(swarm.tally.waits)
 
 
-async def _closed(swarm: Swarm, used: Usage, found: Found) -> None:
+async def closed(swarm: Swarm, used: Usage, found: Found) -> None:
     """Two seconds to get going, then a stretch that counts."""
     async with swarm.closed_loop():
         await swarm.working(2)

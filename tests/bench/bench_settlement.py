@@ -24,7 +24,7 @@ from tests.bench.lenders import Lenders, pictures
 from tests.bench.report import Row, publish, row
 from tests.bench.usage import INFRASTRUCTURE, STORE, Usage, since, usage
 from tests.bench.voice import Voice
-from tests.integration.world import World
+from tests.integration.world import Process, World
 from tests.waiting import until
 
 AGENTS, JOBS, TURNS = 100, 10, 5
@@ -35,6 +35,9 @@ LOOKS = 32
 IN_FLIGHT = 200
 """Messages that the senders have under way to the broker at once."""
 Say = Callable[[], Coroutine[None, None, None]]
+MEASURE, SUFFIX = "frames settled per second, no pictures", ", no pictures"
+HOW_TOLD = f"{AGENTS} agents, {JOBS} jobs, turns of {TOLD} frames, one a message; charged, and made payable a second later"
+HOW_DELIVERED = f"PNGs of 480x270, 0.2 MB, read, hashed, decoded, kept with a thumbnail, told, charged; turns of {DELIVERED}"
 
 
 @dataclass
@@ -73,55 +76,60 @@ class Ledger:
 
 
 async def main() -> None:
-    publish("settlement", [*await _with_pictures(), *await _without_pictures()])
-
-
-async def _without_pictures() -> list[Row]:
+    turns = repeats(TURNS)
     async with a_world() as world:
-        billing = await world.start("billing", **AS_IN_PRODUCTION)
-        agents = (await a_swarm(world, AGENTS)).names
-        jobs = await _jobs(world, TOLD, agents[0])
-        connection = await aiormq.connect(world.farm.amqp_url("storage", world.farm["FARM_STORAGE_AMQP_PASSWORD"], world.vhost))
-        voice = Voice(await connection.channel(publisher_confirms=True), "storage")
-        found, used, ledger = Found(), usage({"billing": billing}), Ledger(world, jobs)
-        try:
-            for turn in range(repeats(TURNS) + 1):
-                words = [_stored(agents, jobs, turn * TOLD + at) for at in range(TOLD)]
-                await _turn(found, ledger, used, [partial(voice.say, word) for word in words])
-        finally:
-            await connection.close()
-        await ledger.check(TOLD * (repeats(TURNS) + 1))
-    how = f"{AGENTS} agents, {JOBS} jobs, turns of {TOLD} frames, one a message; charged, and made payable a second later"
-    return found.rows("frames settled per second, no pictures", ", no pictures", how)
-
-
-async def _with_pictures() -> list[Row]:
+        processes = await started(world, "billing", "storage")
+        delivered = await settle_delivered(world, usage(processes, INFRASTRUCTURE | STORE), turns)
     async with a_world() as world:
-        billing = await world.start("billing", **AS_IN_PRODUCTION)
-        storage = await world.start("storage", **AS_IN_PRODUCTION, FRAMELEND_S3_BUCKET=f"bench-{world.token}")
-        swarm = await a_swarm(world, AGENTS)
-        jobs = await _jobs(world, DELIVERED, swarm.names[0])
-        lenders = Lenders(swarm.url, swarm.names, bytes.fromhex(world.farm["FARM_GRANT_KEY"]))
-        found, ledger = Found(), Ledger(world, jobs)
-        used = usage({"billing": billing, "storage": storage}, INFRASTRUCTURE | STORE)
-        try:
-            await lenders.open()
-            looks = await asyncio.to_thread(pictures, LOOKS)
-            for turn in range(repeats(TURNS) + 1):
-                places = [_place(jobs, turn * DELIVERED + at) for at in range(DELIVERED)]
-                staged = await lenders.stage(places, looks)
-                await _turn(found, ledger, used, [partial(lenders.complete, one) for one in staged])
-        finally:
-            await lenders.close()
-        await ledger.check(DELIVERED * (repeats(TURNS) + 1))
-    size = sum(len(look.data) for look in looks) // len(looks) // 1000
-    how = f"PNGs of 480x270, {size} kB, read, hashed, decoded, kept with a thumbnail, told, charged; turns of {DELIVERED}"
-    return found.rows("frames settled per second", "", how)
+        told = await settle_told(world, usage(await started(world, "billing")), turns)
+    publish(
+        "settlement", [*delivered.rows("frames settled per second", "", HOW_DELIVERED), *told.rows(MEASURE, SUFFIX, HOW_TOLD)]
+    )
+
+
+async def started(world: World, *names: str) -> dict[str, Process]:
+    bucket = {"storage": {"FRAMELEND_S3_BUCKET": f"bench-{world.token}"}}
+    return {name: await world.start(name, **AS_IN_PRODUCTION, **bucket.get(name, {})) for name in names}
+
+
+async def settle_told(world: World, used: Usage, turns: int) -> Found:
+    """Storage's word starts it."""
+    agents = (await a_swarm(world, AGENTS)).names
+    jobs = await _jobs(world, TOLD * (turns + 1), agents[0])
+    connection = await aiormq.connect(world.farm.amqp_url("storage", world.farm["FARM_STORAGE_AMQP_PASSWORD"], world.vhost))
+    voice = Voice(await connection.channel(publisher_confirms=True), "storage")
+    found, ledger = Found(), Ledger(world, jobs)
+    try:
+        for turn in range(turns + 1):
+            words = [_stored(agents, jobs, turn * TOLD + at) for at in range(TOLD)]
+            await _turn(found, ledger, used, [partial(voice.say, word) for word in words])
+    finally:
+        await connection.close()
+    await ledger.check(TOLD * (turns + 1))
+    return found
+
+
+async def settle_delivered(world: World, used: Usage, turns: int) -> Found:
+    """Agents' words start it; the pictures were put into the store before."""
+    swarm = await a_swarm(world, AGENTS)
+    jobs = await _jobs(world, DELIVERED * (turns + 1), swarm.names[0])
+    lenders = Lenders(swarm.url, swarm.names, bytes.fromhex(world.farm["FARM_GRANT_KEY"]))
+    found, ledger = Found(), Ledger(world, jobs)
+    try:
+        await lenders.open()
+        looks = await asyncio.to_thread(pictures, LOOKS)
+        for turn in range(turns + 1):
+            places = [_place(jobs, turn * DELIVERED + at) for at in range(DELIVERED)]
+            staged = await lenders.stage(places, looks)
+            await _turn(found, ledger, used, [partial(lenders.complete, one) for one in staged])
+    finally:
+        await lenders.close()
+    await ledger.check(DELIVERED * (turns + 1))
+    return found
 
 
 async def _jobs(world: World, frames: int, agent: str) -> list[str]:
-    """With room for every turn and the warm one before."""
-    return await held_jobs(world, JOBS, frames * (repeats(TURNS) + 1) // JOBS + 1, agent)
+    return await held_jobs(world, JOBS, frames // JOBS + 1, agent)
 
 
 def _place(jobs: Sequence[str], number: int) -> tuple[str, int]:
