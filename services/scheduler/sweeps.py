@@ -50,7 +50,7 @@ class Leases:
             freed += await self._silent_agents(now)
         if now - heard_since > policy.after("settle"):
             freed += await self._unfinished(now)
-            freed += await self._vanished_hands(now)
+        freed += await self._vanished_hands(now, was_heard=now - heard_since > policy.after("pickup"))
         freed += await self._overdue(now)
         if freed:
             await self._desk.dispatch.look()
@@ -73,13 +73,14 @@ class Leases:
             agent = agents.interrupted(agent, hand.job, now, self._desk.policy)
         return agents.lost(agent)
 
-    async def _vanished_hands(self, now: datetime) -> int:
+    async def _vanished_hands(self, now: datetime, was_heard: bool) -> int:
         """Attempts that never arrived or were dropped without a word, and slots reserved for a claim that never came."""
-        return sum([await self._vanished_of(saved.state, now) for saved in await self._desk.agents.heard()])
+        return sum([await self._vanished_of(saved.state, now, was_heard) for saved in await self._desk.agents.heard()])
 
-    async def _vanished_of(self, agent: Agent, now: datetime) -> int:
+    async def _vanished_of(self, agent: Agent, now: datetime, was_heard: bool) -> int:
         policy = self._desk.policy
-        gone = {hand.attempt for hand in agents.vanished(agent, now, policy)} | await self._unclaimed(agent, now)
+        gone = {hand.attempt for hand in agents.vanished(agent, now, policy)} if was_heard else set()
+        gone |= await self._unclaimed(agent, now)
         for hand in agent.hands:
             if hand.attempt in gone:
                 await self._lose(hand, "attempt vanished")

@@ -226,7 +226,7 @@ class Office:
     """The scheduler's own code on memory. `told` gets every event it says."""
 
     def __init__(self, loses: Callable[[], bool] = lambda: False, policy: Policy | None = None) -> None:
-        self.clock, self.told = Clock(), list[Event]()
+        self.clock, self.told, self.is_connected = Clock(), list[Event](), True
         self._signing = Signing(KEYS, self._holds, self._is_revoked)
         stores = [Store[Any](self.clock, self._tell, loses) for _ in range(3)]
         self.jobs, self.chunks, self.agents = (
@@ -248,7 +248,7 @@ class Office:
         self._doors = Doors()
         for subject in (agents, attempts, frames, jobs):
             subject.register(cast(Any, self._doors), self.desk)
-        self._sweeps = (Leases(self.desk, Hearing(lambda: True)), Repairs(self.desk))
+        self._sweeps = (Leases(self.desk, Hearing(lambda: self.is_connected)), Repairs(self.desk))
 
     async def hear(self, event: Event, sender: str = "service", id: str = "") -> None:
         """As the chassis hands it over. Raises what the handler says is wrong with it."""
