@@ -48,9 +48,10 @@ def judged(facts: SceneFacts, asked: Ranges, settings: RenderSettings, largest_a
 
 
 def unreadable(error: str) -> Verdict:
-    """The file could not be opened; `error` holds Blender's words."""
+    """The file could not be opened; `error` holds Blender's words, with a code before them and paths as the sandbox sees them."""
+    words = error.removeprefix("cannot_open: ").replace("/in/bundle/", "")
     fix = "Open the file in Blender 5.0, save it again, and check that the upload is complete."
-    return Verdict((_finding("cannot_open", _ERROR, f"Blender cannot open this file: {error}", fix),))
+    return Verdict((_finding("cannot_open", _ERROR, f"Blender cannot open this file: {words}", fix),))
 
 
 def inspected(job: Job, report: InspectionReported, micro_wu: int, largest_agent: int) -> tuple[Job, list[Event]]:

@@ -7,7 +7,7 @@ import pytest
 from contracts.events import InspectionReported, JobFailed, JobInspected, JobStateChanged, SamplingMeasured
 from contracts.grants import Grant
 from contracts.values import FrameRange, Kind, Picture, RenderSettings, Severity, count
-from services.scheduler.domain.inspection import inspected, judged
+from services.scheduler.domain.inspection import inspected, judged, unreadable
 from services.scheduler.domain.picture import max_bytes, memory_bytes, picture
 from services.scheduler.domain.states import JobState
 from tests.unit.scheduler.builders import GIB, NOW, a_job, a_submission, some_facts, span
@@ -144,3 +144,9 @@ def test_a_second_report_changes_nothing() -> None:
 def test_a_report_on_a_paused_job_counts_beneath_the_pause() -> None:
     job, _ = inspected(a_job(state=JobState.PAUSED, stage=JobState.INSPECTING, asked=a_submission()), a_report(), 5, 0)
     assert job.total == 12
+
+
+def test_blenders_words_reach_the_renter_without_code_and_sandbox() -> None:
+    words = 'cannot_open: Error: Loading "/in/bundle/props/scene.blend" failed: Missing DNA block'
+    (finding,) = unreadable(words).findings
+    assert finding.text == 'Blender cannot open this file: Error: Loading "props/scene.blend" failed: Missing DNA block'
