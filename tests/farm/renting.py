@@ -3,23 +3,24 @@
 import asyncio
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from framelend import Client, Job, bundling
 
 from tests.farm.farmhouse import Account, Farm
 
 
-async def submitted(farm: Farm, renter: Account, scene: Path, frames: str | None, price: str = "0.01") -> str:
-    """Bundle, upload, submit; the job's id."""
-    return await asyncio.to_thread(_submitted, farm, renter, scene, frames, price)
+async def submitted(farm: Farm, renter: Account, scene: Path, frames: str | None, price: str = "0.01", **more: str) -> str:
+    """Bundle, upload, submit (`more`: what else `Client.submit` takes); the job's id."""
+    return await asyncio.to_thread(_submitted, farm, renter, scene, frames, price, **more)
 
 
-def _submitted(farm: Farm, renter: Account, scene: Path, frames: str | None, price: str) -> str:
+def _submitted(farm: Farm, renter: Account, scene: Path, frames: str | None, price: str, **more: Any) -> str:
     with farm.client(renter) as client, tempfile.TemporaryDirectory() as folder:
         bundle = bundling.pack(bundling.gather(scene), Path(folder) / "bundle.zip")
         upload = client.upload(bundle.path)
         assert upload.state == "stored", upload.text
-        return client.submit(upload.sha256, price, frames=frames, name=scene.name).id
+        return client.submit(upload.sha256, price, frames=frames, name=scene.name, **more).id
 
 
 async def accepted(farm: Farm, renter: Account, job: str, seconds: float = 120) -> Job:
