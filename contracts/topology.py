@@ -35,7 +35,7 @@ MAX_MESSAGE_BYTES = 262_144
 class Route:
     """One event, its one publisher, its subscribers.
 
-    `hot`: taken in batches by a single active consumer. `transient`: may be lost; oldest dropped first.
+    `hot`: taken in batches, by a single active consumer unless transient. `transient`: may be lost; oldest dropped first.
     `ttl_seconds`: a message not taken by then is worthless and dropped.
     """
 
@@ -50,7 +50,7 @@ class Route:
 ROUTES: tuple[Route, ...] = (
     # from agents
     Route(e.AgentReady, AGENT, (SCHEDULER,), hot=True),
-    Route(e.AgentPulse, AGENT, (SCHEDULER,), transient=True),
+    Route(e.AgentPulse, AGENT, (SCHEDULER,), hot=True, transient=True),
     Route(e.InspectionReported, AGENT, (SCHEDULER,)),
     Route(e.ProbeMeasured, AGENT, (SCHEDULER,)),
     Route(e.BundleRequested, AGENT, (STORAGE,), transient=True),

@@ -1,7 +1,7 @@
 """What agents say of themselves. The hot ones are taken in batches and end in one round of assignment."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -20,6 +20,7 @@ from services.scheduler.domain import chunk as chunks
 from services.scheduler.domain.agent import Agent, Decided, Hand
 from services.scheduler.domain.chunk import Chunk, Ending
 from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.states import AgentState
 
 log = structlog.get_logger()
 Outcome = BaseException | None
@@ -34,9 +35,9 @@ def register(inboxes: Inboxes, desk: Desk) -> None:
     async def on_chunk_completed(batch: list[Received[ChunkCompleted]]) -> list[Outcome]:
         return await completed(desk, batch)
 
-    @inboxes.on_agent(AgentPulse)
-    async def on_agent_pulse(agent: str, event: AgentPulse) -> None:
-        await pulse(desk, agent, event)
+    @inboxes.in_batches(AgentPulse)
+    async def on_agent_pulse(batch: list[Received[AgentPulse]]) -> list[Outcome]:
+        return await pulses(desk, batch)
 
 
 async def ready(desk: Desk, batch: Sequence[Received[AgentReady]]) -> list[Outcome]:
@@ -156,29 +157,59 @@ def _freed(events: Sequence[ChunkCompleted]) -> Decide[Agent]:
     return decide
 
 
-async def pulse(desk: Desk, agent: str, event: AgentPulse) -> None:
-    """Most pulses only move `seen_at`. Attempts that do not hold their chunks any more are told so."""
-    known, now = await desk.agent(agent), await desk.now()
-    attempts = [hand.attempt for hand in event.attempts]
-    after, events = domain.pulsed(known, event.run, attempts, now, desk.policy)
-    desk.progress.note(agent, event.attempts, now)
-    if replace(after, seen_at=known.seen_at) == known and not events:
-        await desk.agents.note_heard({agent: now})
-    else:
-        await desk.agents.update(agent, lambda state, at: domain.pulsed(state, event.run, attempts, at, desk.policy))
-        await _mark_alive(desk, [hand for hand in after.hands if hand.heard and hand not in known.hands])
-        if after.state is not known.state:
-            desk.dispatch.stale()
-    found = await desk.chunks.read_many(hand.chunk for hand in event.attempts)
-    for hand in event.attempts:
-        await _answer_void(desk, agent, hand, found.get(hand.chunk))
+async def pulses(desk: Desk, batch: Sequence[Received[AgentPulse]]) -> list[Outcome]:
+    """Most only move `seen_at`, all of a batch in one write. Attempts that do not hold their chunks any more are told so."""
+    saved, now = await desk.agents.read_many(one.sender for one in batch), await desk.now()
+    known = {agent: one for agent, one in saved.items() if one.state.state is not AgentState.REVOKED}
+    said = _last_words(one for one in batch if one.sender in known)
+    for agent, word in said.items():
+        desk.progress.note(agent, word.attempts, now)
+    heard = await _take_over(desk, known, said, now)
+    in_hand = await desk.chunks.read_many(hand.chunk for word in said.values() for hand in word.attempts)
+    await _mark_alive(desk, in_hand, heard)
+    for agent, word in said.items():
+        for hand in word.attempts:
+            await _answer_void(desk, agent, hand, in_hand.get(hand.chunk))
+    return [None if one.sender in known else SenderFault(f"{one.sender} is not enrolled") for one in batch]
 
 
-async def _mark_alive(desk: Desk, heard: Sequence[Hand]) -> None:
+def _last_words(batch: Iterable[Received[AgentPulse]]) -> dict[str, AgentPulse]:
+    """A pulse is absolute: of several of one agent the last one of its newest run counts."""
+    said: dict[str, AgentPulse] = {}
+    for one in batch:
+        if one.sender not in said or one.event.run >= said[one.sender].run:
+            said[one.sender] = one.event
+    return said
+
+
+async def _take_over(desk: Desk, known: Mapping[str, Saved[Agent]], said: Mapping[str, AgentPulse], now: datetime) -> list[Hand]:
+    """Writes what the pulses say of their agents; returns the hands that are heard of for the first time."""
+    quiet, changes = dict[str, datetime](), list[Change[Agent]]()
+    for agent, word in said.items():
+        before = known[agent].state
+        after, events = _pulsed(word, desk.policy)(before, now)
+        if replace(after, seen_at=before.seen_at) == before and not events:
+            quiet[agent] = now
+        else:
+            changes.append(Change(known[agent], after, events))
+    await desk.agents.note_heard(quiet)
+    for change, won in zip(changes, await desk.agents.save(changes), strict=True):
+        if not won:
+            await desk.agents.update(change.before.id, _pulsed(said[change.before.id], desk.policy))
+    if any(change.state.state is not change.before.state.state for change in changes):
+        desk.dispatch.stale()
+    return [hand for change in changes for hand in change.state.hands if hand.heard and hand not in change.before.state.hands]
+
+
+def _pulsed(word: AgentPulse, policy: Policy) -> Decide[Agent]:
+    attempts = [hand.attempt for hand in word.attempts]
+    return lambda agent, now: domain.pulsed(agent, word.run, attempts, now, policy)
+
+
+async def _mark_alive(desk: Desk, found: Mapping[str, Saved[Chunk]], heard: Sequence[Hand]) -> None:
     """A show of life; a lost race only shows it later."""
-    attempts = {hand.chunk: hand.attempt for hand in heard}
-    found = await desk.chunks.read_many(attempts)
-    changes = [Change(saved, chunks.alive(saved.state, attempts[id])) for id, saved in found.items()]
+    attempts = {hand.chunk: hand.attempt for hand in heard if hand.chunk in found}
+    changes = [Change(found[chunk], chunks.alive(found[chunk].state, attempt)) for chunk, attempt in attempts.items()]
     await desk.chunks.save([change for change in changes if change.state != change.before.state])
 
 
