@@ -7,6 +7,7 @@ from datetime import datetime
 
 import structlog
 
+from contracts.bus import NotAnnounced
 from contracts.events import AgentPulse, AgentReady, AttemptInHand, AttemptVoid, ChunkCompleted
 from services.chassis.delivery import Received
 from services.chassis.inbox import Inboxes
@@ -222,7 +223,10 @@ async def _answer_void(desk: Desk, agent: str, hand: AttemptInHand, saved: Saved
     else:
         void = chunks.void_of(saved.state, hand.attempt, agent, reason)
     log.info("void attempt in a pulse", job=hand.job, chunk=hand.chunk, attempt=hand.attempt, agent=agent)
-    await desk.say(void)
+    try:
+        await desk.say(void)
+    except NotAnnounced:  # a full mailbox is its owner's affair; the other agents of this batch must not wait for it
+        log.info("void attempt not told, the next pulse will be answered", attempt=hand.attempt, agent=agent)
 
 
 def _is_finished(chunk: Chunk, attempt: str) -> bool:

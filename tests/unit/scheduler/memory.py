@@ -9,9 +9,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar, cast
 
-from contracts.bus import new_id
+from contracts.bus import NotAnnounced, new_id
 from contracts.events import Event
 from services.chassis.delivery import Received
+from services.chassis.pending import Told
 from services.chassis.repository import Change, New, Saved, Unknown
 from services.scheduler.closing import Closing
 from services.scheduler.desk import Desk
@@ -50,6 +51,7 @@ class Store(Generic[S]):
     def __init__(self, clock: Clock, tell: Callable[[Event], Any], loses: Callable[[], bool]) -> None:
         self.states: dict[str, tuple[int, S]] = {}
         self._clock, self._tell, self._loses = clock, tell, loses
+        self.pending = self
 
     async def now(self) -> datetime:
         return self._clock.at
@@ -67,13 +69,19 @@ class Store(Generic[S]):
         return (await self.add_many([New(id, state, events)]))[0]
 
     async def add_many(self, new: Sequence[New[S]]) -> list[bool]:
-        added = []
+        added, told = await self.insert(new)
+        await self.tell(told)
+        return added
+
+    async def insert(self, new: Sequence[New[S]]) -> tuple[list[bool], list[Told]]:
+        added: list[bool] = []
+        told: list[Told] = []
         for one in new:
             added.append(one.id not in self.states)
             if added[-1]:
                 self.states[one.id] = (1, one.state)
-                await self._told(one.events)
-        return added
+                told += [(one.id, {"event": event}) for event in one.events]
+        return added, told
 
     async def update(self, id: str, decide: Callable[[S, datetime], tuple[S, Sequence[Event]]]) -> S:
         if id not in self.states:
@@ -91,15 +99,24 @@ class Store(Generic[S]):
         return state
 
     async def save(self, changes: Sequence[Change[S]]) -> list[bool]:
+        won, told = await self.write(changes)
+        await self.tell(told)
+        return won
+
+    async def write(self, changes: Sequence[Change[S]]) -> tuple[list[bool], list[Told]]:
         assert len({change.before.id for change in changes}) == len(changes), "a document may appear once in a grouped write"
-        won = []
+        won: list[bool] = []
+        told: list[Told] = []
         for change in changes:
             version = self.states[change.before.id][0]
             won.append(version == change.before.version and not self._loses())
             if won[-1]:
                 self.states[change.before.id] = (version + 1, change.state)
-                await self._told(change.events)
-        return won
+                told += [(change.before.id, {"event": event}) for event in change.events]
+        return won, told
+
+    async def tell(self, told: Sequence[Told]) -> None:
+        await self._told([saved["event"] for _, saved in told])
 
     def found(self, wanted: Callable[[S], bool]) -> list[Saved[S]]:
         return [Saved(id, version, state) for id, (version, state) in self.states.items() if wanted(state)]
@@ -227,6 +244,7 @@ class Office:
 
     def __init__(self, loses: Callable[[], bool] = lambda: False, policy: Policy | None = None) -> None:
         self.clock, self.told, self.is_connected = Clock(), list[Event](), True
+        self.full_mailboxes = set[str]()
         self._signing = Signing(KEYS, self._holds, self._is_revoked)
         stores = [Store[Any](self.clock, self._tell, loses) for _ in range(3)]
         self.jobs, self.chunks, self.agents = (
@@ -243,7 +261,7 @@ class Office:
             jobs=self.jobs, chunks=self.chunks, agents=self.agents, dispatch=dispatch,
             closing=Closing(self.jobs, self.chunks, dispatch), learning=Learning(self.jobs, self.agents),
             progress=Progress(self.jobs, self.chunks, self.agents, self._tell), policy=policy, keys=KEYS,
-            say=self._tell, now=self.clock.now,
+            say=self._say, now=self.clock.now,
         )  # fmt: skip
         self._doors = Doors()
         for subject in (agents, attempts, frames, jobs):
@@ -278,6 +296,11 @@ class Office:
 
     def all_agents(self) -> list[Agent]:
         return [state for _, state in self.agents.store.states.values()]
+
+    async def _say(self, event: Event) -> None:
+        if event.addressee in self.full_mailboxes:
+            raise NotAnnounced("the mailbox is full")
+        await self._tell(event)
 
     async def _tell(self, event: Event) -> None:
         finished = await self._signing.finish(event)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest_asyncio
 
-from contracts.events import AttemptVoid, ChunkAssigned, ChunkCompleted, JobProgressed
+from contracts.events import AgentPulse, AttemptInHand, AttemptVoid, ChunkAssigned, ChunkCompleted, JobProgressed
 from contracts.values import frames
 from services.scheduler.domain import chunk as chunks
 from services.scheduler.domain.agent import Agent, Decided, pulsed
@@ -159,3 +159,15 @@ async def test_a_job_that_nobody_can_work_on_says_what_it_waits_for() -> None:
     await office.sweep()
     said = [one for one in office.told if isinstance(one, JobProgressed)]
     assert "none is online" not in said[-1].reason
+
+
+async def test_a_pulse_on_a_void_attempt_is_answered_and_a_full_mailbox_stops_nobody(office: Office) -> None:
+    hand = AttemptInHand(attempt="never-given", chunk="chunk", job="job")
+    pulse = AgentPulse(run="run-1", attempts=(hand,))
+    await office.hear(pulse, "bob")
+    (void,) = [one for one in office.told if isinstance(one, AttemptVoid)]
+    assert (void.agent, void.attempt) == ("bob", "never-given")
+    office.full_mailboxes.add("bob")
+    office.clock.pass_by(10)
+    await office.hear(pulse, "bob")
+    assert {agent.agent: agent.seen_at for agent in office.all_agents()}["bob"] == office.clock.at
