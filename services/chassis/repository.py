@@ -23,7 +23,7 @@ from services.chassis import traces
 from services.chassis.clock import DatabaseClock
 from services.chassis.grouping import GroupedWrites, Write, operation
 from services.chassis.metrics import SAVES
-from services.chassis.pending import Finish, Join, Pending, entry
+from services.chassis.pending import Finish, Join, Pending, Told, entry
 
 S = TypeVar("S")
 Decision = tuple[S, Sequence[Event]]
@@ -135,16 +135,21 @@ class SavedThenTold(Generic[S]):
 
     async def add_many(self, new: Sequence[New[S]]) -> list[bool]:
         """As `add`, in one write; says for each whether it was new."""
+        added, told = await self.insert(new)
+        await self.pending.tell(told)
+        return added
+
+    async def insert(self, new: Sequence[New[S]]) -> tuple[list[bool], list[Told]]:
+        """As `add_many`; what is to be told comes back, for `pending.tell` once the caller holds nobody up. Until then it is
+        the sweep's."""
         if not new:
-            return []
+            return [], []
         now = await self._clock.now()
         entries = [[entry(event, now, one.trace) for event in one.events] for one in new]
         documents = [self._document(one.id, one.state, mine) for one, mine in zip(new, entries, strict=True)]
         there = await self._insert(documents)
         added = [at not in there for at in range(len(new))]
-        told = [(one.id, saved) for one, mine, won in zip(new, entries, added, strict=True) if won for saved in mine]
-        await self.pending.tell(told)
-        return added
+        return added, [(one.id, saved) for one, mine, won in zip(new, entries, added, strict=True) if won for saved in mine]
 
     async def _insert(self, documents: Sequence[Mapping[str, Any]]) -> set[int]:
         """Places of those that were there already."""
@@ -190,14 +195,18 @@ class SavedThenTold(Generic[S]):
 
     async def save(self, changes: Sequence[Change[S]]) -> list[bool]:
         """One grouped write for a batch of decisions, at most one per document; tells those that won, says which did."""
+        won, told = await self.write(changes)
+        await self.pending.tell(told)
+        return won
+
+    async def write(self, changes: Sequence[Change[S]]) -> tuple[list[bool], list[Told]]:
+        """As `save`, with the telling left to the caller as by `insert`."""
         now = await self._clock.now()
         pairs = [(change, [entry(event, now, change.trace) for event in change.events]) for change in changes]
         writes = [Write(c.before.id, c.before.version, self._fields(c.state), entries) for c, entries in pairs]
         won = await self._writes.write_all(writes) if writes else []
-        told = [(c.before.id, one) for (c, entries), mine in zip(pairs, won, strict=True) if mine for one in entries]
         self._count(won)
-        await self.pending.tell(told)
-        return won
+        return won, [(c.before.id, one) for (c, entries), mine in zip(pairs, won, strict=True) if mine for one in entries]
 
     async def prepare(self, changes: Sequence[Change[S]]) -> Prepared:
         """As `save`, for changes that must happen together with writes elsewhere in the database."""

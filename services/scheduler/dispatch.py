@@ -18,6 +18,7 @@ import structlog
 
 from contracts.bus import new_id
 from contracts.events import ChunkAssigned
+from services.chassis.pending import Told
 from services.chassis.repository import Change, Decide, Decision, New, Saved
 from services.scheduler import metrics
 from services.scheduler.domain import agent as agents_domain
@@ -82,17 +83,23 @@ class Dispatch:
         async with self._turn:
             self._looking = False
             self.stale()
-            await self._refresh()
-            if (await self._board()).has_work():
-                idle = [saved for saved in await self._agents.heard() if agents_domain.free_slots(saved.state)]
-                await self._round([Asking(saved, _as_it_is) for saved in idle], ())
+            heard = await self._refresh()
+            if not (await self._board()).has_work():
+                return
+            idle = [saved for saved in heard if agents_domain.free_slots(saved.state)]
+            _, told = await self._round([Asking(saved, _as_it_is) for saved in idle], ())
+        await self._chunks.tell(told)
 
     async def take(self, asking: Sequence[Asking], marks: Sequence[Change[Chunk]] = ()) -> list[bool]:
         """One round for agents that have just spoken; their words and the marks on chunks travel in the same grouped writes.
-        Says which marks were saved."""
+        Says which marks were saved. Others take their turn while the broker confirms."""
         began = time.monotonic()
         async with self._turn:
-            return await self._round(asking, marks, began)
+            saved, told = await self._round(asking, marks)
+        await self._chunks.tell(told)
+        for _ in told:
+            metrics.WAITED.observe(time.monotonic() - began)
+        return saved
 
     async def board(self) -> Board:
         """What could be given out now, and by whom it could be taken."""
@@ -129,8 +136,9 @@ class Dispatch:
         fleet = tuple(self._fleet.values())
         return Board(now, self._policy, self._image, self._open, fleet, waiting, Counter(self._running))
 
-    async def _refresh(self) -> None:
-        """Jobs and agents are read anew when that was long ago."""
+    async def _refresh(self) -> list[Saved[Agent]]:
+        """Jobs and agents are read anew when that was long ago; then the agents come back as they were read."""
+        heard: list[Saved[Agent]] = []
         if time.monotonic() - self._read_at > FRESH_SECONDS:
             jobs, heard, running = await asyncio.gather(self._jobs.working(), self._agents.heard(), self._chunks.running())
             self._open = {job.job: job for job in jobs}
@@ -138,9 +146,10 @@ class Dispatch:
             self._running = Counter(running)
             self._inserted = defaultdict(set, {job: ids for job, ids in self._inserted.items() if job in self._open})
             self._read_at = time.monotonic()
+        return heard
 
-    async def _round(self, asking: Sequence[Asking], marks: Sequence[Change[Chunk]], began: float | None = None) -> list[bool]:
-        """`began`: when the agents that ask were heard, on the monotonic clock."""
+    async def _round(self, asking: Sequence[Asking], marks: Sequence[Change[Chunk]]) -> tuple[list[bool], list[Told]]:
+        """Which marks were saved, and what is to be told now that it is."""
         await self._refresh()
         now = await self._agents.now()
         decided = {one.saved.id: one.decide(one.saved.state, now) for one in asking}
@@ -150,11 +159,7 @@ class Dispatch:
         offers = board.offers([state for state, _ in decided.values()])
         placed = await self._place(board, offers)
         won = await self._reserve(asking, decided, placed)
-        saved = await self._claim(board, placed, won, marks)
-        if began is not None:
-            for _ in placed:
-                metrics.WAITED.observe(time.monotonic() - began)
-        return saved
+        return await self._claim(board, placed, won, marks)
 
     async def _place(self, board: Board, offers: Sequence[Offer]) -> list[Placed]:
         """Every offer with its chunk; jobs are cut for those that have none yet. Offers for which nothing was left fall away."""
@@ -163,8 +168,8 @@ class Dispatch:
             if offer.chunk is None:
                 by_job[offer.job].append(offer)
         placed = [self._placed(board, one, self._open[one.job], one.chunk, False) for one in offers if one.chunk is not None]
-        for job, wanted in by_job.items():
-            now_is, cuts = await self._cut(board, job, wanted)
+        cut_jobs = await asyncio.gather(*(self._cut(board, job, wanted) for job, wanted in by_job.items()))
+        for wanted, (now_is, cuts) in zip(by_job.values(), cut_jobs, strict=True):
             chunks = [chunk_of(now_is, new, board.now) for new in cuts]
             placed += [self._placed(board, one, now_is, chunk, True) for one, chunk in zip(wanted, chunks, strict=False)]
         return placed
@@ -208,12 +213,14 @@ class Dispatch:
                 self._remember(await self._agents.update(one.saved.id, one.decide))
         return {place.hand.attempt for place in placed if place.agent not in lost}
 
-    async def _claim(self, board: Board, placed: Sequence[Placed], won: set[str], marks: Sequence[Change[Chunk]]) -> list[bool]:
+    async def _claim(
+        self, board: Board, placed: Sequence[Placed], won: set[str], marks: Sequence[Change[Chunk]]
+    ) -> tuple[list[bool], list[Told]]:
         """Chunks for the slots that were taken, in one grouped write and one insert."""
         claims = [self._claimed(board, one) for one in placed if not one.fresh and one.hand.attempt in won]
         fresh = [one for one in placed if one.fresh]
-        saved = await self._chunks.save([*marks, *claims])
-        added = await self._chunks.add_many([self._new(board, one, one.hand.attempt in won) for one in fresh])
+        saved, told = await self._chunks.write([*marks, *claims])
+        added, more = await self._chunks.insert([self._new(board, one, one.hand.attempt in won) for one in fresh])
         for one in fresh:
             self._inserted[one.job.job].add(one.chunk.chunk)
         taken = [one for one in placed if not one.fresh and one.hand.attempt in won]
@@ -223,7 +230,7 @@ class Dispatch:
                 await self._note(one, good)
         if any(one.fresh and one.hand.attempt not in won for one in placed):
             self.stale()
-        return saved[: len(marks)]
+        return saved[: len(marks)], [*told, *more]
 
     def _claimed(self, board: Board, one: Placed) -> Change[Chunk]:
         holder, told = self._assignment(board, one)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from services.chassis.pending import Told
 from services.chassis.repository import Change, Decide, Decision, New, Saved, SavedThenTold
 from services.scheduler import metrics
 from services.scheduler.domain.chunk import Chunk
@@ -51,14 +52,27 @@ class Chunks:
         return after
 
     async def save(self, changes: Sequence[Change[Chunk]]) -> list[bool]:
-        won = await self.store.save(changes)
+        won, told = await self.write(changes)
+        await self.store.pending.tell(told)
+        return won
+
+    async def write(self, changes: Sequence[Change[Chunk]]) -> tuple[list[bool], list[Told]]:
+        """As `save`; what is to be told comes back."""
+        won, told = await self.store.write(changes)
         for change, good in zip(changes, won, strict=True):
             if good:
                 _count(change.before.state, change.state)
-        return won
+        return won, told
 
     async def add_many(self, new: Sequence[New[Chunk]]) -> list[bool]:
         return await self.store.add_many(new)
+
+    async def insert(self, new: Sequence[New[Chunk]]) -> tuple[list[bool], list[Told]]:
+        """As `add_many`; what is to be told comes back."""
+        return await self.store.insert(new)
+
+    async def tell(self, told: Sequence[Told]) -> None:
+        await self.store.pending.tell(told)
 
     async def existing(self, chunks: Collection[str]) -> set[str]:
         cursor = self.store.collection.find({"_id": {"$in": list(chunks)}}, {"_id": 1})
