@@ -5,7 +5,7 @@ and no timer runs out on account of our own deafness: silence counts from the mo
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -23,15 +23,22 @@ from services.scheduler.domain.states import AgentState, ChunkState, JobState
 log = structlog.get_logger()
 
 
+ASLEEP = timedelta(seconds=10)
+"""A sweep that comes so late was held up with everything else here: process stopped, machine suspended, database away."""
+
+
 class Hearing:
-    """Since when the broker has been there without a break."""
+    """Since when the broker has been there without a break, and we awake to listen. Asked at every sweep."""
 
     def __init__(self, is_connected: Callable[[], bool]) -> None:
         self._is_connected = is_connected
         self._since: datetime | None = None
+        self._asked: datetime | None = None
 
     def since(self, now: datetime) -> datetime:
-        if self._since is None or not self._is_connected():
+        slept = self._asked is not None and now - self._asked > ASLEEP
+        self._asked = now
+        if self._since is None or slept or not self._is_connected():
             self._since = now
         return self._since
 

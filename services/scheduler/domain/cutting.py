@@ -2,7 +2,7 @@
 
 Theory. A chunk aims at a duration on the agent that asks, so that a container's start is a small share of it. Towards the end
 chunks get smaller: nobody takes more than half of an even share of what is left (S. F. Hummel, E. Schonberg, L. E. Flynn,
-*Factoring*, CACM 35 (8), 1992), so that the last ones end together.
+*Factoring*, CACM 35 (8), 1992), so that the last ones end together. A single slot has nobody to end together with.
 """
 
 import hashlib
@@ -65,7 +65,8 @@ def _size(job: Job, speed: int, slots: int, policy: Policy) -> int:
     assert job.curve is not None
     assert job.micro_wu is not None
     left = job.micro_wu.expected * count(job.uncut) // max(1, job.to_render)
-    aim = min(speed * policy.chunk // 60, left // (2 * max(1, slots)))
+    share = left // (2 * slots) if slots > 1 else left
+    aim = min(speed * policy.chunk // 60, share)
     total = number = 0
     for frame in frames(_head(job.uncut, policy.chunk_frames)):
         total += job.curve.wu(frame)

@@ -61,6 +61,11 @@ def sizes(job: Job, speeds: list[int], slots: int = 1) -> list[int]:
     return [count(one.frames) for one in after.cuts]
 
 
+def test_a_single_slot_gets_all_that_fits_into_a_chunk() -> None:
+    assert sizes(a_sampled_job(40), [FAST, FAST], slots=1) == [40]
+    assert sizes(a_sampled_job(100), [FAST, FAST], slots=1) == [60, 40]
+
+
 def test_a_chunk_aims_at_a_minute_on_the_agent_that_asks() -> None:
     assert sizes(a_sampled_job(10_000), [FAST, SLOW]) == [60, 6]
 
