@@ -58,7 +58,7 @@ def _whole(house: Farm, job: str) -> bool:
 def _hangs_together(spans: list[Span]) -> bool:
     known = {span["span_id"] for span in spans}
     roots = [span for span in spans if span["parent"] not in known]
-    is_one = [(span["service"], span["name"]) for span in roots] == [("intake", "HTTP POST")]
+    is_one = [(span["service"], span["name"]) for span in roots] == [("intake", "POST /v1/jobs")]
     return is_one and {span["service"] for span in spans} >= SPEAKERS and _climbs(spans)
 
 
