@@ -6,6 +6,7 @@ A handler gets facts whose sender is proven, says nothing about acks, and raises
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar, cast
 
 from aio_pika.abc import AbstractIncomingMessage
@@ -107,13 +108,19 @@ class Inboxes:
         waits = iter((*WAIT_FOR_WORLD, *[WAIT_FOR_WORLD[-1]] * 60) if row.publisher == AGENT else ())
         while True:
             try:
-                with traces.span(f"{self.service} {row.event.key()}", ids(received.event), received.trace, SpanKind.CONSUMER):
+                with self._span(received, row):
                     return await handle(received)
             except Exception as problem:
                 wait = next(waits, None)
                 if verdict(problem) is not Verdict.WORLD or wait is None:
                     raise
                 await asyncio.sleep(wait)
+
+    def _span(self, received: Received[Any], row: Route) -> AbstractContextManager[object]:
+        """What is said every second about nothing in particular would only push real traces out."""
+        if row.transient and not received.trace:
+            return nullcontext()
+        return traces.span(f"{self.service} {row.event.key()}", ids(received.event), received.trace, SpanKind.CONSUMER)
 
     def broker(self, url: str, disposal: Disposal) -> RabbitBroker:
         """The FastStream broker over these inboxes; queues are ours already, nothing is declared."""

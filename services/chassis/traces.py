@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from opentelemetry import propagate, trace
+from opentelemetry import context, propagate, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -32,7 +32,19 @@ def span(
     name: str, attributes: Mapping[str, str], parent: Mapping[str, str] | None = None, kind: SpanKind = SpanKind.INTERNAL
 ) -> Iterator[Span]:
     """A span below `parent` (headers), or below the current one."""
-    context = propagate.extract(dict(parent)) if parent else None
+    above = propagate.extract(dict(parent)) if parent else None
     named = {f"framelend.{key}": value for key, value in attributes.items()}
-    with trace.get_tracer("framelend").start_as_current_span(name, context=context, kind=kind, attributes=named) as current:
+    with trace.get_tracer("framelend").start_as_current_span(name, context=above, kind=kind, attributes=named) as current:
         yield current
+
+
+@contextmanager
+def under(parent: Mapping[str, str]) -> Iterator[None]:
+    """What is saved or said inside belongs below `parent` (headers), without a span of its own: in batches, sweeps and rounds,
+    where no message is the current one. Nothing changes when there are no headers."""
+    token = context.attach(propagate.extract(dict(parent))) if parent else None
+    try:
+        yield
+    finally:
+        if token is not None:
+            context.detach(token)

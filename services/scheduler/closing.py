@@ -6,6 +6,7 @@ Every step may be repeated: handlers do it at once, a sweep does it again for wh
 from collections.abc import Callable
 from datetime import datetime
 
+from services.chassis import traces
 from services.chassis.repository import Change
 from services.scheduler.dispatch import Dispatch
 from services.scheduler.domain import chunk as chunks_domain
@@ -38,7 +39,8 @@ class Closing:
             return
         await self._dispatch.realise(job)
         if not await self._chunks.any_open(job):
-            await self._jobs.update(job, lambda state, _: _rendered(state))
+            with traces.under(known.trace):
+                await self._jobs.update(job, lambda state, _: _rendered(state))
 
     async def _each(self, job: Job, decide: Callable[[Chunk, datetime], Decided]) -> None:
         for _ in range(ROUNDS):

@@ -18,6 +18,7 @@ import structlog
 
 from contracts.bus import new_id
 from contracts.events import ChunkAssigned
+from services.chassis import traces
 from services.chassis.pending import Told
 from services.chassis.repository import Change, Decide, Decision, New, Saved
 from services.scheduler import metrics
@@ -188,7 +189,8 @@ class Dispatch:
             before.update(one.chunk for one in state.cuts)
             return cut(state, speeds, slots, inserted, self._policy)
 
-        now_is = await self._jobs.update(job, decide)
+        with traces.under(self._open[job].trace):
+            now_is = await self._jobs.update(job, decide)
         self._open[job] = now_is
         self._inserted[job].clear()
         return now_is, tuple(one for one in now_is.cuts if one.chunk not in before)

@@ -43,7 +43,7 @@ class Work:
 
     async def _one(self, task: Task) -> None:
         try:
-            with traces.span(f"storage {task.kind.value}", {"task": task.id}):
+            with traces.span(f"storage {task.kind.value}", {"task": task.id}, task.trace):
                 await self._under_lease(task)
         except asyncio.CancelledError:
             await self.tasks.again(task, "stopped", counted=False)

@@ -16,6 +16,7 @@ from contracts.events import (
 )  # fmt: skip
 from contracts.grants import is_good
 from contracts.values import Kind
+from services.chassis import traces
 from services.chassis.delivery import Received
 from services.chassis.inbox import Inboxes
 from services.chassis.repository import Change, Saved
@@ -67,7 +68,8 @@ async def stored(desk: Desk, batch: Sequence[Received[FramesStored]]) -> list[Ou
         desk.learning.note(one.event)
         metrics.FRAMES.labels(one.event.kind).inc(len(one.event.frames))
         if one.event.kind is Kind.SAMPLE:
-            await _sampled(desk, one.event)
+            with traces.under(one.trace):
+                await _sampled(desk, one.event)
     for job in {state.job for state in states.values()}:
         desk.progress.touch(job)
     for job in {state.job for state in states.values() if state.state is ChunkState.COMPLETED}:

@@ -4,7 +4,8 @@ A task that fails for the world's reasons waits and tries on for ever; for ours 
 waits for it is told.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -43,6 +44,8 @@ class Task:
     holder: str = ""
     problem: str = ""
     given_up: bool = False
+    trace: Mapping[str, str] = field(default_factory=dict)
+    """W3C trace context of what asked for it."""
 
 
 def delay(tries: int) -> timedelta:

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from pymongo import ASCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
+from services.chassis import traces
 from services.chassis.clock import DatabaseClock
 from services.storage.domain.task import LEASE, TRIES, Task, TaskKind, delay
 
@@ -25,8 +26,9 @@ class Tasks:
         await self._collection.create_index([("given_up", ASCENDING), ("not_before", ASCENDING)], name="waiting")
 
     async def add(self, task: Task) -> None:
-        """Repeats change nothing while it waits or runs."""
-        document = {**_TASK.dump_python(task), "_id": task.id, "not_before": await self._clock.now()}
+        """Repeats change nothing while it waits or runs. It belongs to the trace of whoever adds it."""
+        now = await self._clock.now()
+        document = {**_TASK.dump_python(task), "_id": task.id, "not_before": now, "trace": traces.carried()}
         try:
             await self._collection.insert_one(document)
         except DuplicateKeyError:
