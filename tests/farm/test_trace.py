@@ -7,12 +7,20 @@ from typing import Any
 import httpx
 
 from contracts.events import JobSubmitted
-from tests.farm.farmhouse import Farm
+from tests.farm.farmhouse import Account, Farm
 from tests.farm.renting import accepted, settled, submitted
 from tests.faults.wire import Way, Wire
 from tests.waiting import until
 
-SPEAKERS = {"intake", "scheduler", "storage", "billing", "agent"}
+SPEAKERS = {"intake", "scheduler", "storage", "billing", "agent", "notifier"}
+LAST = {
+    "container",
+    "verify frame",
+    "storage package",
+    "billing job.estimated.v1",
+    "billing frames.sealed.v1",
+    "notifier job.settled.v1",
+}
 Span = dict[str, Any]
 
 
@@ -23,6 +31,13 @@ async def test_one_trace_leads_from_the_request_to_the_container_although_its_fi
     await house.lend(lender.id, "lena", cpus=1)
     wire = Wire(house.world.farm.port("AMQP"))
     await wire.open()
+    try:
+        await _through(house, renter, scenes, wire)
+    finally:
+        await wire.close()
+
+
+async def _through(house: Farm, renter: Account, scenes: Path, wire: Wire) -> None:
     await _intake_behind(house, wire)
     wire.hold("intake", JobSubmitted.key(), Way.SAID)
     submitting = asyncio.create_task(submitted(house, renter, scenes / "ok_small", "1-8"))
@@ -35,7 +50,6 @@ async def test_one_trace_leads_from_the_request_to_the_container_although_its_fi
     done = await settled(house, renter, job)
     assert done.state == "completed", done.reason
     await until(lambda: asyncio.to_thread(_whole, house, job), "the whole trace is in the box", 30)
-    await wire.close()
 
 
 async def _intake_behind(house: Farm, wire: Wire) -> None:
