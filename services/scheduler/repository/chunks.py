@@ -109,8 +109,8 @@ class Chunks:
         return [saved.state for saved in found]
 
     async def held(self, claimed_before: datetime) -> list[tuple[str, str, str]]:
-        """(chunk, attempt, agent) of every attempt under way."""
-        query = {"state": {"$in": _HELD}, "holder.at": {"$lt": claimed_before}}
+        """(chunk, attempt, agent) of every attempt under way whose agent has not said that it is done."""
+        query = {"state": {"$in": _HELD}, "holder.at": {"$lt": claimed_before}, "holder.done_at": None}
         cursor = self.store.collection.find(query, {"holder.attempt": 1, "holder.agent": 1})
         return [(one["_id"], one["holder"]["attempt"], one["holder"]["agent"]) async for one in cursor]
 
