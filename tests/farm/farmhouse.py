@@ -76,6 +76,10 @@ class Farm:
         self.world.forget_later(agent)
         return agent
 
+    def credential(self, agent: str) -> Path:
+        """The file that enrolment left for this agent."""
+        return self._folder / agent / "agent.json"
+
     async def lend(self, owner: str, name: str, house: bool = False, cpus: float = 0) -> str:
         """Enrol an agent and start it; returns its id when it is healthy."""
         agent = await self.enrol(owner, name, house)

@@ -24,7 +24,7 @@ async def all_is_well(stage: Stage, wanted: set[int]) -> None:
     _each_frame_is_paid_once(stage, postings, wanted)
     await _the_ledger_is_whole(stage, postings)
     assert stage.ear.told_twice() == []
-    await until(lambda: _mails(stage), "a mail to the renter", 30)
+    await until(lambda: mails(stage), "a mail to the renter", 30)
     _no_fact_is_mailed_under_two_ids(stage)
     for service in SERVICES:
         dead = [(letter.headers.get("x-inbox"), letter.headers.get("x-reason")) for letter in await stage.world.dead(service)]
@@ -88,15 +88,16 @@ def _is_charge(one: Posting) -> bool:
     return one.kind not in (PostingKind.HOLD, PostingKind.RELEASE)
 
 
-def _mails(stage: Stage) -> list[Message]:
+def mails(stage: Stage) -> list[Message]:
     folder = Path(stage.world.farm["FARM_MAIL_DIR"])
     found = (message_from_bytes(path.read_bytes()) for path in folder.glob("*.eml"))
     return [mail for mail in found if stage.renter.email in str(mail["X-Envelope-To"])]
 
 
 def _no_fact_is_mailed_under_two_ids(stage: Stage) -> None:
-    """Letters about one job differ in their subjects: one per fact."""
+    """Two letters about the same fact have the same words."""
     ids = defaultdict(set)
-    for mail in _mails(stage):
-        ids[str(mail["Subject"])].add(mail["Message-ID"])
-    assert [subject for subject, some in ids.items() if len(some) > 1] == []
+    for mail in mails(stage):
+        words = next(part for part in mail.walk() if part.get_content_type() == "text/plain").get_payload()
+        ids[str(mail["Subject"]), str(words)].add(mail["Message-ID"])
+    assert [subject for (subject, _), some in ids.items() if len(some) > 1] == []

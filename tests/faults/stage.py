@@ -1,6 +1,7 @@
 """A farm that is killed part by part while it renders one job: who can be killed, what was in flight then, how it comes back."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,6 +20,7 @@ from tests.faults.wire import Way, Wire
 from tests.integration.world import World
 from tests.waiting import until
 
+Cause = Callable[[], object]
 BROKER, DATABASE = "rabbitmq", "mongod"
 INFRASTRUCTURE = (BROKER, DATABASE)
 CPUS = 0.5
@@ -77,6 +79,7 @@ class Stage:
 
     async def rent(self, scene: Path, frames: str, credits: int = 50) -> None:
         """Up to the accepted quote."""
+        self.kills = []
         self.renter = await self.farm.account("rita", credits=credits)
         self.job = await submitted(self.farm, self.renter, scene, frames)
         await accepted(self.farm, self.renter, self.job)
@@ -111,30 +114,43 @@ class Stage:
             (self.farm.services | self.farm.agents)[victim].kill()
         await self._back(victim)
 
-    async def kill_between_save_and_announce(self, service: str, event: type[Event]) -> str:
-        """The service has saved such an event and is killed before it has said it. Returns the event's message id."""
-        id = await self._caught(service, event, Way.SAID)
+    async def kill_between_save_and_announce(self, service: str, event: type[Event], cause: Cause | None = None) -> None:
+        """The service has saved such an event and is killed before it has said it; after that the sweep says it."""
+        id = await self._caught(service, event, Way.SAID, cause)
         assert not self.ear.has(id), "it was said after all"
         await self._back(service)
         await until(lambda: self.ear.has(id), "the sweep says what was saved", 60)
-        return id
 
-    async def kill_between_announce_and_ack(self, service: str, event: type[Event]) -> str:
+    async def kill_between_announce_and_ack(self, service: str, event: type[Event], cause: Cause | None = None) -> None:
         """The service has said a saved event and is killed before it knows so, and so before it acks what caused the event."""
-        id = await self._caught(service, event, Way.ANSWERED)
+        id = await self._caught(service, event, Way.ANSWERED, cause)
         assert self.ear.has(id), "it was not said"
         await self._back(service)
-        return id
 
-    async def _caught(self, service: str, event: type[Event], way: Way) -> str:
-        """Kills the service when such an event is on the wire, or its confirm is."""
+    async def kill_while_a_letter(self, way: Way, letter: Event) -> None:
+        """The notifier is killed with a letter on the wire to the mail server (SAID), or taken there without its knowing
+        (ANSWERED). `letter`: what billing says to make it write."""
+        self.post.hold("", "Message-ID", way)
+        await self.world.say("billing", letter)
+        await until(self.post.holds, "a letter is on the wire", 60)
+        await self._prove(f"notifier, letter held as {way}")
+        self.farm.services["notifier"].kill()
+        await self.post.cut()
+        await self._back("notifier")
+
+    async def _caught(self, service: str, event: type[Event], way: Way, cause: Cause | None) -> str:
+        """Kills the service when such an event is on the wire, or its confirm is. `cause` makes the service say it and fails
+        with the service."""
         wire = self.wires[service]
         wire.hold(service, event.key(), way)
+        causing = asyncio.create_task(asyncio.to_thread(cause)) if cause else None
         await until(wire.holds, f"{service} says {event.__name__}", 60)
         id = await until(lambda: self._kept(service, event, said=way is Way.ANSWERED), "it is saved", 9)
         await self._prove(f"{service}, {event.__name__} held as {way}")
         self.farm.services[service].kill()
         await wire.cut()
+        if causing is not None:
+            await asyncio.gather(causing, return_exceptions=True)
         assert id in await self.pending(service), "the service has taken it back"
         return id
 
