@@ -127,7 +127,7 @@ async def _work(
             )
         ]
         code = await _until_stopped(loops, stopping)
-        await _stop(place, desk, loops)
+        await _stop(place, desk, standing, loops)
         return code
 
 
@@ -184,10 +184,12 @@ async def _until_stopped(loops: list["asyncio.Task[None]"], stopping: asyncio.Ev
     return 0 if stopping.is_set() else LOST_EVERYTHING
 
 
-async def _stop(place: Workplace, desk: Desk, loops: list["asyncio.Task[None]"]) -> None:
-    """Containers stop, unfinished chunks are given back, and what is to be told gets some seconds more."""
+async def _stop(place: Workplace, desk: Desk, standing: Standing, loops: list["asyncio.Task[None]"]) -> None:
+    """No more work is taken, containers stop, unfinished chunks are given back, what is to be told gets some seconds more."""
     log.info("agent stops")
     desk.stop()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(standing.take_leave(), FLUSH_SECONDS)
     place.outbox.nudge()
     await place.background.finish(FLUSH_SECONDS)
     with contextlib.suppress(TimeoutError):

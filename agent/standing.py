@@ -82,6 +82,11 @@ class Standing:
                 self._desk.wanted.set()
                 await asyncio.sleep(AGAIN_SECONDS)
 
+    async def take_leave(self) -> None:
+        """The last word of this run: no slot any more, so that nothing is given to a machine that is about to go."""
+        if self.said:
+            await self._place.say(self._ready(), {})
+
     async def pulse(self) -> None:
         """For ever, once readiness was said."""
         while True:

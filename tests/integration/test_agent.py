@@ -485,6 +485,7 @@ async def test_an_agent_that_is_told_to_stop_gives_its_chunk_back(stage: Stage, 
     assert await asyncio.to_thread(running.stop) == 0
     assert not stage.containers()
     assert (await stage.hear(ChunkReleased, assignment)).reason is Release.STOPPED
+    await until(lambda: [one.slots for one in stage.world.said(AgentReady)][-1] == 0, "the agent takes leave")
 
 
 async def test_metrics_and_health_are_on_loopback(stage: Stage, running: Process) -> None:
