@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 @overload
-async def until(condition: Callable[[], Coroutine[object, object, T]], what: str, seconds: float = 20) -> T: ...
+async def until(condition: Callable[[], Coroutine[object, object, T]], what: str, seconds: float = 60) -> T: ...
 @overload
-async def until(condition: Callable[[], T], what: str, seconds: float = 20) -> T: ...
-async def until(condition: Callable[[], object], what: str, seconds: float = 20) -> object:
+async def until(condition: Callable[[], T], what: str, seconds: float = 60) -> T: ...
+async def until(condition: Callable[[], object], what: str, seconds: float = 60) -> object:
     """The first truthy answer of `condition`. Raises AssertionError naming `what` when time is up."""
     end = time.monotonic() + seconds
     while True:

@@ -220,7 +220,7 @@ class World:
             fact for _, fact in self.heard if isinstance(fact, event) and all(getattr(fact, k) == v for k, v in where.items())
         ]
 
-    async def hear(self, event: type[E], seconds: float = 20, **where: object) -> E:
+    async def hear(self, event: type[E], seconds: float = 60, **where: object) -> E:
         """Waits for the first of this type with these fields."""
         wanted = await until(lambda: self.said(event, **where), f"{event.__name__} {where}", seconds)
         return wanted[0]
