@@ -1,4 +1,4 @@
-"""A whole farm for one test module: the five services, agents as processes of their own, accounts, and a renter's client."""
+"""A whole farm for tests: the five services, agents as processes of their own, accounts, and a renter's client."""
 
 import asyncio
 import os
@@ -101,6 +101,10 @@ class Farm:
         process = await self.world.run(agent, (sys.executable, "-m", "agent.cli", "run"), env, port)
         self.agents[agent] = process
         return process
+
+    async def dismiss(self, agent: str) -> None:
+        """Its owner stops the agent for good."""
+        assert await asyncio.to_thread(self.agents.pop(agent).stop) == 0, agent
 
     async def state_of(self, client: Client, job: str, wanted: str, seconds: float = 120) -> None:
         """Waits until the job's state is `wanted`; fails at once when it ends otherwise."""

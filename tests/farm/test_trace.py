@@ -35,6 +35,8 @@ async def test_one_trace_leads_from_the_request_to_the_container_although_its_fi
         await _through(house, renter, scenes, wire)
     finally:
         await wire.close()
+        house.services["intake"].kill()
+        await house.start("intake")
 
 
 async def _through(house: Farm, renter: Account, scenes: Path, wire: Wire) -> None:

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.farm.conftest import farm, scenes, world
+from tests.farm.conftest import scenes
 from tests.faults.stage import Stage
+from tests.integration.conftest import farm, world
 from tests.integration.world import World
 
 __all__ = ["farm", "scenes", "world"]
