@@ -19,7 +19,7 @@ from tests.faults.wire import Way
 from tests.waiting import until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1_800)]
-FRAMES = range(1, 65)
+FRAMES = range(1, 97)
 SAYS: dict[str, type[Event]] = {"scheduler": ChunkAssigned, "storage": FramesStored, "billing": JobCharged}
 """What each says again and again while a job is rendered."""
 LATEST_SECONDS = 4.0
