@@ -52,19 +52,22 @@ class Progress:
         fleet = {saved.id: saved.state for saved in await self._agents.heard()}
         now = await self._agents.now()
         self._doing = {agent: doing for agent, doing in self._doing.items() if now - doing[0] < FORGET}
+        working, frames = _working(fleet), self._frames_in_hand()
         try:
             for job in told:
-                await self._say(self._snapshot(job, await self._chunks.tally(job.job), fleet))
+                tally, mine = await self._chunks.tally(job.job), frames.get(job.job, {})
+                await self._say(self._snapshot(job, tally, fleet, working.get(job.job, set()), mine))
         except NotAnnounced as away:
             log.info("progress not told", problem=str(away))
 
-    def _snapshot(self, job: Job, tally: Tally, fleet: dict[str, Agent]) -> JobProgressed:
-        frames = self._frames_in_hand(job.job)
-        working = {agent.agent for agent in fleet.values() if any(hand.job == job.job for hand in agent.hands)}
+    def _snapshot(
+        self, job: Job, tally: Tally, fleet: dict[str, Agent], working: set[str], frames: dict[str, list[int]]
+    ) -> JobProgressed:
+        """`working` on this job, and the `frames` of it that agents have in hand."""
         shares = [
             AgentShare(
                 agent=agent,
-                frames=tuple(frames[agent]),
+                frames=tuple(frames.get(agent, ())),
                 stored=tally.by_agent.get(agent, 0),
                 micro_wu_per_minute=fleet[agent].micro_wu_per_minute if agent in fleet else 0,
             )
@@ -77,11 +80,23 @@ class Progress:
             stored=tally.stored, total=job.total, remaining_seconds=remaining(job, tally.stored, speed), agents=tuple(shares),
         )  # fmt: skip
 
-    def _frames_in_hand(self, job: str) -> dict[str, list[int]]:
-        found: dict[str, list[int]] = defaultdict(list)
+    def _frames_in_hand(self) -> dict[str, dict[str, list[int]]]:
+        """Job → agent → frames; one pass for all jobs."""
+        found: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         for agent, (_, attempts) in self._doing.items():
-            found[agent] += [one.frame for one in attempts if one.job == job and one.frame is not None]
+            for one in attempts:
+                if one.frame is not None:
+                    found[one.job][agent].append(one.frame)
         return found
+
+
+def _working(fleet: dict[str, Agent]) -> dict[str, set[str]]:
+    """Job → agents that have a chunk of it."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for agent in fleet.values():
+        for hand in agent.hands:
+            found[hand.job].add(agent.agent)
+    return found
 
 
 def remaining(job: Job, stored: int, speed: int) -> Band | None:
