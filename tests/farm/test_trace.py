@@ -44,7 +44,7 @@ async def _through(house: Farm, renter: Account, scenes: Path, wire: Wire) -> No
     wire.hold("intake", JobSubmitted.key(), Way.SAID)
     submitting = asyncio.create_task(submitted(house, renter, scenes / "ok_small", "1-8"))
     await until(wire.holds, "intake announces the job", 60)
-    assert not house.world.said(JobSubmitted)
+    assert not house.world.said(JobSubmitted, account=renter.id)
     await wire.cut()
     job = await submitting
     await house.world.hear(JobSubmitted, 30, job=job)

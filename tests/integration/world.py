@@ -14,7 +14,9 @@ from uuid import uuid4
 import aio_pika
 import httpx
 from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
+from aiormq.exceptions import AuthenticationError
 from motor.motor_asyncio import AsyncIOMotorClient
+from yarl import URL
 
 from contracts.bus import Announcement, Announcer, connect, new_id, read
 from contracts.events import Event
@@ -155,6 +157,17 @@ class World:
         connection = await connect(self.farm.amqp_url(user, password, self.vhost), f"test as {user}")
         self._connections.append(connection)
         return connection
+
+    async def refuses(self, user: str, password: str) -> bool:
+        """True when the broker does not let this user in."""
+        connection = aio_pika.Connection(URL(self.farm.amqp_url(user, password, self.vhost)))
+        try:
+            await connection.connect()
+        except AuthenticationError:
+            return True
+        finally:  # the library leaves a refused connection open, and its end to the garbage collector
+            await connection.close()
+        return False
 
     async def admin(self) -> AbstractRobustConnection:
         """May do anything, like the operator."""

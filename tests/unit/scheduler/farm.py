@@ -87,6 +87,8 @@ class Farm:
         """Frame → attempt whose picture was first."""
         self.seen_attempts: set[str] = set()
         self.gone: set[str] = set()
+        self.failed_on: set[str] = set()
+        """Agents that said an attempt of theirs failed."""
         self.revision = 0
         self._heard = 0
 
@@ -196,6 +198,7 @@ class Farm:
         if attempt is not None:
             frame = next(iter(machine.left.pop(attempt)), None)
             self.say(ChunkFailed(**machine.ids(attempt), fault=fault, frame=frame, text="broke"), machine.agent)
+            self.failed_on.add(machine.agent)
             self.say(machine.ready(), machine.agent)
 
     def release(self, machine: Machine) -> None:
