@@ -2,15 +2,11 @@
 network that delays, repeats and reorders everything and loses what may be lost."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
 
 from contracts.bus import new_id
 from contracts.events import (
     Action,
-    AgentPulse,
-    AgentReady,
     AttemptCancelled,
-    AttemptInHand,
     AttemptVoid,
     ChunkAssigned,
     ChunkCompleted,
@@ -31,49 +27,16 @@ from contracts.events import (
     StoredFrame,
 )
 from contracts.grants import Grant
-from contracts.values import Benchmark, Hardware, Kind, frames
+from contracts.values import Kind, frames
 from services.chassis.verdicts import NotYet, SenderFault
 from services.scheduler.domain import agent as agents
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import ENDED, HELD_CHUNK, JobState
-from tests.unit.scheduler.builders import GIB, IMAGE, NOW, WU, a_submission, some_facts
-from tests.unit.scheduler.memory import Office
+from tests.unit.scheduler.builders import NOW, WU, a_submission, some_facts
+from tests.unit.scheduler.machines import Machine, Message
+from tests.unit.scheduler.office import Office
 
 ROUNDS = 400
-
-
-@dataclass
-class Machine:
-    """An honest agent. `left` holds the frames it still has to render, by attempt."""
-
-    agent: str
-    slots: int
-    run: str = field(default_factory=new_id)
-    mailbox: list[Event] = field(default_factory=list)
-    assigned: dict[str, ChunkAssigned] = field(default_factory=dict)
-    left: dict[str, list[int]] = field(default_factory=dict)
-
-    def ready(self) -> AgentReady:
-        return AgentReady(
-            run=self.run, slots=self.slots, attempts=tuple(self.left), hardware=Hardware(cores=1, memory_bytes=4 * GIB),
-            benchmark=Benchmark(cpu_micros=WU, wall_micros=WU), images=(IMAGE,),
-        )  # fmt: skip
-
-    def pulse(self) -> AgentPulse:
-        grants = [self.assigned[attempt].grant for attempt in self.left]
-        hands = tuple(AttemptInHand(attempt=g.attempt, chunk=g.chunk, job=g.job) for g in grants)
-        return AgentPulse(run=self.run, attempts=hands)
-
-    def ids(self, attempt: str) -> dict[str, str]:
-        grant = self.assigned[attempt].grant
-        return {"job": grant.job, "chunk": grant.chunk, "attempt": attempt}
-
-
-@dataclass
-class Message:
-    event: Event
-    sender: str
-    id: str = field(default_factory=new_id)
 
 
 class Farm:

@@ -1,4 +1,4 @@
-"""The scheduler's repositories in memory, and a farm around its real handlers, dispatch and sweeps: no database, no broker.
+"""The scheduler's repositories in memory.
 
 The store keeps the promises of `SavedThenTold`: conditional writes on versions, inserts that happen once, events told after the
 write. It can be told to lose writes, as if another process had been faster.
@@ -9,29 +9,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar, cast
 
-from contracts.bus import NotAnnounced, new_id
 from contracts.events import Event
-from services.chassis.delivery import Received
 from services.chassis.pending import Told
 from services.chassis.repository import Change, New, Saved, Unknown
-from services.scheduler.closing import Closing
-from services.scheduler.desk import Desk
-from services.scheduler.dispatch import Dispatch
 from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
-from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import HEARD_AGENT, HELD_CHUNK, OPEN_CHUNK, WORKING, ChunkState, JobState
-from services.scheduler.handlers import agents, attempts, frames, jobs
-from services.scheduler.learning import Learning
-from services.scheduler.progress import Progress
 from services.scheduler.repository import Agents, Chunks, Jobs, Tally
-from services.scheduler.signing import Signing
-from services.scheduler.sweeps import Hearing, Leases, Repairs
-from tests.unit.scheduler.builders import IMAGE, NOW
+from tests.unit.scheduler.builders import NOW
 
 S = TypeVar("S")
-KEYS = {"1": b"k" * 32}
 
 
 class Clock:
@@ -212,104 +200,3 @@ class MemoryAgents(Agents):
 
 def _seen(agent: Agent, at: datetime) -> Agent:
     return replace(agent, seen_at=max(at, agent.seen_at or at))
-
-
-class Doors:
-    """Stands in for the inboxes: keeps the handlers, so that a test can hand them events."""
-
-    def __init__(self) -> None:
-        self.one: dict[type[Event], Any] = {}
-        self.of_agents: dict[type[Event], Any] = {}
-        self.batches: dict[type[Event], Any] = {}
-
-    def on(self, event: type[Event]) -> Any:
-        return self._keeper(self.one, event)
-
-    def on_agent(self, event: type[Event]) -> Any:
-        return self._keeper(self.of_agents, event)
-
-    def in_batches(self, event: type[Event]) -> Any:
-        return self._keeper(self.batches, event)
-
-    def _keeper(self, kept: dict[type[Event], Any], event: type[Event]) -> Any:
-        def keep(handler: Any) -> Any:
-            kept[event] = handler
-            return handler
-
-        return keep
-
-
-class Office:
-    """The scheduler's own code on memory. `told` gets every event it says."""
-
-    def __init__(self, loses: Callable[[], bool] = lambda: False, policy: Policy | None = None) -> None:
-        self.clock, self.told, self.is_connected = Clock(), list[Event](), True
-        self.full_mailboxes = set[str]()
-        self._signing = Signing(KEYS, self._holds, self._is_revoked)
-        stores = [Store[Any](self.clock, self._tell, loses) for _ in range(3)]
-        self.jobs, self.chunks, self.agents = (
-            MemoryJobs(cast(Any, stores[0])),
-            MemoryChunks(cast(Any, stores[1])),
-            MemoryAgents(cast(Any, stores[2])),
-        )
-        self.begin(policy or Policy())
-
-    def begin(self, policy: Policy) -> None:
-        """A new process on the same documents."""
-        dispatch = Dispatch(self.jobs, self.chunks, self.agents, policy, IMAGE)
-        self.desk = Desk(
-            jobs=self.jobs, chunks=self.chunks, agents=self.agents, dispatch=dispatch,
-            closing=Closing(self.jobs, self.chunks, dispatch), learning=Learning(self.jobs, self.agents),
-            progress=Progress(self.jobs, self.chunks, self.agents, self._tell), policy=policy, keys=KEYS,
-            say=self._say, now=self.clock.now,
-        )  # fmt: skip
-        self._doors = Doors()
-        for subject in (agents, attempts, frames, jobs):
-            subject.register(cast(Any, self._doors), self.desk)
-        self._sweeps = (Leases(self.desk, Hearing(lambda: self.is_connected)), Repairs(self.desk))
-
-    async def hear(self, event: Event, sender: str = "service", id: str = "") -> None:
-        """As the chassis hands it over. Raises what the handler says is wrong with it."""
-        kind = type(event)
-        if kind in self._doors.batches:
-            received = Received(event, sender, id or new_id(), 0, self.clock.at, {})
-            wrong = (await self._doors.batches[kind]([received]))[0]
-            if wrong is not None:
-                raise wrong
-        elif kind in self._doors.of_agents:
-            await self._doors.of_agents[kind](sender, event)
-        else:
-            await self._doors.one[kind](event)
-
-    async def sweep(self) -> None:
-        for sweep in self._sweeps:
-            await sweep.sweep()
-        await self.desk.dispatch.look()
-        await self.desk.learning.fold()
-        await self.desk.progress.tell()
-
-    def job(self, job: str = "job") -> Job:
-        return cast(Job, self.jobs.store.states[job][1])
-
-    def all_chunks(self) -> list[Chunk]:
-        return [state for _, state in self.chunks.store.states.values()]
-
-    def all_agents(self) -> list[Agent]:
-        return [state for _, state in self.agents.store.states.values()]
-
-    async def _say(self, event: Event) -> None:
-        if event.addressee in self.full_mailboxes:
-            raise NotAnnounced("the mailbox is full")
-        await self._tell(event)
-
-    async def _tell(self, event: Event) -> None:
-        finished = await self._signing.finish(event)
-        if finished is not None:
-            self.told.append(finished)
-
-    async def _holds(self, chunk: str, attempt: str) -> bool:
-        known = await self.chunks.get(chunk)
-        return known is not None and known.holder is not None and known.holder.attempt == attempt
-
-    async def _is_revoked(self, agent: str) -> bool:
-        return await self.agents.is_revoked(agent)

@@ -11,7 +11,7 @@ from contracts.events import Action, Fault, JobCancelled, JobFailed, JobRendered
 from contracts.values import frames
 from services.scheduler.domain.states import OPEN_CHUNK, JobState
 from tests.unit.scheduler.farm import SHORT, Farm
-from tests.unit.scheduler.memory import Office
+from tests.unit.scheduler.office import Office
 
 Step = tuple[str, int, int]
 CALM = ("deliver", "deliver", "deliver", "repeat", "read", "read", "read", "work", "work", "work", "time")

@@ -2,7 +2,7 @@
 
 from contracts.topology import ROUTES, SCHEDULER
 from services.scheduler.handlers import routes
-from tests.unit.scheduler.memory import Office
+from tests.unit.scheduler.office import Office
 
 
 async def test_every_event_routed_to_the_scheduler_has_a_handler_and_hot_ones_are_taken_in_batches() -> None:

@@ -13,7 +13,7 @@ from services.scheduler.domain.chunk import Chunk, Ending
 from services.scheduler.domain.cutting import cut
 from services.scheduler.domain.states import AgentState, ChunkState, JobState
 from tests.unit.scheduler.builders import POLICY, a_chunk, a_job, a_sampled_job, an_agent
-from tests.unit.scheduler.memory import Office
+from tests.unit.scheduler.office import Office
 
 
 @pytest_asyncio.fixture

@@ -1,0 +1,42 @@
+"""Honest agents of the small farm, and what is on its wire."""
+
+from dataclasses import dataclass, field
+
+from contracts.bus import new_id
+from contracts.events import AgentPulse, AgentReady, AttemptInHand, ChunkAssigned, Event
+from contracts.values import Benchmark, Hardware
+from tests.unit.scheduler.builders import GIB, IMAGE, WU
+
+
+@dataclass
+class Machine:
+    """An honest agent. `left` holds the frames it still has to render, by attempt."""
+
+    agent: str
+    slots: int
+    run: str = field(default_factory=new_id)
+    mailbox: list[Event] = field(default_factory=list)
+    assigned: dict[str, ChunkAssigned] = field(default_factory=dict)
+    left: dict[str, list[int]] = field(default_factory=dict)
+
+    def ready(self) -> AgentReady:
+        return AgentReady(
+            run=self.run, slots=self.slots, attempts=tuple(self.left), hardware=Hardware(cores=1, memory_bytes=4 * GIB),
+            benchmark=Benchmark(cpu_micros=WU, wall_micros=WU), images=(IMAGE,),
+        )  # fmt: skip
+
+    def pulse(self) -> AgentPulse:
+        grants = [self.assigned[attempt].grant for attempt in self.left]
+        hands = tuple(AttemptInHand(attempt=g.attempt, chunk=g.chunk, job=g.job) for g in grants)
+        return AgentPulse(run=self.run, attempts=hands)
+
+    def ids(self, attempt: str) -> dict[str, str]:
+        grant = self.assigned[attempt].grant
+        return {"job": grant.job, "chunk": grant.chunk, "attempt": attempt}
+
+
+@dataclass
+class Message:
+    event: Event
+    sender: str
+    id: str = field(default_factory=new_id)
