@@ -1,0 +1,73 @@
+"""Orders, broken links, crashes: an attempt is stopped or goes on, and what is finished is delivered."""
+
+import asyncio
+from pathlib import Path
+
+from contracts.events import (
+    AgentReady,
+    ChunkCompleted,
+    ChunkReleased,
+    FramesCompleted,
+    FramesRendered,
+    Release,
+)
+from tests.integration.agent.goods import a_bundle
+from tests.integration.agent.stage import BENCH, Stage
+from tests.integration.world import Process
+from tests.waiting import until
+
+
+async def test_a_cancelled_attempt_stops_its_container_and_the_agent_is_ready_again(
+    stage: Stage, running: Process, scenes: Path
+) -> None:
+    assignment = await stage.rendering(a_bundle(scenes / "slow"), 1)
+    before = len(stage.world.said(AgentReady))
+    await stage.world.say("scheduler", stage.cancel(assignment))
+    await until(lambda: not stage.containers(), "the container is gone")
+    await until(lambda: stage.world.said(AgentReady)[before:], "ready again")
+    assert stage.world.said(AgentReady)[-1].attempts == ()
+
+
+async def test_a_render_survives_a_lost_connection_to_the_broker(stage: Stage, running: Process, scenes: Path) -> None:
+    before = len(stage.world.said(AgentReady))
+    assignment = await stage.rendering(a_bundle(scenes / "bench_1s"), 1, 2, picture=BENCH)
+    stage.cut_off()
+    await stage.hear(ChunkCompleted, assignment)
+    assert sorted(set(stage.frames_said(FramesCompleted, assignment))) == [1, 2]
+    assert not stage.said(ChunkReleased, assignment)
+    await until(lambda: stage.world.said(AgentReady)[before:], "ready is said again after the reconnect")
+
+
+async def test_an_upload_url_that_is_refused_is_asked_for_again_without_rendering_again(
+    stage: Stage, running: Process, scenes: Path
+) -> None:
+    stage.spoil_next_url = True
+    assignment = await stage.assign(a_bundle(scenes / "ok_small"), 7)
+    await stage.hear(ChunkCompleted, assignment)
+    told = stage.said(FramesRendered, assignment)
+    assert len(told) >= 2
+    assert len({said.frames[0].file_sha256 for said in told}) == 1
+
+
+async def test_after_a_kill_no_container_is_left_and_finished_frames_are_delivered(
+    stage: Stage, running: Process, scenes: Path
+) -> None:
+    stage.withholding = True
+    assignment = await stage.assign(a_bundle(scenes / "bench_1s"), *range(1, 40), picture=BENCH)
+    await stage.hear(FramesRendered, assignment)
+    running.kill()
+    assert stage.containers()
+    finished = set(stage.frames_said(FramesRendered, assignment))
+    stage.withholding = False
+    stage.process = await stage.start()
+    assert not stage.containers()
+    assert (await stage.hear(ChunkReleased, assignment)).reason is Release.STOPPED
+    assert finished <= set(stage.frames_said(FramesCompleted, assignment))
+
+
+async def test_an_agent_that_is_told_to_stop_gives_its_chunk_back(stage: Stage, running: Process, scenes: Path) -> None:
+    assignment = await stage.rendering(a_bundle(scenes / "slow"), 1)
+    assert await asyncio.to_thread(running.stop) == 0
+    assert not stage.containers()
+    assert (await stage.hear(ChunkReleased, assignment)).reason is Release.STOPPED
+    await until(lambda: [one.slots for one in stage.world.said(AgentReady)][-1] == 0, "the agent takes leave")
