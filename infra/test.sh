@@ -27,4 +27,4 @@ $PYTHON -m infra.images
 $PYTHON -m infra.local up --only infra
 printf '\ntest: pytest\n'
 # The unit tests have run in the gate.
-$PYTHON -m pytest --ignore=tests/unit "$@"
+$PYTHON -m pytest --ignore=tests/unit --durations=25 "$@"

@@ -14,7 +14,7 @@ from uuid import uuid4
 import aio_pika
 import httpx
 from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
-from aiormq.exceptions import AuthenticationError
+from aiormq.exceptions import AuthenticationError, ProbableAuthenticationError
 from motor.motor_asyncio import AsyncIOMotorClient
 from yarl import URL
 
@@ -163,7 +163,7 @@ class World:
         connection = aio_pika.Connection(URL(self.farm.amqp_url(user, password, self.vhost)))
         try:
             await connection.connect()
-        except AuthenticationError:
+        except (AuthenticationError, ProbableAuthenticationError):
             return True
         finally:  # the library leaves a refused connection open, and its end to the garbage collector
             await connection.close()
