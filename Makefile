@@ -25,8 +25,8 @@ status: ## show every program of the farm
 logs: ## follow the logs (NAME=scheduler for one program)
 	@$(PYTHON) -m infra.local logs $(NAME)
 
-images: setup ## build the images: render, services, agent
-	@$(PYTHON) -m infra.images all
+images: setup ## build the images: render, services, agent (TARGET=render-gpu: the one with GPU kernels)
+	@$(PYTHON) -m infra.images $(or $(TARGET),all)
 
 demo: setup ## a whole animation, rendered by a house agent and two lenders' agents; see build/demo
 	@$(PYTHON) -m infra.demo

@@ -1,4 +1,7 @@
-"""`python -m infra.images [render|services|agent|all]`: builds what is missing or out of date, else says so in a moment."""
+"""`python -m infra.images [render|services|agent|all|render-gpu]`: builds what is missing or out of date, else says so at once.
+
+`all` leaves out `render-gpu`: 100 MB more that only machines with a GPU need.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from infra.local.layout import Layout
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.images", description=__doc__)
-    parser.add_argument("which", nargs="?", default="render", choices=("render", "services", "agent", "all"))
+    parser.add_argument("which", nargs="?", default="render", choices=("render", "services", "agent", "all", "render-gpu"))
     which = parser.parse_args(arguments).which
     try:
         layout = Layout.of()
@@ -32,9 +35,10 @@ def main(arguments: list[str]) -> int:
 
 def _image(name: str, layout: Layout) -> None:
     began = time.monotonic()
-    made = rendering.render_image_id() if name == "render" else ours.image(name)
-    if name == "render":
-        rendering.remember(layout, made)
+    target = rendering.TARGETS.get(name)
+    made = rendering.render_image_id(target) if target else ours.image(name)
+    if target:
+        rendering.remember(layout, made, target)
     say(f"{name} {made} ({time.monotonic() - began:.1f} s)")
 
 

@@ -35,10 +35,11 @@ def image_id(tag: str, inputs: str | None = None) -> str | None:
     return str(found["Id"]) if inputs is None or labels.get(LABEL) == inputs else None
 
 
-def build(tag: str, context: Path, base: str, inputs: str) -> str:
-    """Builds `context/Dockerfile`, showing each step as it begins; returns the image's id."""
+def build(tag: str, context: Path, base: str, inputs: str, stage: str | None = None) -> str:
+    """Builds `context/Dockerfile`, up to `stage` or its last one, showing each step as it begins; returns the image's id."""
     say(f"building {tag} on {base}")
-    words = ["build", "-t", tag, "--build-arg", f"BASE={base}", "--label", f"{LABEL}={inputs}", str(context)]
+    target = ["--target", stage] if stage else []
+    words = ["build", "-t", tag, *target, "--build-arg", f"BASE={base}", "--label", f"{LABEL}={inputs}", str(context)]
     log = context.parent / f"{context.name}.log"
     if _stream([*words[:1], "--force-rm", *words[1:]], log) != 0:
         raise FarmError("images", f"building {tag} failed", log, "read the log's end; is the network there?")

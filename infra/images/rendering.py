@@ -1,8 +1,13 @@
-"""The render image: Blender in one image that rarely changes, our scripts on top in another that builds in a second."""
+"""The render image: Blender in one image that rarely changes, our scripts on top in another that builds in a second.
+
+Two targets of the same files: `render` is what every machine can use, `render-gpu` keeps Blender's GPU kernels and is made only
+when somebody asks for it.
+"""
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from infra.images import engine, wheels
@@ -13,33 +18,55 @@ from infra.local.layout import Layout
 
 HERE = Path(__file__).resolve().parent
 LOCK = HERE / "render" / "requirements.lock"
-BLENDER_TAG = "framelend/blender:5.0.1"
-TAG = "framelend/render:5.0.1"
+VERSION = "5.0.1"
 
 
-def render_image_id() -> str:
+@dataclass(frozen=True)
+class Target:
+    """`blender` is the stage of blender/Dockerfile; `remembered` the name of its id in the farm's file."""
+
+    name: str
+    blender: str
+    remembered: str
+
+    @property
+    def tag(self) -> str:
+        return f"framelend/{self.name}:{VERSION}"
+
+    @property
+    def blender_tag(self) -> str:
+        return f"framelend/{self.blender}:{VERSION}"
+
+
+CPU = Target("render", "blender", "FARM_RENDER_IMAGE")
+GPU = Target("render-gpu", "blender-gpu", "FARM_RENDER_GPU_IMAGE")
+TARGETS = {target.name: target for target in (CPU, GPU)}
+
+
+def render_image_id(target: Target = CPU) -> str:
     """The id (`sha256:…`) of the up-to-date render image, built first if need be."""
     inputs = _inputs()
-    if found := engine.image_id(TAG, inputs):
+    if found := engine.image_id(target.tag, inputs):
         return found
     with wheels.alone():
-        return engine.image_id(TAG, inputs) or _build()
+        return engine.image_id(target.tag, inputs) or _build(target)
 
 
-def current_image_id() -> str:
+def current_image_id(target: Target = CPU) -> str:
     """The id of the up-to-date render image; raises `FarmError` when it has not been built."""
-    found = engine.image_id(TAG, _inputs())
+    found = engine.image_id(target.tag, _inputs())
     if found is None:
-        raise FarmError("images", "the render image is missing or out of date", advice="make images")
+        advice = "make images" if target is CPU else f"make images TARGET={target.name}"
+        raise FarmError("images", f"the {target.name} image is missing or out of date", advice=advice)
     return found
 
 
-def remember(layout: Layout, image: str) -> None:
-    """Writes FARM_RENDER_IMAGE to the farm's file, which need not exist yet."""
+def remember(layout: Layout, image: str, target: Target = CPU) -> None:
+    """Writes the image's id to the farm's file, which need not exist yet."""
     layout.make()
     known = farmfile.read(layout).values if layout.env_file.exists() else {}
-    if known.get("FARM_RENDER_IMAGE") != image:
-        farmfile.write(layout, {**known, "FARM_RENDER_IMAGE": image})
+    if known.get(target.remembered) != image:
+        farmfile.write(layout, {**known, target.remembered: image})
 
 
 def _blender_inputs() -> str:
@@ -58,19 +85,19 @@ def _inputs() -> str:
     return wheels.digest([*_scripts(), HERE / "render" / "Dockerfile"], _blender_inputs())
 
 
-def _build() -> str:
-    blender = engine.image_id(BLENDER_TAG, _blender_inputs()) or _build_blender()
-    context = wheels.fresh_folder("render", [*_scripts(), HERE / "render" / "Dockerfile"])
+def _build(target: Target) -> str:
+    blender = engine.image_id(target.blender_tag, _blender_inputs()) or _build_blender(target)
+    context = wheels.fresh_folder(target.name, [*_scripts(), HERE / "render" / "Dockerfile"])
     engine.say(f"Blender is in {blender[:19]}")
-    return engine.build(TAG, context, BLENDER_TAG, _inputs())
+    return engine.build(target.tag, context, target.blender_tag, _inputs())
 
 
-def _build_blender() -> str:
+def _build_blender(target: Target) -> str:
     engine.say("this takes about 2 minutes the first time, most of it for 400 MB of wheels")
     base = debian_image()
-    context = wheels.fresh_folder("blender", _blender_files())
+    context = wheels.fresh_folder(target.blender, _blender_files())
     wheels.fetch(LOCK, context / "wheels")
-    made = engine.build(BLENDER_TAG, context, base, _blender_inputs())
+    made = engine.build(target.blender_tag, context, base, _blender_inputs(), stage=target.blender)
     engine.drop_unpacked()
     shutil.rmtree(context)
     return made
