@@ -59,6 +59,7 @@ ROUTES: tuple[Route, ...] = (
     Route(e.ChunkCompleted, AGENT, (SCHEDULER,), hot=True),
     Route(e.ChunkReleased, AGENT, (SCHEDULER,)),
     Route(e.ChunkFailed, AGENT, (SCHEDULER,)),
+    Route(e.SecretOffered, AGENT, (SCHEDULER,)),
     # to one agent's mailbox
     Route(e.ChunkAssigned, SCHEDULER, (AGENT,), ttl_seconds=30),
     Route(e.AttemptVoid, SCHEDULER, (AGENT,), ttl_seconds=600),
@@ -108,6 +109,8 @@ ROUTES: tuple[Route, ...] = (
     Route(e.JobSettled, BILLING, (INTAKE, NOTIFIER)),
     Route(e.BalanceChanged, BILLING, (INTAKE,)),
     # agents, as the scheduler decides them
+    Route(e.EnrolmentRequested, INTAKE, (SCHEDULER,)),
+    Route(e.RevocationRequested, INTAKE, (SCHEDULER,)),
     Route(e.AgentEnrolled, SCHEDULER, (INTAKE, BILLING, STORAGE)),
     Route(e.AgentChanged, SCHEDULER, (INTAKE,)),
     Route(e.AgentRevoked, SCHEDULER, (INTAKE, STORAGE)),

@@ -16,6 +16,9 @@ LAST_FRAME = 1_048_574
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 """A UUIDv7 or a natural key. The alphabet is narrow so that ids need no escaping in routing keys and object keys."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+SecretHash = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{48}$")]
+"""RabbitMQ's rabbit_password_hashing_sha256: base64 of 4 bytes of salt and SHA-256(salt + secret). Of 256 random bits:
+the broker asks for the secret itself, so whoever reads the hash can do nothing with it."""
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Frame = Annotated[int, Field(ge=-LAST_FRAME, le=LAST_FRAME)]
 Micro = Annotated[int, Field(ge=0, le=10**18)]

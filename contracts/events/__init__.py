@@ -1,6 +1,15 @@
 """Every event of the farm, by noun: in the past tense, frozen, one sentence each."""
 
-from contracts.events.agents import AgentChanged, AgentEnrolled, AgentPulse, AgentReady, AgentRevoked
+from contracts.events.agents import (
+    AgentChanged,
+    AgentEnrolled,
+    AgentPulse,
+    AgentReady,
+    AgentRevoked,
+    EnrolmentRequested,
+    RevocationRequested,
+    SecretOffered,
+)
 from contracts.events.chunks import (
     AttemptCancelled,
     AttemptInHand,
@@ -112,6 +121,7 @@ __all__ = [
     "DownloadsRequested",
     "Event",
     "Fault",
+    "EnrolmentRequested",
     "FrameUpload",
     "FramesCompleted",
     "FramesRejected",
@@ -150,8 +160,12 @@ __all__ = [
     "SamplingMeasured",
     "SceneFacts",
     "StoredFrame",
+    "Resources",
+    "ResourcesSampled",
+    "RevocationRequested",
     "UploadFinished",
     "UploadGranted",
     "UploadRequested",
+    "SecretOffered",
     "WebhookSet",
 ]

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from contracts.events.chunks import AttemptInHand
 from contracts.events.event import Event
-from contracts.values import Benchmark, Digest, Hardware, Id, Label, Micro, Seconds, Sha256, Text
+from contracts.values import Benchmark, Digest, Hardware, Id, Label, Micro, Seconds, SecretHash, Sha256, Text
 
 
 class AgentReady(Event):
@@ -34,6 +34,31 @@ class AgentPulse(Event):
 
 class AgentEnrolled(Event):
     """A machine belongs to an account from now on; `house` when the operator runs and trusts it."""
+class SecretOffered(Event):
+    """The agent has made itself a new secret and asks that the broker takes it in place of the old one. Ids of offers grow; an
+    older offer that comes late changes nothing. The broker letting the new secret in is the answer."""
+
+    offer: Id
+    secret_hash: SecretHash
+
+
+class EnrolmentRequested(Event):
+    """A lender's one-time code was used: a machine of this account may have a broker user, known by this hash of its secret."""
+
+    agent: Id
+    owner: Id
+    name: Label
+    secret_hash: SecretHash
+
+
+class RevocationRequested(Event):
+    """Its owner or the operator wants this machine gone for good; intake has checked that `by` may."""
+
+    agent: Id
+    by: Id
+    reason: Text = ""
+
+
 
     agent: Id
     owner: Id

@@ -1,11 +1,13 @@
 """Wires the scheduler: settings, repositories, handlers, sweeps."""
 
 from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
 from services.chassis.service import Ground, Service
 from services.chassis.settings import ServiceSettings
+from services.scheduler.broker import Broker
 from services.scheduler.closing import Closing
 from services.scheduler.desk import Desk
 from services.scheduler.dispatch import Dispatch
@@ -13,6 +15,7 @@ from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.policy import Policy
+from services.scheduler.gate import Gate
 from services.scheduler.handlers import routes
 from services.scheduler.learning import Learning
 from services.scheduler.progress import Progress
@@ -46,6 +49,12 @@ class Settings(ServiceSettings):
             lease=self.lease_seconds,
             settle=self.settle_seconds,
         )
+
+    def broker(self, vhost: str = "") -> Broker:
+        """With the credential of the broker's management, which no other service has; of this service's virtual host unless
+        another is named."""
+        own = unquote(urlsplit(self.amqp_url.get_secret_value()).path.removeprefix("/")) or "/"
+        return Broker(self.management_url, self.management_user, self.management_password.get_secret_value(), vhost or own)
 
     def keys(self) -> dict[str, bytes]:
         """Grant keys by their id."""
@@ -94,10 +103,17 @@ async def build(ground: Ground) -> Service:
     assert isinstance(ground.settings, Settings)
     kept = stores(ground, ground.settings)
     work = desk(ground, ground.settings, kept)
+    broker = ground.settings.broker()
+    gate = Gate(kept.agents, kept.chunks, broker)
+
+    async def close() -> None:
+        broker.close()
+
     hearing = Hearing(ground.connection.connected.is_set)
     return Service(
-        inboxes=routes(work),
+        inboxes=routes(work, gate),
         repositories=(kept.jobs.store, kept.chunks.store, kept.agents.store),
-        sweeps=sweeps(work, hearing),
+        sweeps=sweeps(work, hearing, gate),
         prepare=kept.prepare,
+        closing=(close,),
     )

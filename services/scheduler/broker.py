@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import os
 from typing import Any
 from urllib.parse import quote
 
@@ -17,16 +16,17 @@ MISSING = 404
 class Broker:
     """`vhost` is the farm's. Raises WorldAway when the API cannot be reached or refuses."""
 
-    def __init__(self, url: str, user: str, password: str, vhost: str) -> None:
-        self._client = httpx.Client(base_url=url, auth=(user, password), timeout=30, trust_env=False)
+    def __init__(self, url: str, user: str, password: str, vhost: str, transport: httpx.BaseTransport | None = None) -> None:
+        self._client = httpx.Client(base_url=url, auth=(user, password), timeout=30, trust_env=False, transport=transport)
         self._vhost = vhost
 
     def close(self) -> None:
         self._client.close()
 
-    def admit(self, agent: str, secret: str) -> None:
-        """User, permissions, mailbox and its binding in one request, then the limits. Safe to repeat; the last secret counts."""
-        self._call("POST", "/api/definitions", definitions(agent, secret, self._vhost))
+    def admit(self, agent: str, secret_hash: str) -> None:
+        """User, permissions, mailbox and its binding in one request, then the limits. Safe to repeat; the last secret counts, and
+        connections that are open stay open."""
+        self._call("POST", "/api/definitions", definitions(agent, secret_hash, self._vhost))
         for name, value in AGENT_LIMITS.items():
             self._call("PUT", f"/api/user-limits/{_word(agent)}/{name}", {"value": value})
 
@@ -44,14 +44,14 @@ class Broker:
             raise WorldAway(f"the broker's management API refused {method} {path.split('/')[2]}: {answer.status_code}")
 
 
-def definitions(agent: str, secret: str, vhost: str) -> dict[str, Any]:
-    """Everything an agent is at the broker, but its limits. The secret travels as a salted hash."""
+def definitions(agent: str, secret_hash: str, vhost: str) -> dict[str, Any]:
+    """Everything an agent is at the broker, but its limits."""
     may, queue = agent_permissions(agent), mailbox(agent)
     return {
         "users": [
             {
                 "name": agent,
-                "password_hash": hashed(secret, os.urandom(4)),
+                "password_hash": secret_hash,
                 "hashing_algorithm": "rabbit_password_hashing_sha256",
                 "tags": "",
             }
@@ -76,7 +76,7 @@ def definitions(agent: str, secret: str, vhost: str) -> dict[str, Any]:
 
 
 def hashed(secret: str, salt: bytes) -> str:
-    """RabbitMQ's rabbit_password_hashing_sha256."""
+    """`salt` is 4 bytes. RabbitMQ's rabbit_password_hashing_sha256."""
     return base64.b64encode(salt + hashlib.sha256(salt + secret.encode()).digest()).decode()
 
 

@@ -18,14 +18,12 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from contracts.topology import SCHEDULER
-from services.chassis.repository import Unknown
 from services.chassis.service import grounded
 from services.scheduler.app import Settings, Stores, stores
-from services.scheduler.broker import Broker
-from services.scheduler.domain import agent as domain
-from services.scheduler.domain import chunk as chunks
-from services.scheduler.domain.chunk import Ending
+from services.scheduler.broker import hashed
+from services.scheduler.domain import access
 from services.scheduler.domain.states import AgentState
+from services.scheduler.gate import Gate
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9-]{2,40}$")
 """So that an agent's id needs no escaping in the broker's patterns."""
@@ -60,54 +58,44 @@ def _arguments(words: list[str]) -> argparse.Namespace:
     return arguments
 
 
-Command = Callable[[Stores, Broker], Awaitable[None]]
+Command = Callable[[Stores, Gate], Awaitable[None]]
 
 
 def _command(arguments: argparse.Namespace) -> Command:
-    async def run(kept: Stores, broker: Broker) -> None:
+    async def run(kept: Stores, gate: Gate) -> None:
         if arguments.action == "revoke":
-            await revoke(kept, broker, arguments.agent, arguments.reason)
+            await revoke(kept, gate, arguments.agent, arguments.reason)
             return
-        secret = await enrol(kept, broker, arguments.agent, arguments.owner, arguments.name, arguments.house)
+        secret = await enrol(kept, gate, arguments.agent, arguments.owner, arguments.name, arguments.house)
         write_credential(arguments.out, arguments.agent, arguments.amqp, secret)
 
     return run
 
 
-async def enrol(kept: Stores, broker: Broker, agent: str, owner: str, name: str, house: bool) -> str:
+async def enrol(kept: Stores, gate: Gate, agent: str, owner: str, name: str, house: bool) -> str:
     """Makes document, broker user and mailbox; returns the new secret. Raises Refused for an id that is somebody else's."""
     if not NAME.fullmatch(agent) or agent in RESERVED:
         raise Refused(f"{agent!r} is not a good id: 3 to 41 of a-z, 0-9 and -, and no service's name")
-    known = await kept.agents.get(agent)
-    if known is None:
-        state, events = domain.enrolled(agent, owner, name, house)
-        if not await kept.agents.add(state, events):
-            known = await kept.agents.get(agent)
-    if known is not None and known.state is AgentState.REVOKED:
-        raise Refused(f"{agent} was revoked; ids are never used again")
-    if known is not None and (known.owner, known.house) != (owner, house):
-        raise Refused(f"{agent} belongs to {known.owner}{' (house)' if known.house else ''} already")
     secret = secrets.token_urlsafe(32)
-    await asyncio.to_thread(broker.admit, agent, secret)
+    secret_hash = hashed(secret, os.urandom(4))
+    await kept.agents.add(access.asked(agent, owner, name, house, secret_hash), [])
+    known = await kept.agents.get(agent)
+    assert known is not None, "agents are never deleted"
+    if known.state is AgentState.REVOKED:
+        raise Refused(f"{agent} was revoked; ids are never used again")
+    if (known.owner, known.house) != (owner, house):
+        raise Refused(f"{agent} belongs to {known.owner}{' (house)' if known.house else ''} already")
+    await kept.agents.update(agent, lambda state, _: (access.renewed(state, secret_hash), []))
+    await gate.settle(agent)
     return secret
 
 
-async def revoke(kept: Stores, broker: Broker, agent: str, reason: str) -> None:
-    """Cuts the agent off first, then voids its leases and says so. Raises Refused for one that was never enrolled."""
-    known = await kept.agents.get(agent)
-    if known is None:
+async def revoke(kept: Stores, gate: Gate, agent: str, reason: str) -> None:
+    """Shuts the agent out and voids its leases. Raises Refused for one that was never enrolled."""
+    if await kept.agents.get(agent) is None:
         raise Refused(f"{agent} is not enrolled")
-    await asyncio.to_thread(broker.expel, agent)
-    for hand in known.hands:
-        await _void(kept, hand)
-    await kept.agents.update(agent, lambda state, _: domain.revoked(state, reason))
-
-
-async def _void(kept: Stores, hand: domain.Hand) -> None:
-    try:
-        await kept.chunks.update(hand.chunk, lambda chunk, now: (chunks.gave_up(chunk, hand.attempt, Ending.LOST, now), []))
-    except Unknown:
-        return
+    await kept.agents.update(agent, lambda state, _: access.ended(state, reason))
+    await gate.settle(agent)
 
 
 def write_credential(out: Path, agent: str, amqp: str, secret: str) -> None:
@@ -127,12 +115,11 @@ def agent_url(amqp: str, agent: str, secret: str) -> str:
 
 
 async def _with_stores(settings: Settings, amqp: str | None, command: Command) -> None:
-    vhost = unquote(urlsplit(amqp or settings.amqp_url.get_secret_value()).path.removeprefix("/")) or "/"
-    broker = Broker(settings.management_url, settings.management_user, settings.management_password.get_secret_value(), vhost)
+    broker = settings.broker(unquote(urlsplit(amqp or "").path.removeprefix("/")))
     try:
         async with grounded(SCHEDULER, settings) as ground:
             kept = stores(ground, settings)
-            await command(kept, broker)
+            await command(kept, Gate(kept.agents, kept.chunks, broker))
             await kept.agents.store.pending.settled()
     finally:
         broker.close()

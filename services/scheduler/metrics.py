@@ -19,6 +19,10 @@ WAITED = Histogram(
 JOBS = Gauge("framelend_scheduler_jobs", "Jobs by state", ["state"])
 CHUNKS = Gauge("framelend_scheduler_open_chunks", "Open chunks by state", ["state"])
 AGENTS = Gauge("framelend_scheduler_agents", "Agents by state", ["state"])
+ENROLLED = Counter("framelend_scheduler_agents_enrolled", "Agents enrolled", ["how"])
+REVOKED = Counter("framelend_scheduler_agents_revoked", "Agents revoked")
+SECRETS = Counter("framelend_scheduler_secrets_offered", "New secrets that agents offered, by what came of it", ["outcome"])
+GATE = Histogram("framelend_scheduler_gate_seconds", "Letting an agent in at the broker, or shutting it out", ["what"])
 JOB_MOVES = Counter("framelend_scheduler_job_moves", "Moves of jobs", ["state"])
 QUOTE_WORK = Counter("framelend_scheduler_work_micro_wu", "Work of stored frames: as the quote says and as measured", ["which"])
 
@@ -27,7 +31,10 @@ for _kind in Kind:
     ASSIGNED.labels(_kind)
 for _why in ("failed", "given back", "incomplete"):
     ENDED.labels(_why)
-for _why in ("agent silent", "attempt vanished", "hard end"):
+for _why in ("agent silent", "attempt vanished", "hard end", "agent revoked"):
     VOIDED.labels(_why)
+ENROLLED.labels("by code")
+for _outcome in ("taken", "stale", "too soon"):
+    SECRETS.labels(_outcome)
 for _which in ("quoted", "measured"):
     QUOTE_WORK.labels(_which)

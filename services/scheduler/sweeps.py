@@ -19,6 +19,7 @@ from services.scheduler.domain.agent import Agent, Hand
 from services.scheduler.domain.chunk import Chunk, Decided, Ending
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import AgentState, ChunkState, JobState
+from services.scheduler.gate import Gate
 
 log = structlog.get_logger()
 
@@ -190,12 +191,13 @@ class Gauges:
                 gauge.labels(state).set(counts.get(state, 0))
 
 
-def sweeps(desk: Desk, hearing: Hearing) -> list[Sweep]:
+def sweeps(desk: Desk, hearing: Hearing, gate: Gate) -> list[Sweep]:
     leases, repairs, gauges = Leases(desk, hearing), Repairs(desk), Gauges(desk)
     return [
         Sweep("leases", 2, leases.sweep),
         Sweep("look", 2, desk.dispatch.look),
         Sweep("repairs", 5, repairs.sweep),
+        Sweep("access", 5, gate.sweep),
         Sweep("progress", 1, desk.progress.tell),
         Sweep("learning", 2, desk.learning.fold),
         Sweep("gauges", 5, gauges.sweep),

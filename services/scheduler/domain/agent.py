@@ -14,7 +14,7 @@ from contracts.events import AgentChanged, AgentEnrolled, AgentReady, AgentRevok
 from contracts.values import Benchmark, Hardware
 from contracts.work import BENCHMARK_MICRO_WU, wupm
 from services.scheduler.domain.policy import Policy
-from services.scheduler.domain.states import AGENT_MOVES, HEARD_AGENT, AgentState, check
+from services.scheduler.domain.states import AGENT_MOVES, HEARD_AGENT, Access, AgentState, check
 
 REMEMBERED = 20
 READIES = 8
@@ -72,6 +72,12 @@ class Agent:
     """Learned; of one slot."""
     told_micro_wu_per_minute: int = 0
     interruptions: tuple[Interruptions, ...] = ()
+    access: Access = Access.OPEN
+    secret_hash: str = ""
+    """As the broker keeps it; empty for one enrolled before it was kept here."""
+    offer: str = ""
+    """The last new secret that was taken over."""
+    offered_at: datetime | None = None
     readies: tuple[str, ...] = ()
     """Message ids of the last readies, since a repeated one would deny what was given in between."""
 
@@ -86,7 +92,7 @@ def enrolled(agent: str, owner: str, name: str, house: bool) -> Decided:
 def revoked(agent: Agent, reason: str) -> Decided:
     if agent.state is AgentState.REVOKED:
         return agent, []
-    gone, told = _moved(replace(agent, hands=(), slots=0), AgentState.REVOKED, reason)
+    gone, told = _moved(replace(agent, slots=0), AgentState.REVOKED, reason)
     return gone, [*told, AgentRevoked(agent=agent.agent, owner=agent.owner, reason=reason)]
 
 

@@ -1,4 +1,4 @@
-"""The three machines of the scheduler as literal tables, and the one function that makes a move.
+"""The machines of the scheduler as literal tables, and the one function that makes a move.
 
 Theory. A job goes from its submission to its end in one line, with four ways out: paused (and back to where it was), cancelled,
 failed, and, while quoted, declined or expired (which is cancelled with that reason). A chunk is queued until an attempt claims it
@@ -59,6 +59,19 @@ class AgentState(StrEnum):
     REVOKED = "revoked"
 
 
+class Access(StrEnum):
+    """Of an agent to the broker."""
+
+    ASKED = "asked"
+    """To be let in for the first time."""
+    OPEN = "open"
+    RENEWING = "renewing"
+    """To be let in with another secret."""
+    CLOSING = "closing"
+    """To be shut out."""
+    CLOSED = "closed"
+
+
 _J, _C, _A = JobState, ChunkState, AgentState
 _OUT = frozenset({_J.PAUSED, _J.CANCELLED, _J.FAILED})
 
@@ -100,6 +113,15 @@ AGENT_MOVES: Mapping[AgentState, frozenset[AgentState]] = MappingProxyType(
         _A.REVOKED: frozenset(),
     }
 )
+ACCESS_MOVES: Mapping[Access, frozenset[Access]] = MappingProxyType(
+    {
+        Access.ASKED: frozenset({Access.OPEN, Access.CLOSING}),
+        Access.OPEN: frozenset({Access.RENEWING, Access.CLOSING}),
+        Access.RENEWING: frozenset({Access.OPEN, Access.CLOSING}),
+        Access.CLOSING: frozenset({Access.CLOSED}),
+        Access.CLOSED: frozenset(),
+    }
+)
 
 ENDED = frozenset({_J.PACKAGING, _J.COMPLETED, _J.PURGED, _J.CANCELLED, _J.FAILED})
 """Nothing more is given out for these jobs."""
@@ -107,6 +129,10 @@ WORKING = frozenset({_J.INSPECTING, _J.ESTIMATING, _J.QUEUED, _J.RENDERING})
 """Jobs that may have something to give out."""
 OPEN_CHUNK = frozenset({_C.QUEUED, _C.ASSIGNED, _C.RENDERING})
 HELD_CHUNK = frozenset({_C.ASSIGNED, _C.RENDERING})
+WELCOME = frozenset({Access.ASKED, Access.OPEN, Access.RENEWING})
+"""There is to be a broker user."""
+UNSETTLED = frozenset({Access.ASKED, Access.RENEWING, Access.CLOSING})
+"""The broker may not have been told yet."""
 HEARD_AGENT = frozenset({_A.ONLINE, _A.DRAINING})
 
 S = TypeVar("S", bound=StrEnum)

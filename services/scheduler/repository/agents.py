@@ -9,9 +9,9 @@ from pymongo import UpdateOne
 from contracts.events import Event
 from services.chassis.repository import Change, Decide, Saved, SavedThenTold
 from services.scheduler.domain.agent import Agent
-from services.scheduler.domain.states import HEARD_AGENT, AgentState
+from services.scheduler.domain.states import HEARD_AGENT, UNSETTLED, AgentState
 
-_HEARD = sorted(HEARD_AGENT)
+_HEARD, _UNSETTLED = sorted(HEARD_AGENT), sorted(UNSETTLED)
 
 
 class Agents:
@@ -20,6 +20,7 @@ class Agents:
 
     async def ensure_indexes(self) -> None:
         await self.store.collection.create_index([("state", 1), ("seen_at", 1)])
+        await self.store.collection.create_index("access")
 
     async def now(self) -> datetime:
         return await self.store.now()
@@ -53,6 +54,11 @@ class Agents:
         if seen:
             moves = [UpdateOne({"_id": agent}, {"$max": {"seen_at": at}}) for agent, at in seen.items()]
             await self.store.collection.bulk_write(moves, ordered=False)
+
+    async def unsettled(self) -> list[str]:
+        """Those whose document says something that the broker may not have been told."""
+        cursor = self.store.collection.find({"access": {"$in": _UNSETTLED}}, {"_id": 1})
+        return [document["_id"] async for document in cursor]
 
     async def is_revoked(self, agent: str) -> bool:
         return await self.store.collection.find_one({"_id": agent, "state": AgentState.REVOKED}, {"_id": 1}) is not None

@@ -15,7 +15,16 @@ from services.chassis.repository import Change, New, Saved, Unknown
 from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
-from services.scheduler.domain.states import HEARD_AGENT, HELD_CHUNK, OPEN_CHUNK, WORKING, ChunkState, JobState
+from services.scheduler.domain.states import (
+    HEARD_AGENT,
+    HELD_CHUNK,
+    OPEN_CHUNK,
+    UNSETTLED,
+    WORKING,
+    AgentState,
+    ChunkState,
+    JobState,
+)
 from services.scheduler.repository import Agents, Chunks, Jobs, Tally
 from tests.unit.scheduler.builders import NOW
 
@@ -194,8 +203,12 @@ class MemoryAgents(Agents):
             version, state = self.store.states[agent]
             self.store.states[agent] = (version, _seen(state, at))
 
+    async def unsettled(self) -> list[str]:
+        return [saved.id for saved in self.store.found(lambda agent: agent.access in UNSETTLED)]
+
     async def is_revoked(self, agent: str) -> bool:
-        return False
+        known = await self.get(agent)
+        return known is not None and known.state is AgentState.REVOKED
 
 
 def _seen(agent: Agent, at: datetime) -> Agent:

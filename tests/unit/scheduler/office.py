@@ -13,12 +13,14 @@ from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.policy import Policy
-from services.scheduler.handlers import agents, attempts, frames, jobs
+from services.scheduler.gate import Gate
+from services.scheduler.handlers import agents, attempts, frames, jobs, lenders
 from services.scheduler.learning import Learning
 from services.scheduler.progress import Progress
 from services.scheduler.signing import Signing
 from services.scheduler.sweeps import Hearing, Leases, Repairs
 from tests.unit.scheduler.builders import IMAGE
+from tests.unit.scheduler.management import Management
 from tests.unit.scheduler.memory import Clock, MemoryAgents, MemoryChunks, MemoryJobs, Store
 
 KEYS = {"1": b"k" * 32}
@@ -62,6 +64,8 @@ class Office:
             MemoryChunks(cast(Any, stores[1])),
             MemoryAgents(cast(Any, stores[2])),
         )
+        self.management = Management()
+        self.gate = Gate(self.agents, self.chunks, self.management.broker())
         self.begin(policy or Policy())
 
     def begin(self, policy: Policy) -> None:
@@ -76,6 +80,7 @@ class Office:
         self._doors = Doors()
         for subject in (agents, attempts, frames, jobs):
             subject.register(cast(Any, self._doors), self.desk)
+        lenders.register(cast(Any, self._doors), self.desk, self.gate)
         self._sweeps = (Leases(self.desk, Hearing(lambda: self.is_connected)), Repairs(self.desk))
 
     async def hear(self, event: Event, sender: str = "service", id: str = "") -> None:

@@ -12,7 +12,7 @@ from services.scheduler.enrol import NAME, agent_url, write_credential
 
 
 def test_an_agent_is_one_user_one_mailbox_and_its_own_keys() -> None:
-    made = definitions("ann", "secret", "farm")
+    made = definitions("ann", hashed("secret", b"salt"), "farm")
     may = agent_permissions("ann")
     assert [(row["user"], row["configure"], row["write"], row["read"]) for row in made["permissions"]] == [
         ("ann", "^$", may.write, may.read)

@@ -1,0 +1,89 @@
+"""Lets agents in at the broker and shuts them out: makes the broker say what their documents say.
+
+The document is written first (`domain.access`), the broker is told after it, and that it was told is written last. A crash
+anywhere in between is made good by whoever comes next: the same message again, or the sweep.
+"""
+
+import asyncio
+from collections.abc import Callable
+from weakref import WeakValueDictionary
+
+import structlog
+
+from services.chassis.repository import Decide, Unknown
+from services.chassis.verdicts import WorldAway
+from services.scheduler import metrics
+from services.scheduler.broker import Broker
+from services.scheduler.domain import access
+from services.scheduler.domain import chunk as chunks
+from services.scheduler.domain.agent import Agent, Hand
+from services.scheduler.domain.chunk import Ending
+from services.scheduler.domain.states import UNSETTLED
+from services.scheduler.repository import Agents, Chunks
+
+log = structlog.get_logger()
+
+ROUNDS = 10
+"""Changes of mind in a row that one settling follows."""
+
+
+class Gate:
+    """One settling of an agent at a time in a process; another process's is seen by the document having moved on."""
+
+    def __init__(self, agents: Agents, chunks: Chunks, broker: Broker) -> None:
+        self._agents, self._chunks, self._broker = agents, chunks, broker
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def settle(self, agent: str) -> Agent:
+        """The agent, after the broker was made to say what its document says. Raises Unknown, WorldAway."""
+        async with self._turns.setdefault(agent, asyncio.Lock()):
+            known = await self._read(agent)
+            return await self._settled(agent) if known.access in UNSETTLED else known
+
+    async def _settled(self, agent: str) -> Agent:
+        for _ in range(ROUNDS):
+            wanted = await self._read(agent)
+            await self._do(wanted)
+            found = await self._agents.update(agent, _noting(wanted))
+            if access.is_settled(found, wanted):
+                return found
+        raise WorldAway(f"what the broker should know of {agent} changes faster than it can be told")
+
+    async def sweep(self) -> None:
+        """What a crash left half done."""
+        for agent in await self._agents.unsettled():
+            log.info("agent's access is settled by the sweep", agent=agent)
+            await self.settle(agent)
+
+    async def _read(self, agent: str) -> Agent:
+        known = await self._agents.get(agent)
+        if known is None:
+            raise Unknown(agent)
+        return known
+
+    async def _do(self, wanted: Agent) -> None:
+        if access.is_welcome(wanted):
+            if wanted.secret_hash:
+                await self._timed("let in", lambda: self._broker.admit(wanted.agent, wanted.secret_hash), wanted.agent)
+            return
+        await self._timed("shut out", lambda: self._broker.expel(wanted.agent), wanted.agent)
+        for hand in wanted.hands:
+            await self._give_up(hand)
+
+    async def _timed(self, what: str, call: Callable[[], None], agent: str) -> None:
+        with metrics.GATE.labels(what).time():
+            await asyncio.to_thread(call)
+        log.info(f"agent {what} at the broker", agent=agent)
+
+    async def _give_up(self, hand: Hand) -> None:
+        """Its lease is void; what it has not delivered is given to others."""
+        metrics.VOIDED.labels("agent revoked").inc()
+        try:
+            decide = chunks.gave_up
+            await self._chunks.update(hand.chunk, lambda chunk, at: (decide(chunk, hand.attempt, Ending.LOST, at), []))
+        except Unknown:
+            log.info("a slot was reserved for a chunk that was never inserted", chunk=hand.chunk)
+
+
+def _noting(done: Agent) -> Decide[Agent]:
+    return lambda agent, _: access.settled(agent, done)
