@@ -1,6 +1,7 @@
 """Letting agents in, giving them new secrets, shutting them out: the broker follows the document, whatever breaks in between."""
 
 import asyncio
+import threading
 from collections.abc import Sequence
 
 import httpx
@@ -11,9 +12,13 @@ from hypothesis import strategies as st
 from contracts.events import AgentEnrolled, AgentRevoked, EnrolmentRequested, Event, RevocationRequested, SecretOffered
 from contracts.topology import AGENT_LIMITS, mailbox
 from services.chassis.verdicts import NotYet, SenderFault, WorldAway
+from services.scheduler.domain import access
+from services.scheduler.domain.agent import Agent, Decided
 from services.scheduler.domain.states import ACCESS_MOVES, Access, AgentState, ChunkState, IllegalMove, check
+from services.scheduler.gate import Gate
 from tests.unit.scheduler.builders import a_chunk, a_hand, a_holder, an_agent, later
 from tests.unit.scheduler.office import Office
+from tests.waiting import until
 
 FIRST, SECOND, THIRD = (letter * 48 for letter in "ABC")
 
@@ -161,6 +166,32 @@ async def test_who_is_not_enrolled_or_revoked_has_no_secret_to_change(sender: st
     with pytest.raises(SenderFault):
         await office.hear(SecretOffered(offer="offer-1", secret_hash=SECOND), sender=sender)
     assert office.management.users == {}
+
+
+@pytest.mark.parametrize("overtaken_by", ["a new secret", "its revocation"])
+async def test_a_call_to_the_broker_that_another_process_has_overtaken_is_done_again(overtaken_by: str) -> None:
+    office = Office()
+    other = Gate(office.agents, office.chunks, office.management.broker())
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    def slow_at_first(_: httpx.Request) -> None:
+        if not begun.is_set():
+            begun.set()
+            may_go_on.wait(30)
+
+    office.management.before = slow_at_first
+    slow = asyncio.create_task(office.hear(wants_in()))
+    await until(begun.is_set, "the first call is under way")
+    change = access.ended if overtaken_by == "its revocation" else _with_second
+    await office.agents.update("ann", lambda agent, _: change(agent, "sold"))
+    await other.settle("ann")
+    may_go_on.set()
+    await slow
+    assert office.management.users == ({} if overtaken_by == "its revocation" else {"ann": SECOND})
+
+
+def _with_second(agent: Agent, _: str) -> Decided:
+    return access.renewed(agent, SECOND), []
 
 
 STEPS = st.sampled_from(
