@@ -33,9 +33,9 @@ class Target:
     def tag(self) -> str:
         return f"framelend/{self.name}:{VERSION}"
 
-    @property
-    def blender_tag(self) -> str:
-        return f"framelend/{self.blender}:{VERSION}"
+    def blender_tag(self, inputs: str) -> str:
+        """With its inputs in it: checkouts of different age on one machine do not take this large image from each other."""
+        return f"framelend/{self.blender}:{VERSION}-{inputs[:12]}"
 
 
 CPU = Target("render", "blender", "FARM_RENDER_IMAGE")
@@ -86,18 +86,19 @@ def _inputs() -> str:
 
 
 def _build(target: Target) -> str:
-    blender = engine.image_id(target.blender_tag, _blender_inputs()) or _build_blender(target)
+    tag = target.blender_tag(_blender_inputs())
+    blender = engine.image_id(tag, _blender_inputs()) or _build_blender(target, tag)
     context = wheels.fresh_folder(target.name, [*_scripts(), HERE / "render" / "Dockerfile"])
     engine.say(f"Blender is in {blender[:19]}")
-    return engine.build(target.tag, context, target.blender_tag, _inputs())
+    return engine.build(target.tag, context, tag, _inputs())
 
 
-def _build_blender(target: Target) -> str:
+def _build_blender(target: Target, tag: str) -> str:
     engine.say("this takes about 2 minutes the first time, most of it for 400 MB of wheels")
     base = debian_image()
     context = wheels.fresh_folder(target.blender, _blender_files())
     wheels.fetch(LOCK, context / "wheels")
-    made = engine.build(target.blender_tag, context, base, _blender_inputs(), stage=target.blender)
+    made = engine.build(tag, context, base, _blender_inputs(), stage=target.blender)
     engine.drop_unpacked()
     shutil.rmtree(context)
     return made
