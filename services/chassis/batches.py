@@ -44,7 +44,9 @@ class BatchConsumer:
         channel = await connection.channel()
         await channel.set_qos(prefetch_count=self._most * GROUPS)
         self._queue = await channel.get_queue(inbox(self._service, self._row.event), ensure=True)
-        self._tag = await self._queue.consume(self._arrived.put)
+        if self._queue.declaration_result.message_count:
+            self._disposal.doorkeeper.was_deaf()
+        self._tag = await self._queue.consume(self._arrive)
 
     async def run(self) -> None:
         """For ever; cancelled at the end of the service."""
@@ -66,6 +68,12 @@ class BatchConsumer:
             await self._queue.cancel(self._tag)
         if self._running:
             await asyncio.wait(self._running, timeout=30)
+
+    async def _arrive(self, message: AbstractIncomingMessage) -> None:
+        if self._disposal.doorkeeper.admits(message, self._row):
+            self._arrived.put_nowait(message)
+        else:
+            await self._disposal.drop(message)
 
     async def _collect(self) -> list[AbstractIncomingMessage]:
         group = [await self._arrived.get()]
@@ -119,6 +127,7 @@ class BatchConsumer:
                     log.warning("waiting for the world", event_key=self._row.event.key(), problem=repr(problem)[:300])
                     await asyncio.sleep(wait)
                     wait = min(wait * 2, 10)
+                    self._disposal.doorkeeper.was_deaf()
                 elif len(batch) > 1:
                     return [(await self._outcomes([one]))[0] for one in batch]
                 else:

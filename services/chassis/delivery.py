@@ -62,6 +62,15 @@ def receive(message: AbstractIncomingMessage, row: Route) -> Received[Any]:
     )
 
 
+def speaker(message: AbstractIncomingMessage) -> str:
+    """Whom to hold to account, also for what is refused. On farm.agents the broker ties the first word of the main routing key
+    to the user, whatever CC and BCC say and whether or not a user id is given; our deliveries carry the sender in a header."""
+    if message.exchange == AGENTS:
+        return str(message.routing_key).partition(".")[0]
+    remembered = message.headers.get(SENDER) if message.exchange == "" else message.user_id
+    return remembered if isinstance(remembered, str) and remembered else "unknown"
+
+
 def sender_of(message: AbstractIncomingMessage, row: Route) -> str:
     """The authenticated sender. Raises Impostor when the envelope does not prove one."""
     if message.exchange == "":
@@ -99,4 +108,4 @@ def _trace(message: AbstractIncomingMessage) -> dict[str, str]:
     return {name: value[:512] for name in ("traceparent", "tracestate") if isinstance(value := headers.get(name), str)}
 
 
-__all__ = ["Impostor", "NotAnEvent", "Received", "deliveries_of", "receive", "retries_of", "sender_of"]
+__all__ = ["Impostor", "NotAnEvent", "Received", "deliveries_of", "receive", "retries_of", "sender_of", "speaker"]

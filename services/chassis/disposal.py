@@ -22,8 +22,9 @@ from services.chassis.delivery import (
     VERDICT,
     Impostor,
     retries_of,
-    sender_of,
+    speaker,
 )  # fmt: skip
+from services.chassis.doorkeeper import Doorkeeper
 from services.chassis.metrics import MESSAGES
 from services.chassis.verdicts import Verdict, verdict
 
@@ -51,9 +52,10 @@ class PerMinute:
 class Disposal:
     """Of one service. Never raises: when the broker is away the message comes back by itself."""
 
-    def __init__(self, service: str, announcer: Announcer) -> None:
+    def __init__(self, service: str, announcer: Announcer, doorkeeper: Doorkeeper) -> None:
         self._service = service
         self._announcer = announcer
+        self.doorkeeper = doorkeeper
         self._offences, self._early = PerMinute(), PerMinute()
 
     async def dispose(self, message: AbstractIncomingMessage, row: Route, raised: BaseException | None) -> None:
@@ -72,10 +74,16 @@ class Disposal:
         except (AMQPError, ChannelInvalidStateError, RuntimeError, ConnectionError):
             log.info("message returns by itself, the channel is gone", event_key=row.event.key())
 
+    async def drop(self, message: AbstractIncomingMessage) -> None:
+        """Unread: the doorkeeper has not let it in."""
+        await _quietly(message.ack())
+
     def _judge(self, message: AbstractIncomingMessage, row: Route, raised: BaseException | None) -> Verdict:
-        judged = verdict(raised)
-        if judged is Verdict.NOT_YET and row.publisher == AGENT:
-            return Verdict.NOT_YET if self._early.count(_who(message, row)) <= NOT_YET_PER_MINUTE else Verdict.SENDER
+        judged, who = verdict(raised), speaker(message)
+        if judged is Verdict.NOT_YET and row.publisher == AGENT and self._early.count(who) > NOT_YET_PER_MINUTE:
+            judged = Verdict.SENDER
+        if judged is Verdict.SENDER:
+            self.doorkeeper.erred(who, row)
         return judged
 
     async def _retry(self, message: AbstractIncomingMessage, row: Route) -> None:
@@ -85,29 +93,26 @@ class Disposal:
         await message.ack()
 
     async def _park(self, message: AbstractIncomingMessage, row: Route, judged: Verdict, raised: BaseException | None) -> None:
-        who = _who(message, row)
-        reason = f"{type(raised).__name__}: {raised}"[:1000]
-        if judged is Verdict.OURS:
-            log.error("parked: our fault", event_key=row.event.key(), sender=who, exc_info=raised)
-        else:
-            log.warning("parked", event_key=row.event.key(), sender=who, verdict=judged.value, reason=reason)
-        if judged is not Verdict.SENDER or row.publisher != AGENT or self._offences.count(who) == 1:
+        who = speaker(message)
+        if judged is not Verdict.SENDER or self._is_example(who, row):
+            reason = f"{type(raised).__name__}: {raised}"[:1000]
+            if judged is Verdict.OURS:
+                log.error("parked: our fault", event_key=row.event.key(), sender=who, exc_info=raised)
+            else:
+                log.warning("parked", event_key=row.event.key(), sender=who, verdict=judged.value, reason=reason)
             story = {INBOX: inbox(self._service, row.event), REASON: reason, VERDICT: judged.value}
             story[REFUSED] = str(isinstance(raised, Impostor)).lower()
             await self._announcer.publish(DEAD, self._service, _moved(message, row, story))
         await message.ack()
 
-
-def _who(message: AbstractIncomingMessage, row: Route) -> str:
-    try:
-        return sender_of(message, row)
-    except Impostor:
-        return str(message.user_id or "unknown")
+    def _is_example(self, who: str, row: Route) -> bool:
+        """Of an agent's faults one a minute is kept to be looked at."""
+        return row.publisher != AGENT or not self.doorkeeper.guards or self._offences.count(who) == 1
 
 
 def _moved(message: AbstractIncomingMessage, row: Route, headers: Mapping[str, str | int]) -> aio_pika.Message:
     """The same body and message id under our own headers; the user id moves into one, since the broker checks the property."""
-    ours = {KEY: row.event.key(), SENDER: _who(message, row), **headers}
+    ours = {KEY: row.event.key(), SENDER: speaker(message), **headers}
     trace = {name: value for name, value in message.headers.items() if name in ("traceparent", "tracestate")}
     return aio_pika.Message(
         message.body,

@@ -92,6 +92,8 @@ class Inboxes:
         self, message: AbstractIncomingMessage, row: Route, handle: Callable[[Received[Any]], Awaitable[None]]
     ) -> None:
         assert self._disposal is not None, "inboxes are started before they are consumed"
+        if not self._disposal.doorkeeper.admits(message, row):
+            return await self._disposal.drop(message)
         began, raised = time.perf_counter(), None
         try:
             received = receive(message, row)
@@ -115,6 +117,8 @@ class Inboxes:
                 if verdict(problem) is not Verdict.WORLD or wait is None:
                     raise
                 await asyncio.sleep(wait)
+                if self._disposal is not None:
+                    self._disposal.doorkeeper.was_deaf()
 
     def _span(self, received: Received[Any], row: Route) -> AbstractContextManager[object]:
         """What is said every second about nothing in particular would only push real traces out."""

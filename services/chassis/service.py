@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,9 @@ from contracts.bus import Announcement, Announcer, connect
 from contracts.events import Event
 from services.chassis import logs, metrics, sweeps, traces
 from services.chassis.clock import DatabaseClock
+from services.chassis.conduct import Limits
 from services.chassis.disposal import Disposal
+from services.chassis.doorkeeper import Doorkeeper, Report
 from services.chassis.health import door
 from services.chassis.inbox import Inboxes
 from services.chassis.repository import SavedThenTold
@@ -38,6 +40,7 @@ class Ground:
     clock: DatabaseClock
     connection: AbstractRobustConnection
     announcer: Announcer
+    doorkeeper: Doorkeeper
 
     def repository(self, collection: str, state_type: type[Any], finish: Any = None, join: Any = None) -> SavedThenTold[Any]:
         return SavedThenTold(self.name, self.database[collection], state_type, self.announcer, self.clock, finish, join)
@@ -61,6 +64,10 @@ class Service:
     closing: Sequence[Callable[[], Awaitable[None]]] = field(default=())
     stopping: Callable[[], None] = lambda: None
     """Called as soon as the service shall stop, so that requests that wait on purpose end now."""
+    shut_out: Callable[[], Awaitable[Iterable[str]]] | None = None
+    """Agents that are not to be heard, asked for once before anything is consumed."""
+    misconduct: Report | None = None
+    """What to do about an agent that says too much."""
 
 
 Build = Callable[[Ground], Awaitable[Service]]
@@ -89,7 +96,9 @@ async def grounded(name: str, settings: ServiceSettings) -> AsyncIterator[Ground
     database = client[settings.mongo_database]
     try:
         async with await connect(settings.amqp_url.get_secret_value(), name) as connection:
-            yield Ground(name, settings, database, DatabaseClock(database), connection, Announcer(connection, name))
+            clock, announcer = DatabaseClock(database), Announcer(connection, name)
+            doorkeeper = Doorkeeper(name, Limits() if settings.guard_inboxes else None)
+            yield Ground(name, settings, database, clock, connection, announcer, doorkeeper)
     finally:
         client.close()
 
@@ -102,10 +111,14 @@ async def _start(ground: Ground, service: Service, stack: AsyncExitStack) -> lis
         await service.prepare()
     for close in service.closing:
         stack.push_async_callback(close)
-    disposal = Disposal(ground.name, ground.announcer)
+    ground.doorkeeper.reports_to(service.misconduct)
+    if service.shut_out is not None:
+        ground.doorkeeper.shut(await service.shut_out())
+    disposal = Disposal(ground.name, ground.announcer, ground.doorkeeper)
     url = ground.settings.amqp_url.get_secret_value()
     batches = service.inboxes.consumers(disposal)
     consuming = await connect(url, f"{ground.name} batches")
+    consuming.reconnect_callbacks.add(lambda *_: ground.doorkeeper.was_deaf())
     stack.push_async_callback(consuming.close)
     broker = service.inboxes.broker(url, disposal)
     stack.push_async_callback(broker.stop)

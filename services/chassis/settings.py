@@ -18,3 +18,5 @@ class ServiceSettings(BaseSettings):
     otlp_url: str | None = None
     sweep_seconds: float = 5.0
     """How often leftovers are announced; an event is a leftover after twice this time."""
+    guard_inboxes: bool = True
+    """Off, no agent is too loud or too wrong for us: only to show what the guard is for."""

@@ -12,6 +12,7 @@ from contracts.bus import Announcer
 from contracts.topology import AGENTS, SCHEDULER
 from infra.rabbitmq.definitions import password_hash
 from services.chassis.clock import DatabaseClock
+from services.chassis.doorkeeper import Doorkeeper
 from services.chassis.repository import New
 from services.chassis.service import Ground
 from services.scheduler.app import Settings, stores
@@ -55,7 +56,8 @@ async def _enrol(world: World, names: Sequence[str], house: str, owners: int) ->
     settings = Settings(**_settings(world))
     database = world.database(SCHEDULER)
     connection = await world.connect(SCHEDULER, world.farm["FARM_SCHEDULER_AMQP_PASSWORD"])
-    ground = Ground(SCHEDULER, settings, database, DatabaseClock(database), connection, Announcer(connection, SCHEDULER))
+    announcer = Announcer(connection, SCHEDULER)
+    ground = Ground(SCHEDULER, settings, database, DatabaseClock(database), connection, announcer, Doorkeeper(SCHEDULER))
     kept = stores(ground, settings)
     new = [New(name, *agents.enrolled(name, f"lender-{at % owners}", name, False)) for at, name in enumerate(names)]
     new.append(New(house, *agents.enrolled(house, "operator", house, True)))

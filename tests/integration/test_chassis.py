@@ -25,8 +25,10 @@ from contracts.events import (
 )  # fmt: skip
 from contracts.topology import AGENTS, BILLING, EVENTS, INTAKE, SCHEDULER, STORAGE, inbox
 from services.chassis.clock import DatabaseClock
+from services.chassis.conduct import Limits
 from services.chassis.delivery import KEY, REASON, REFUSED, RETRY, SENDER
 from services.chassis.disposal import Disposal
+from services.chassis.doorkeeper import Doorkeeper
 from services.chassis.inbox import Inboxes
 from services.chassis.repository import Change, SavedThenTold, Unknown
 from services.chassis.verdicts import NotYet, SenderFault
@@ -72,7 +74,7 @@ class Consuming:
 
     async def __aenter__(self) -> "Consuming":
         name = self.inboxes.service
-        disposal = Disposal(name, await self._world.announcer(name))
+        disposal = Disposal(name, await self._world.announcer(name), Doorkeeper(name, Limits()))
         url = self._world.farm.amqp_url(name, self._world.farm[f"FARM_{name.upper()}_AMQP_PASSWORD"], self._world.vhost)
         broker = self.inboxes.broker(url, disposal)
         await broker.start()
