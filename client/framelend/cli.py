@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from framelend import jobs_cli, ops_cli
+from framelend import agents_cli, jobs_cli, ops_cli
 from framelend.client import Client
 from framelend.config import Login, save
 from framelend.problems import LocalProblem
@@ -84,20 +84,6 @@ def webhook(
 
 @app.command()
 @speaking
-def agents(json: Json = False) -> None:
-    """My machines (lenders)."""
-    with connected() as client:
-        found = client.agents()
-    if json:
-        return print_json(found)
-    rows = table("agent", "name", "state", "WU/min", "cores", "", right=("WU/min", "cores"))
-    for one in found:
-        rows.add_row(one.id, one.name, one.state, f"{one.wu_per_minute:.1f}", f"{one.cores:g}", one.reason)
-    out.print(rows if found else "No machines are enrolled for this account.")
-
-
-@app.command()
-@speaking
 def earnings(json: Json = False) -> None:
     """What my machines have earned (lenders)."""
     with connected() as client:
@@ -115,6 +101,7 @@ def earnings(json: Json = False) -> None:
 
 
 jobs_cli.add_to(app)
+app.add_typer(agents_cli.app, name="agents")
 app.add_typer(ops_cli.app, name="ops")
 
 

@@ -174,5 +174,13 @@ class Client:
     def agents(self) -> list[Agent]:
         return self._farm.call(list[Agent], "GET", "/v1/agents")
 
+    def agent_code(self) -> models.AgentCode:
+        """A one-time code that lets one new machine in."""
+        return self._farm.call(models.AgentCode, "POST", "/v1/agents/codes", tries=1)
+
+    def revoke_agent(self, agent: str, reason: str = "", wait: float = 10) -> Agent:
+        """Shut out for good; its `state` is `revoked` when that was done within `wait` seconds, else `leaving`."""
+        return self._farm.call(Agent, "POST", f"/v1/agents/{agent}/revoke", {"reason": reason}, query={"wait": wait})
+
     def earnings(self) -> Earnings:
         return self._farm.call(Earnings, "GET", "/v1/earnings")

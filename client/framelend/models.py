@@ -236,6 +236,13 @@ class Agent(Model):
     cores: float
 
 
+class AgentCode(Model):
+    """`code` is shown this once."""
+
+    code: str
+    expires_at: datetime
+
+
 class AgentEarnings(Model):
     agent: str
     jobs: int

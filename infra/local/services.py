@@ -22,11 +22,11 @@ def environment(name: str, farm: FarmFile, *, vhost: str | None = None, database
         "FRAMELEND_HTTP_PORT": str(farm.port(name.upper())),
         "FRAMELEND_LOG_LEVEL": "info",
         "FRAMELEND_OTLP_URL": f"{farm.http('TRACEBOX')}/v1/traces",
-        **_own(name, farm),
+        **_own(name, farm, vhost or farm["FARM_VHOST"]),
     }
 
 
-def _own(name: str, farm: FarmFile) -> dict[str, str]:
+def _own(name: str, farm: FarmFile, vhost: str) -> dict[str, str]:
     user, password = farm.rabbit_admin
     own = {
         "storage": {
@@ -49,6 +49,8 @@ def _own(name: str, farm: FarmFile) -> dict[str, str]:
             "FRAMELEND_OPERATOR_KEY": farm["FARM_OPERATOR_KEY"],
             "FRAMELEND_WEBHOOK_KEY": farm["FARM_WEBHOOK_KEY"],
             "FRAMELEND_STORE_ORIGIN": farm.http("S3"),
+            "FRAMELEND_BROKER_URL": f"amqp://127.0.0.1:{farm.port('AMQP')}/{vhost}",
+            **({"FRAMELEND_RENDER_IMAGE": image} if (image := farm["FARM_RENDER_IMAGE"]) else {}),
         },
         "notifier": {
             "FRAMELEND_SMTP_HOST": "127.0.0.1",

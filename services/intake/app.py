@@ -1,15 +1,20 @@
 """Wiring of intake: settings, repositories, inboxes and the HTTP door in one process."""
 
 import secrets
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
 from contracts.events import Event
+from contracts.values import Digest
+from services.chassis.repository import SavedThenTold
 from services.chassis.service import Ground, Service
 from services.chassis.settings import ServiceSettings
 from services.intake.domain.accounts import Account, Order, Role, key_hash
 from services.intake.domain.agents import Agent
+from services.intake.domain.codes import Lender, Terms
 from services.intake.domain.frames import Bucket
 from services.intake.domain.jobs import Job
 from services.intake.domain.rates import Rate
@@ -22,6 +27,7 @@ from services.intake.http.guard import Guard
 from services.intake.repository.accounts import Accounts, Balances
 from services.intake.repository.answers import Answers, page_key
 from services.intake.repository.bell import Bell
+from services.intake.repository.codes import Codes
 from services.intake.repository.frames import Frames
 from services.intake.repository.jobs import Jobs
 from services.intake.repository.lenders import Agents, Earnings
@@ -38,6 +44,14 @@ class Settings(ServiceSettings):
     """Hexadecimal; the same as notifier's. Every account's webhook secret follows from it."""
     store_origin: str = ""
     """Scheme, host and port of the addresses storage signs: the job page may show pictures from there and nowhere else."""
+    broker_url: str = ""
+    """The broker as agents reach it: amqps://HOST:PORT/VHOST. Empty: no machine comes in by a lender's code."""
+    broker_authority: Path | None = None
+    """PEM of the certificate authority that vouches for it, given to new machines; None when every machine knows it."""
+    render_image: Digest | None = None
+    """The image that the farm's work names, told to new machines."""
+    code_seconds: int = 900
+    """How long a one-time code is good."""
     requests_per_second: float = 50
     requests_burst: float = 200
 
@@ -55,11 +69,15 @@ async def build(ground: Ground) -> Service:
     accounts = memory.accounts
     return Service(
         inboxes=routes(memory),
-        repositories=[accounts.saved, accounts.orders, memory.uploads.saved, memory.jobs.saved],
+        repositories=[accounts.saved, accounts.orders, memory.uploads.saved, memory.jobs.saved, *_of_lenders(memory)],
         prepare=prepare,
         http=Guard(application(desk)),
         stopping=memory.bell.silence,
     )
+
+
+def _of_lenders(memory: Memory) -> list[SavedThenTold[Any]]:
+    return [memory.codes.saved, memory.agents.saved]
 
 
 def _memory(ground: Ground) -> Memory:
@@ -72,6 +90,7 @@ def _memory(ground: Ground) -> Memory:
         frames=Frames(ground.repository("frames", Bucket)),
         timeline=Timeline(database["timeline"], ground.clock),
         agents=Agents(ground.repository("agents", Agent)),
+        codes=Codes(ground.repository("codes", Lender)),
         earnings=Earnings(database["earnings"]),
         answers=Answers(database["answers"], ground.clock),
         bell=Bell(),
@@ -91,6 +110,17 @@ async def _desk(ground: Ground, settings: Settings, memory: Memory) -> Desk:
         webhook_key=bytes.fromhex(settings.webhook_key.get_secret_value()),
         accounts_rate=Limiter(Rate(settings.requests_per_second, settings.requests_burst)),
         store_origin=settings.store_origin,
+        terms=_terms(settings),
+    )
+
+
+def _terms(settings: Settings) -> Terms:
+    """Raises OSError when the authority's file cannot be read: better now than at the first machine."""
+    return Terms(
+        broker=settings.broker_url,
+        authority=settings.broker_authority.read_text() if settings.broker_authority else "",
+        image=settings.render_image or "",
+        life=timedelta(seconds=settings.code_seconds),
     )
 
 

@@ -197,6 +197,7 @@ def _agents(inboxes: Inboxes, memory: Memory) -> None:
     @inboxes.on(e.AgentEnrolled)
     async def on_agent_enrolled(event: e.AgentEnrolled) -> None:
         await memory.agents.saved.update_or_add(event.agent, lambda agent, _: (machines.enrolled(agent, event), []))
+        memory.bell.ring(f"agent:{event.agent}")
 
     @inboxes.on(e.AgentChanged)
     async def on_agent_changed(event: e.AgentChanged) -> None:
@@ -205,3 +206,5 @@ def _agents(inboxes: Inboxes, memory: Memory) -> None:
     @inboxes.on(e.AgentRevoked)
     async def on_agent_revoked(event: e.AgentRevoked) -> None:
         await memory.agents.saved.update_or_add(event.agent, lambda agent, _: (machines.revoked(agent, event), []))
+        await memory.codes.forget(event.owner, event.agent)
+        memory.bell.ring(f"agent:{event.agent}")

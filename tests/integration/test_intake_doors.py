@@ -11,13 +11,17 @@ from contracts import events as e
 from services.intake.http.door import application
 from tests.integration.intake_stage import Person, Stage, connection, the_renter, the_stage, the_stranger  # noqa: F401
 
-PUBLIC = {"/v1/accounts", "/v1/account", "/v1/account/webhook", "/v1/account/key", "/v1/agents", "/v1/earnings"}
+PUBLIC = {
+    "/v1/accounts", "/v1/account", "/v1/account/webhook", "/v1/account/key", "/v1/agents", "/v1/agents/codes",
+    "/v1/agents/enrol", "/v1/earnings",
+}  # fmt: skip
 """Routes that name nobody's thing: each answers about the caller's own."""
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/jobs/{job}/quote/accept": {"version": 1},
     "/v1/jobs/{job}/quote/decline": {"version": 1},
     "/v1/jobs/{job}/downloads": {"names": ["thumbnails/1"]},
     "/v1/accounts/{account}/credits": {"amount": "1"},
+    "/v1/agents/{agent}/revoke": {},
 }
 
 
@@ -44,22 +48,23 @@ async def test_a_stranger_is_told_that_it_does_not_exist(
     stage: Stage, renter: Person, stranger: Person, method: str, path: str
 ) -> None:
     job, upload = await _things(stage, renter)
-    address = path.format(job=job, upload=upload, frame=1, account=renter.id)
+    address = path.format(job=job, upload=upload, frame=1, account=renter.id, agent=MACHINE)
     body, headers = BODIES.get(path), {"Idempotency-Key": uuid4().hex}
     answer = await stranger.http.request(method, address, json=body, headers=headers)
-    nowhere = path.format(job="j-nowhere", upload="u-nowhere", frame=1, account="nobody")
+    nowhere = path.format(job="j-nowhere", upload="u-nowhere", frame=1, account="nobody", agent="a-nowhere")
     nothing = await stranger.http.request(method, nowhere, json=body, headers=headers)
     status = 403 if path.startswith("/v1/accounts/") else 404
     assert problem(answer, status) == problem(nothing, status), "what is another's looks like what is not there"
     assert not stage.world.said(e.JobControlled, job=job)
     assert not stage.world.said(e.QuoteAccepted, job=job)
     assert not stage.world.said(e.DownloadsRequested, job=job)
+    assert not stage.world.said(e.RevocationRequested, agent=MACHINE)
 
 
 @pytest.mark.parametrize(("method", "path"), addressed_routes())
 async def test_nobody_passes_without_a_key(stage: Stage, renter: Person, method: str, path: str) -> None:
     job, upload = await _things(stage, renter)
-    address = path.format(job=job, upload=upload, frame=1, account=renter.id)
+    address = path.format(job=job, upload=upload, frame=1, account=renter.id, agent=MACHINE)
     async with httpx.AsyncClient(base_url=stage.intake.url) as nobody:
         answer = await nobody.request(method, address, json=BODIES.get(path), headers={"Idempotency-Key": "k"})
     problem(answer, 401, "no-key")
@@ -73,21 +78,22 @@ async def test_the_owner_sees_the_very_things_strangers_do_not(stage: Stage, ren
         assert (await renter.get(path)).status_code == 200
 
 
+MACHINE = "machine-of-rita"
 _MADE: dict[str, tuple[str, str]] = {}
 
 
 async def _things(stage: Stage, renter: Person) -> tuple[str, str]:
-    """A job and an upload of the renter's, made once."""
+    """A job, an upload and a machine of the renter's, made once."""
     if renter.id not in _MADE:
         job = await stage.a_quoted_job(renter)
         asked = {"bytes": 5, "sha256": uuid4().hex * 2}
+        await stage.world.say("scheduler", e.AgentEnrolled(agent=MACHINE, owner=renter.id, name="rita"))
         _MADE[renter.id] = job, (await renter.post("/v1/uploads", asked)).json()["id"]
     return _MADE[renter.id]
 
 
 async def test_lists_hold_only_ones_own(stage: Stage, renter: Person, stranger: Person) -> None:
     await _things(stage, renter)
-    await stage.world.say("scheduler", e.AgentEnrolled(agent="machine-of-rita", owner=renter.id, name="rita"))
     assert (await stranger.get("/v1/jobs")).json() == []
     assert (await stranger.get("/v1/agents")).json() == []
     assert (await stranger.get("/v1/earnings")).json()["jobs"] == []
@@ -197,6 +203,7 @@ async def test_frames_are_kept_back_until_the_price_is_held_and_thumbnails_are_n
     job = await stage.a_quoted_job(renter)
     problem(await renter.post(f"/v1/jobs/{job}/downloads", {"names": ["frames/1"]}), 409, "not-paid")
     assert not stage.world.said(e.DownloadsRequested, job=job)
+    assert not stage.world.said(e.RevocationRequested, agent=MACHINE)
     late = await renter.post(f"/v1/jobs/{job}/downloads", {"names": ["thumbnails/1"]}, params={"wait": 0})
     problem(late, 503, "no-addresses-yet")
     assert await stage.world.hear(e.DownloadsRequested, job=job, names=("thumbnails/1",))

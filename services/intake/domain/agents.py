@@ -1,8 +1,9 @@
 """A lender's machine as the scheduler tells of it: enrolled once, changed by revision, revoked for good."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from contracts.events import AgentChanged, AgentEnrolled, AgentRevoked
+from contracts.events import AgentChanged, AgentEnrolled, AgentRevoked, Event, RevocationRequested
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,8 @@ class Agent:
     micro_wu_per_minute: int = 0
     cores: float = 0.0
     revoked: bool = False
+    leaving: bool = False
+    """Its owner or the operator has asked the scheduler to revoke it."""
 
 
 def enrolled(agent: Agent | None, event: AgentEnrolled) -> Agent:
@@ -38,3 +41,10 @@ def changed(agent: Agent | None, event: AgentChanged) -> Agent:
 
 def revoked(agent: Agent | None, event: AgentRevoked) -> Agent:
     return replace(agent or Agent(event.owner), state="revoked", reason=event.reason, revoked=True)
+
+
+def leaving(id: str, agent: Agent, by: str, reason: str) -> tuple[Agent, Sequence[Event]]:
+    """To be revoked; asked for once."""
+    if agent.leaving or agent.revoked:
+        return agent, []
+    return replace(agent, leaving=True), [RevocationRequested(agent=id, by=by, reason=reason)]

@@ -14,6 +14,7 @@ from services.chassis.clock import DatabaseClock
 from services.chassis.repository import Saved
 from services.intake.domain import passes
 from services.intake.domain.accounts import Account, Role, require
+from services.intake.domain.codes import Terms
 from services.intake.domain.jobs import Job
 from services.intake.domain.rates import Rate, Tokens, taken
 from services.intake.domain.refusals import Refused, Why, unknown
@@ -24,6 +25,8 @@ STREAMS = Gauge("framelend_intake_streams", "Watchers with an open stream")
 COOKIE = "framelend_page"
 STRANGERS = Rate(per_second=1, burst=20)
 """Wrong keys from one host."""
+GUESSES = Rate(per_second=0.2, burst=10)
+"""Wrong one-time codes from one host; above that it is not asked about any code."""
 MOST_NAMES = 20_000
 MOST_STREAMS = 30
 """Open at once, per account."""
@@ -35,11 +38,18 @@ class Limiter:
     def __init__(self, rate: Rate) -> None:
         self._rate, self._tokens = rate, dict[str, Tokens]()
 
+    def look(self, name: str) -> None:
+        """As `take`, and nothing is counted."""
+        self._refuse(taken(self._tokens.get(name), self._rate, time.monotonic())[1])
+
     def take(self, name: str) -> None:
         """Raises Refused when the name has asked too often."""
         if len(self._tokens) > MOST_NAMES:
             self._tokens.clear()  # everybody starts full again: kinder than growing without end
         self._tokens[name], wait = taken(self._tokens.get(name), self._rate, time.monotonic())
+        self._refuse(wait)
+
+    def _refuse(self, wait: float) -> None:
         if wait:
             text = f"This account or host asks faster than {self._rate.per_second:g} times a second."
             raise Refused(Why.TOO_MANY, "too-many-requests", text, f"Wait {max(1, round(wait))} s and slow down.")
@@ -76,7 +86,9 @@ class Desk:
     accounts_rate: Limiter
     strangers_rate: Limiter = field(default_factory=lambda: Limiter(STRANGERS))
     streams: Streams = field(default_factory=Streams)
+    codes_rate: Limiter = field(default_factory=lambda: Limiter(GUESSES))
     store_origin: str = ""
+    terms: Terms = field(default_factory=Terms)
 
 
 def the_desk(request: Request) -> Desk:

@@ -4,7 +4,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from contracts.values import MICRO
+from services.chassis.repository import Saved
 from services.intake.domain.accounts import Role
+from services.intake.domain.agents import Agent
 from services.intake.domain.credits import credit_text
 from services.intake.http import shapes, views
 from services.intake.http.desk import Caller, Lender, TheDesk
@@ -14,7 +16,7 @@ MOST_ROWS = 500
 
 
 class AgentView(BaseModel):
-    """`state` as the scheduler sees it; `wu_per_minute` as learned."""
+    """`state` as the scheduler sees it, or `leaving` while a revocation is under way; `wu_per_minute` as learned."""
 
     id: str
     name: str
@@ -58,20 +60,21 @@ class EarningsView(BaseModel):
 @router.get("/agents", summary="My machines; all machines for the operator")
 async def agents(who: Caller, desk: TheDesk) -> list[AgentView]:
     everybody = Role.OPERATOR in who.state.roles
-    found = await desk.memory.agents.owned_by(None if everybody else who.id)
-    return [
-        AgentView(
-            id=one.id,
-            name=one.state.name,
-            owner=one.state.owner,
-            house=one.state.house,
-            state=one.state.state,
-            reason=one.state.reason,
-            wu_per_minute=one.state.micro_wu_per_minute / MICRO,
-            cores=one.state.cores,
-        )
-        for one in found
-    ]
+    return [seen(one) for one in await desk.memory.agents.owned_by(None if everybody else who.id)]
+
+
+def seen(one: Saved[Agent]) -> AgentView:
+    known = one.state
+    return AgentView(
+        id=one.id,
+        name=known.name,
+        owner=known.owner,
+        house=known.house,
+        state="leaving" if known.leaving and not known.revoked else known.state,
+        reason=known.reason,
+        wu_per_minute=known.micro_wu_per_minute / MICRO,
+        cores=known.cores,
+    )
 
 
 @router.get("/earnings", summary="What my machines have earned")

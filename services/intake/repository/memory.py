@@ -12,6 +12,7 @@ from services.intake.domain.uploads import Upload
 from services.intake.repository.accounts import Accounts, Balances
 from services.intake.repository.answers import Answers
 from services.intake.repository.bell import Bell
+from services.intake.repository.codes import Codes
 from services.intake.repository.frames import Frames
 from services.intake.repository.jobs import Jobs
 from services.intake.repository.lenders import Agents, Earnings
@@ -28,6 +29,7 @@ class Memory:
     frames: Frames
     timeline: Timeline
     agents: Agents
+    codes: Codes
     earnings: Earnings
     answers: Answers
     bell: Bell
@@ -58,6 +60,7 @@ class Memory:
 
     async def ensure_indexes(self) -> None:
         for part in (
-            self.accounts, self.uploads, self.jobs, self.frames, self.timeline, self.agents, self.earnings, self.answers,
+            self.accounts, self.uploads, self.jobs, self.frames, self.timeline, self.agents, self.codes, self.earnings,
+            self.answers,
         ):  # fmt: skip
             await part.ensure_indexes()
