@@ -6,9 +6,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from agent.container import BENCHMARK, Engine, Spec
+from agent.container import BENCHMARK, Engine
 from agent.domain.admission import MIN_MEMORY_BYTES
 from agent.domain.claims import Measured, NonsenseClaim, read_claim
+from agent.lockdown import Spec
 from contracts.bus import new_id
 from contracts.values import MICRO, Benchmark
 

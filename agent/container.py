@@ -1,32 +1,33 @@
 """Locked-down render containers through Docker: the one place that knows Docker.
 
-The options are one fixed line; nothing of an assignment can loosen them. The SDK blocks, so its calls run in threads. A container
-carries its agent's label, so that what a crash leaves behind is found.
+Its locks are agent.lockdown's, and nothing of an assignment can loosen them. The SDK blocks, so its calls run in threads. A
+container ends when the agent that holds its stdin has gone (agent.warden), and carries its agent's label, so that what a crash
+leaves behind is found.
 """
 
 import asyncio
 import contextlib
-import os
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import docker
 from docker.errors import DockerException, ImageNotFound, NotFound
-from docker.types import LogConfig, Ulimit
 from requests.exceptions import RequestException
 
+from agent import lockdown
+from agent.hearing import STDERR_MOST_BYTES, Voice
+from agent.lockdown import Guards, Spec
+
 AGENT_LABEL, HOME_LABEL, ATTEMPT_LABEL = "framelend.agent", "framelend.home", "framelend.attempt"
-UID = 10001
 DRIVER = ("python3", "/opt/framelend/driver.py")
 SURVEY = ("python3", "/opt/framelend/survey.py")
 BENCHMARK = ("python3", "/opt/framelend/benchmark.py")
-STDERR_BYTES = 64 << 10
-WAITING_LINES = 256
+WARDEN = ("python3", "-IS", "-c", (Path(__file__).parent / "warden.py").read_text(encoding="utf-8"))
+UNBOUNDED = 1 << 62
+BROKEN = (DockerException, RequestException, OSError, ValueError)
 T = TypeVar("T")
 
 
@@ -38,29 +39,18 @@ class EngineRefused(EngineAway):
     """It answers that it will not, or does not know what we speak of."""
 
 
-@dataclass(frozen=True)
-class Spec:
-    """One container. `binds`: (host folder, folder inside, writable). `line_bytes` bounds one line of stdout."""
-
-    image: str
-    command: tuple[str, ...]
-    agent: str
-    attempt: str
-    cpus: float
-    memory_bytes: int
-    binds: tuple[tuple[Path, str, bool], ...] = ()
-    line_bytes: int = 4_096
+class ContainerGone(EngineRefused):
+    """It does not know this container any more: somebody has removed it."""
 
 
 @dataclass(frozen=True)
 class Exit:
+    """`memory_limit_bytes`: what it might use at its end; None for no limit."""
+
     code: int
     out_of_memory: bool
     stderr: str
-
-
-TOO_LONG = b"\0too long"
-"""Stands for a line that was longer than allowed."""
+    memory_limit_bytes: int | None = None
 
 
 @dataclass
@@ -69,13 +59,17 @@ class Running:
 
     engine: "Engine"
     id: str
-    _lines: "asyncio.Queue[bytes | None]"
-    _stderr: deque[bytes] = field(default_factory=deque)
-    _deaf: bool = False
+    _voice: Voice
+    _lifeline: Any = None
+    """The container's stdin. It ends when this closes, as it does with our process."""
 
     async def line(self) -> bytes | None:
         """The next line of stdout without its end; None when the container has closed it."""
-        return await self._lines.get()
+        return await self._voice.line()
+
+    def counted(self, count: int) -> AsyncIterator[bytes]:
+        """The next `count` bytes of stdout. Raises hearing.CutShort."""
+        return self._voice.counted(count)
 
     async def kill(self) -> None:
         """Ends it now. One that has ended already is fine."""
@@ -88,25 +82,50 @@ class Running:
             if refused.status_code not in (404, 409):
                 raise
 
+    async def hold(self, frozen: bool) -> None:
+        """Stops or lets go all its processes where they stand, through the kernel's freezer. One that has ended is fine."""
+        await self.engine.call(lambda: self._hold(frozen))
+
+    def _hold(self, frozen: bool) -> None:
+        try:
+            (self.engine.api.pause if frozen else self.engine.api.unpause)(self.id)
+        except docker.errors.APIError:
+            if not self._is_held(frozen):
+                raise
+
+    def _is_held(self, frozen: bool) -> bool:
+        """Whether it stands as it should, or not at all any more."""
+        try:
+            state = self.engine.api.inspect_container(self.id)["State"]
+        except NotFound:
+            return True
+        return not state["Running"] or bool(state["Paused"]) is frozen
+
     async def cpu_micros(self) -> int:
         """CPU time of all its processes so far."""
         stats = await self.engine.call(lambda: self.engine.api.stats(self.id, stream=False, one_shot=True))
         return int(stats.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage", 0)) // 1000
 
     async def wait(self) -> Exit:
-        """Raises EngineAway when it vanished."""
+        """Raises ContainerGone when it vanished."""
         await self.engine.call(lambda: self.engine.api.wait(self.id, timeout=30))
-        state = (await self.engine.call(lambda: self.engine.api.inspect_container(self.id)))["State"]
-        stderr = b"".join(self._stderr)[-STDERR_BYTES:].decode(errors="replace")
-        return Exit(int(state["ExitCode"]), bool(state.get("OOMKilled")), stderr)
+        found = await self.engine.call(lambda: self.engine.api.inspect_container(self.id))
+        state, limit = found["State"], found["HostConfig"].get("Memory") or None
+        return Exit(int(state["ExitCode"]), bool(state.get("OOMKilled")), self._voice.stderr(), limit)
+
+    async def is_paused(self) -> bool:
+        """Whether it stands still, by whosever order."""
+        found = await self.engine.call(lambda: self.engine.api.inspect_container(self.id))
+        return bool(found["State"].get("Paused"))
 
     async def remove(self) -> None:
         """Best effort: what stays is found by its label later. Nothing it says is heard any more."""
-        self._deaf = True
-        while not self._lines.empty():
-            self._lines.get_nowait()
+        self.engine._boxes.discard(self.id)
+        self._voice.close()
         with contextlib.suppress(EngineAway):
             await self.engine.call(lambda: self.engine.api.remove_container(self.id, force=True, v=True))
+        if self._lifeline is not None:
+            self._lifeline.close()
 
 
 class Engine:
@@ -115,9 +134,14 @@ class Engine:
     `home` marks our containers: agents of other farms on this machine may have the same id.
     """
 
-    def __init__(self, home: str) -> None:
-        self._home = home
+    def __init__(self, home: str, guards: Guards | None = None) -> None:
+        self._home, self.guards = home, guards or Guards()
         self._client: Any = None
+        self._boxes: set[str] = set()
+
+    def boxes(self) -> frozenset[str]:
+        """Ids of the containers that this process has started and not removed."""
+        return frozenset(self._boxes)
 
     @property
     def api(self) -> Any:
@@ -135,7 +159,9 @@ class Engine:
         try:
             return await asyncio.to_thread(what)
         except docker.errors.APIError as refused:
-            raise EngineRefused(f"docker: {str(refused)[:300]}") from refused
+            words = str(refused.explanation or refused)[:300]
+            gone = refused.status_code == 404 and "No such container" in words
+            raise (ContainerGone if gone else EngineRefused)(f"docker: {words}") from refused
         except (DockerException, RequestException, OSError) as away:
             raise EngineAway(f"docker: {type(away).__name__}: {str(away)[:200]}") from away
 
@@ -167,13 +193,15 @@ class Engine:
 
     async def start(self, spec: Spec) -> Running:
         """The container runs when this returns."""
-        loop = asyncio.get_running_loop()
-        created = await self.call(lambda: self.api.create_container(**_options(self.api, spec, self._home)))
-        running = Running(self, created["Id"], asyncio.Queue(WAITING_LINES))
+        created = await self.call(lambda: self.api.create_container(**_options(self.api, spec, self._home, self.guards)))
+        voice = Voice(*((spec.line_bytes, STDERR_MOST_BYTES) if self.guards.bounded_talk else (UNBOUNDED, None)))
+        running = Running(self, created["Id"], voice)
+        self._boxes.add(running.id)
         try:
             stream = await self.call(lambda: self.api.attach(running.id, stdout=True, stderr=True, stream=True, demux=True))
-            reader = threading.Thread(target=_listen, args=(stream, running, spec.line_bytes, loop), daemon=True)
-            reader.start()
+            voice.listen(stream, BROKEN)
+            held = {"stdin": 1, "stream": 1}
+            running._lifeline = await self.call(lambda: self.api.attach_socket(running.id, params=held))
             await self.call(lambda: self.api.start(running.id))
         except BaseException:
             await running.remove()
@@ -181,70 +209,14 @@ class Engine:
         return running
 
 
-def _options(api: Any, spec: Spec, home: str) -> dict[str, Any]:
-    """Everything Docker is told. The line is the same for every job; only sizes differ."""
-    host = api.create_host_config(
-        init=True,
-        network_mode="none",
-        read_only=True,
-        tmpfs={"/tmp": "rw,noexec,nosuid,nodev,size=256m,mode=1777"},  # noqa: S108 - inside the container
-        cap_drop=["ALL"],
-        security_opt=["no-new-privileges"],
-        pids_limit=4 * (os.cpu_count() or 1) + 64,
-        mem_limit=spec.memory_bytes,
-        memswap_limit=spec.memory_bytes,
-        nano_cpus=int(spec.cpus * 1e9),
-        ulimits=[_limit("nofile", 1024), _limit("core", 0), _limit("fsize", 2 << 30)],
-        binds=[f"{outside}:{inside}:{'rw' if writable else 'ro'}" for outside, inside, writable in spec.binds],
-        log_config=LogConfig(type=LogConfig.types.NONE),
-        restart_policy={"Name": "no"},
-    )
+def _options(api: Any, spec: Spec, home: str, guards: Guards) -> dict[str, Any]:
     return {
         "image": spec.image,
-        "command": list(spec.command),
+        "command": [*WARDEN, str(spec.seconds), *spec.command],
+        "stdin_open": True,
         "name": f"framelend-{spec.attempt}",
-        "user": f"{UID}:{UID}",
+        "user": lockdown.user(guards),
         "labels": {AGENT_LABEL: spec.agent, HOME_LABEL: home, ATTEMPT_LABEL: spec.attempt},
-        "network_disabled": True,
-        "host_config": host,
+        "network_disabled": guards.no_network,
+        "host_config": lockdown.host_config(api, spec, guards),
     }
-
-
-def _limit(name: str, most: int) -> Ulimit:
-    return Ulimit(name=name, soft=most, hard=most)
-
-
-def _listen(stream: Iterator[tuple[bytes | None, bytes | None]], running: Running, most: int, loop: Any) -> None:
-    """In a thread of its own: lines of stdout to the event loop, stderr's tail kept. A full queue makes the container wait."""
-
-    def pass_on(line: bytes | None) -> None:
-        if not running._deaf:
-            asyncio.run_coroutine_threadsafe(running._lines.put(line), loop).result()
-
-    kept = 0
-    rest = b""
-    try:
-        for out, err in stream:
-            if err:
-                running._stderr.append(err)
-                kept += len(err)
-                while kept > 2 * STDERR_BYTES and len(running._stderr) > 1:
-                    kept -= len(running._stderr.popleft())
-            if out:
-                rest = _split(rest + out, most, pass_on)
-    except (DockerException, RequestException, OSError, ValueError):
-        pass  # the connection is gone; `wait` says what became of the container
-    finally:
-        with contextlib.suppress(RuntimeError):  # the loop may be closed
-            pass_on(None)
-
-
-def _split(text: bytes, most: int, pass_on: Callable[[bytes | None], None]) -> bytes:
-    """Passes on whole lines; returns the unfinished rest. Of a line that is too long only the fact is passed on."""
-    *lines, rest = text.split(b"\n")
-    for line in lines:
-        pass_on(line if len(line) <= most else TOO_LONG)
-    if len(rest) > most:
-        pass_on(TOO_LONG)
-        return b""
-    return rest

@@ -1,7 +1,7 @@
-"""Takes finished pictures out of a folder that a hostile process still writes to, and has them decoded.
+"""Takes finished pictures off a hostile process, and has them decoded.
 
-A file counts only as the bytes we copied: opened without following links, a regular file, not larger than agreed; hashed and
-decoded from our copy, which the container cannot reach.
+A picture counts only as the bytes we received and wrote down ourselves, as many as were announced and agreed; hashed and decoded
+from our own file, which no container can reach.
 """
 
 import asyncio
@@ -9,24 +9,24 @@ import contextlib
 import hashlib
 import json
 import os
-import stat
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from agent import decoding
 
-CHUNK = 1 << 20
 ANSWER_SECONDS = 120
 BASE_MEGABYTES = 512
 
 
 class SpoiltPicture(Exception):
-    """What lies in the output folder is not the frame; the text says why."""
+    """What was handed over is not the frame; the text says why."""
 
 
 @dataclass(frozen=True)
-class Copied:
+class Received:
     bytes: int
     file_sha256: str
 
@@ -36,43 +36,26 @@ def file_name(frame: int) -> str:
     return f"{'-' if frame < 0 else ''}{abs(frame):06d}.png"
 
 
-def take(out: Path, frame: int, to: Path, max_bytes: int) -> Copied:
-    """Copies the frame's file to `to` (synced, then renamed into place) and unlinks it. Raises SpoiltPicture."""
-    name = file_name(frame)
-    folder = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+async def receive(blocks: AsyncIterator[bytes], to: Path) -> Received:
+    """Writes them to `to` (synced, then renamed into place). Raises what `blocks` raises, and OSError when the disk is full."""
+    part, digest, total = to.with_suffix(".part"), hashlib.sha256(), 0
+    file = await asyncio.to_thread(part.open, "wb")
     try:
-        source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-        try:
-            copied = _copy(source, to, max_bytes)
-        finally:
-            os.close(source)
-        with contextlib.suppress(OSError):
-            os.unlink(name, dir_fd=folder)
-        return copied
-    except OSError as wrong:
-        raise SpoiltPicture(f"frame {frame} cannot be taken: {wrong.strerror}") from None
-    finally:
-        os.close(folder)
-
-
-def _copy(source: int, to: Path, max_bytes: int) -> Copied:
-    found = os.fstat(source)
-    if not stat.S_ISREG(found.st_mode):
-        raise SpoiltPicture("it is not a regular file")
-    if not 0 < found.st_size <= max_bytes:
-        raise SpoiltPicture(f"its {found.st_size} bytes are not within 1 to {max_bytes}")
-    digest, total, part = hashlib.sha256(), 0, to.with_suffix(".part")
-    with part.open("wb") as target:
-        while block := os.read(source, CHUNK):
-            total += len(block)
-            if total > max_bytes:
-                raise SpoiltPicture(f"it grew beyond {max_bytes} bytes")
+        async for block in blocks:
             digest.update(block)
-            target.write(block)
-        target.flush()
-        os.fsync(target.fileno())
+            total += len(block)
+            await asyncio.to_thread(file.write, block)
+        await asyncio.to_thread(_settle, file, part, to)
+    finally:
+        file.close()
+        part.unlink(missing_ok=True)
+    return Received(total, digest.hexdigest())
+
+
+def _settle(file: BinaryIO, part: Path, to: Path) -> None:
+    file.flush()
+    os.fsync(file.fileno())
     part.rename(to)
-    return Copied(total, digest.hexdigest())
 
 
 class Decoder:

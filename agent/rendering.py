@@ -6,17 +6,20 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from agent import metrics, pictures, scrub
-from agent.container import DRIVER, SURVEY, TOO_LONG, UID, EngineAway, EngineRefused, Running, Spec
-from agent.domain import claims, signals, survey
+from agent.container import DRIVER, SURVEY, ContainerGone, EngineAway, EngineRefused, Running
+from agent.domain import claims, signals, survey, verdicts
 from agent.domain.admission import memory
 from agent.domain.attempt import Attempt, failed, released
+from agent.hearing import TOO_LONG, TOO_MUCH, CutShort
+from agent.host import PROC, Look
+from agent.lockdown import Spec
 from agent.traces import AttemptTrace
 from agent.workplace import Workplace
 from contracts.events import ChunkAssigned, Fault, ProbeMeasured, Release, RenderedFrame
@@ -27,14 +30,17 @@ log = structlog.get_logger()
 LOOK_SECONDS = 0.5
 CPU_LOOKS = 10
 """Every so many looks the CPU time is asked for too."""
-LINES_PER_LOOK = 2_000
+LINES_PER_FRAME, LINES_PER_SECOND = 2_000, 4
 """The driver says two lines a second and one per frame."""
-ENTRIES = 2_000
-OUT_SLACK_BYTES = 64 << 20
+GRACE_SECONDS = 30.0
+"""A container ends by itself so long after its grant, should nobody have ended it."""
 
 
 class Render:
     """`feed` takes what happens; `attempt` gives the attempt as it stands."""
+
+    proc = PROC
+    """Where the kernel tells of this machine."""
 
     def __init__(
         self,
@@ -47,10 +53,10 @@ class Render:
         self._place, self._assignment, self._trace, self._feed, self._attempt = place, assignment, trace, feed, attempt
         self._grant = assignment.grant
         self._folder = place.folders.work / self._grant.attempt
-        self._out = self._folder / "out"
         self._running: Running | None = None
         self._turn: asyncio.Task[bool] | None = None
-        self._lines_since_look = 0
+        self._lines_since_frame = 0
+        self._is_to_be_frozen, self._holding = False, asyncio.Lock()
         self._began = time.monotonic()
         self._decoder = self._new_decoder()
 
@@ -71,12 +77,14 @@ class Render:
         try:
             with self._place.cache.used(self._grant.bundle):
                 await self._contained()
-        except EngineRefused as refused:
-            self._feed(signals.ContainerLost(failed(Fault.MACHINE, str(refused))))
+        except ContainerGone:
+            self._feed(signals.ContainerLost(verdicts.removed()))
         except EngineAway as away:
-            self._feed(signals.ContainerLost(released(Release.STOPPED, str(away))))
+            refuses = isinstance(away, EngineRefused) and self._running is None
+            self._feed(signals.ContainerLost((verdicts.no_container if refuses else verdicts.no_docker)(scrub.words(str(away)))))
         except OSError as full:
-            self._feed(signals.ContainerLost(failed(Fault.MACHINE, f"this machine's disk: {full.strerror}")))
+            frame = next(iter(self._attempt().to_render()), None)
+            self._feed(signals.ContainerLost(failed(Fault.MACHINE, f"this machine's disk: {full.strerror}", frame)))
         finally:
             await self._decoder.close()
             await asyncio.to_thread(shutil.rmtree, self._folder, True)
@@ -88,23 +96,39 @@ class Render:
                 self._turn.cancel()
             return
         with contextlib.suppress(EngineAway, TimeoutError):
+            if await asyncio.wait_for(self._running.is_paused(), 0.5) and not self._is_to_be_frozen:
+                self._feed(signals.StoodStill())
             self._feed(signals.CpuSeen(await asyncio.wait_for(self._running.cpu_micros(), 0.5)))
         try:
             await self._running.kill()
         except EngineAway as away:
             log.error("a container could not be killed", why=str(away))
 
+    async def hold(self, frozen: bool) -> None:
+        """Freezes or thaws the container. Orders may overtake each other on their way to Docker: the last one given counts."""
+        self._is_to_be_frozen = frozen
+        async with self._holding:
+            if self._running is None or self._is_to_be_frozen is not frozen:
+                return
+            try:
+                await self._running.hold(frozen)
+            except EngineAway as away:
+                log.error("a container could not be held", frozen=frozen, why=str(away))
+                self._feed(signals.GiveBack("its lender needs the machine and the container cannot be held"))
+
     async def _contained(self) -> None:
         self._running = running = await self._place.engine.start(self._spec())
-        self._feed(signals.ContainerStarted())
-        watch = asyncio.create_task(self._watch(running))
+        self._feed(signals.ContainerStarted(self._place.settings.slot_cpus))
+        look = Look(self._place.folders.spool, self.proc)
+        watch = asyncio.create_task(self._watch(running, look))
         try:
             if self._grant.kind is not Kind.INSPECT:
                 await self._decoder.start()
             while (line := await running.line()) is not None:
                 await self._heard(line)
             ended = await running.wait()
-            self._feed(signals.ContainerExited(ended.code, ended.out_of_memory, scrub.tail(ended.stderr)))
+            seen = (scrub.tail(ended.stderr), ended.memory_limit_bytes, look.facts())
+            self._feed(signals.ContainerExited(ended.code, ended.out_of_memory, *seen))
             self._trace.step("container", time.monotonic() - self._began, exit_code=ended.code)
         finally:
             watch.cancel()
@@ -112,7 +136,7 @@ class Render:
             await running.remove()
 
     def _spec(self) -> Spec:
-        """Fresh folders: /in with the task and, below it, the bundle; /out for pictures."""
+        """A fresh folder /in with the task and, below it, the bundle."""
         inspect = self._grant.kind is Kind.INSPECT
         files = self._place.cache.find(self._grant.bundle)
         if files is None:
@@ -126,12 +150,14 @@ class Render:
             attempt=self._grant.attempt,
             cpus=self._place.settings.slot_cpus,
             memory_bytes=memory(self._assignment),
-            binds=((self._folder / "in", "/in", False), (files, "/in/bundle", False), (self._out, "/out", True)),
+            binds=((self._folder / "in", "/in"), (files, "/in/bundle")),
+            picture_bytes=0 if inspect else self._grant.max_bytes,
             line_bytes=survey.REPORT_BYTES if inspect else claims.LINE_BYTES,
+            seconds=max(0.0, self._attempt().ends_at - self._place.now()) + GRACE_SECONDS,
         )
 
     def _task(self) -> dict[str, Any]:
-        own = self._assignment.settings.model_dump()
+        own = self._assignment.settings.model_dump(exclude={"gpu"})
         return {
             "blend": f"/in/bundle/{self._assignment.blend}",
             "frames": list(self._attempt().to_render()),
@@ -150,8 +176,8 @@ class Render:
     async def _heard(self, line: bytes) -> None:
         if self._attempt().stopping is not None:
             return
-        self._lines_since_look += 1
-        if self._lines_since_look > LINES_PER_LOOK:
+        self._lines_since_frame += 1
+        if line == TOO_MUCH or self._talks_too_much():
             return self._misbehaved("the container does not stop talking", None)
         try:
             if self._grant.kind is Kind.INSPECT:
@@ -161,8 +187,15 @@ class Render:
         except (claims.NonsenseClaim, survey.NonsenseReport) as nonsense:
             self._misbehaved(f"the container speaks nonsense: {nonsense}", None)
 
+    def _talks_too_much(self) -> bool:
+        """Counted by the frame, not by the second: a slow listener hears a flood slowly."""
+        most = LINES_PER_FRAME + LINES_PER_SECOND * self._assignment.max_seconds_per_frame
+        return self._lines_since_frame > most and self._place.engine.guards.bounded_talk
+
     async def _claimed(self, claim: claims.Claim) -> None:
         match claim:
+            case claims.Hello():
+                self._feed(signals.Greeted())
             case claims.Opened():
                 metrics.CONTAINER_START_SECONDS.observe(time.monotonic() - self._began)
                 self._feed(signals.SceneOpened())
@@ -171,19 +204,25 @@ class Render:
             case claims.FrameDone():
                 await self._frame_done(claim)
             case claims.Complaint(code=code, frame=frame, text=text):
-                self._feed(signals.Complained(code, frame, scrub.tail(text)))
+                self._feed(signals.Complained(code, frame, scrub.words(text)))
             case _:
                 pass
 
     async def _frame_done(self, claim: claims.FrameDone) -> None:
         if claim.frame not in self._attempt().to_render():
             return self._misbehaved("the container speaks of a frame it was not given", None)
-        took = time.monotonic() - self._attempt().frame_since
+        if not 0 < claim.bytes <= self._grant.max_bytes:
+            words = f"the picture is bad: its {claim.bytes} bytes are not within 1 to {self._grant.max_bytes}"
+            return self._misbehaved(words, claim.frame)
+        took = self._place.now() - self._attempt().frame_since
         began = time.monotonic()
         try:
             picture = await self._picture(claim, took)
         except pictures.SpoiltPicture as spoilt:
             return self._misbehaved(f"the picture is bad: {spoilt}", claim.frame)
+        except CutShort:
+            return None  # the container has ended; how it did says whose fault that is
+        self._lines_since_frame = 0
         metrics.CHECK_SECONDS.observe(time.monotonic() - began)
         metrics.FRAMES.labels(self._grant.kind).inc()
         metrics.FRAME_SECONDS.observe(picture.seconds)
@@ -194,18 +233,23 @@ class Render:
         self._feed(self._finished(picture))
 
     async def _picture(self, claim: claims.FrameDone, took: float) -> RenderedFrame:
-        """From the bytes we copied; its costs are claims, held below what the clock allows."""
+        """From the bytes we received; its costs are claims, held below what the clock allows."""
         path = picture_path(self._place, self._grant.attempt, claim.frame)
-        copied = await asyncio.to_thread(pictures.take, self._out, claim.frame, path, self._grant.max_bytes)
+        received = await pictures.receive(self._counted(claim.bytes), path)
         seconds = min(claim.seconds, took + 1.0)
         return RenderedFrame(
             frame=claim.frame,
-            bytes=copied.bytes,
-            file_sha256=copied.file_sha256,
+            bytes=received.bytes,
+            file_sha256=received.file_sha256,
             pixel_sha256=await self._decoder.pixel_sha256(path),
             cpu_micros=round(min(claim.cpu_seconds, seconds * (os.cpu_count() or 1)) * MICRO),
             seconds=seconds,
         )
+
+    def _counted(self, count: int) -> AsyncIterator[bytes]:
+        if self._running is None:
+            raise CutShort
+        return self._running.counted(count)
 
     def _finished(self, picture: RenderedFrame) -> signals.Input:
         if self._grant.kind is not Kind.PROBE:
@@ -221,15 +265,13 @@ class Render:
 
     # --- what it does
 
-    async def _watch(self, running: Running) -> None:
-        look, most = 0, 4 * self._grant.max_bytes + OUT_SLACK_BYTES
+    async def _watch(self, running: Running, look: Look) -> None:
+        looks = 0
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            look += 1
-            self._lines_since_look = 0
-            if _bytes_in(self._out) > most:
-                self._feed(signals.ContainerMisbehaved(failed(Fault.SCENE, f"it writes more than {most} bytes to its output")))
-            if look % CPU_LOOKS == 0:
+            looks += 1
+            look.memory()
+            if looks % CPU_LOOKS == 0:
                 with contextlib.suppress(EngineAway):
                     self._feed(signals.CpuSeen(await running.cpu_micros()))
 
@@ -240,24 +282,6 @@ def picture_path(place: Workplace, attempt: str, frame: int) -> Path:
 
 
 def _make(folder: Path, task: dict[str, Any]) -> None:
-    """The container's user is another one: it may read /in and write /out, inside a folder nobody else may enter."""
+    """The container's user is another one: it may read /in, inside a folder nobody else may enter."""
     (folder / "in" / "bundle").mkdir(parents=True)
-    (folder / "out").mkdir()
     (folder / "in" / "task.json").write_text(json.dumps(task), encoding="utf-8")
-    if os.geteuid() == 0:
-        os.chown(folder / "out", UID, UID)
-    else:
-        (folder / "out").chmod(0o777)
-
-
-def _bytes_in(folder: Path) -> int:
-    """Disk space used below a folder that somebody else writes to; stops counting at a number of entries only hostility needs."""
-    total, entries, folders = 0, 0, [folder]
-    while folders and entries < ENTRIES:
-        with contextlib.suppress(OSError), os.scandir(folders.pop()) as found:
-            for entry in found:
-                entries += 1
-                total += entry.stat(follow_symlinks=False).st_blocks * 512
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(Path(entry.path))
-    return total if entries < ENTRIES else 1 << 62

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from contracts.values import Frame, Label, Seconds, Text, Value
+from contracts.values import Bytes, Frame, Label, Seconds, Text, Value
 
 LINE_BYTES = 4_096
 """The driver's protocol promises shorter ones."""
@@ -12,7 +12,7 @@ LINE_BYTES = 4_096
 
 class Hello(Value):
     event: Literal["hello"]
-    protocol: Literal[1]
+    protocol: Literal[2]
     blender: Label
 
 
@@ -28,10 +28,11 @@ class Progress(Value):
 
 
 class FrameDone(Value):
-    """Only the frame's number and its costs are used; file, size and hashes are taken from the file itself."""
+    """Right behind the line come that many `bytes`: the picture's file. Its hashes are taken from them, never from words."""
 
     event: Literal["frame"]
     frame: Frame
+    bytes: Bytes
     seconds: Seconds
     cpu_seconds: Seconds
 

@@ -1,10 +1,12 @@
 """Runs the render image locked down, from here: for sample scenes, comparisons with a direct render, and tests.
 
-The options are the ones of `render/PROTOCOL.md`; the agent has its own copy because it knows nothing of infra.
+The options are the ones of `render/PROTOCOL.md`, but for /out, which is a folder of ours here: what else a scene writes can be
+looked at. The agent has its own copy because it knows nothing of infra.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -31,13 +33,33 @@ def run_locked(
     name: str | None = None,
     seconds: float = 600,
 ) -> subprocess.CompletedProcess[str]:
-    """Runs `command` with `inside` at /in (read-only) and `out` at /out; the container is gone afterwards."""
+    """Runs `command` with `inside` at /in (read-only) and `out` at /out; the container is gone afterwards.
+
+    Pictures handed over on stdout are put into `out`; in the stdout that is returned only lines are left.
+    """
     open_to_container(out)
     limits = ["--pids-limit", str(4 * (os.cpu_count() or 1) + 64), "--memory", memory, "--memory-swap", memory]
     limits += ["--ulimit", f"fsize={file_bytes}", "-v", f"{inside.resolve()}:/in:ro", "-v", f"{out.resolve()}:/out:rw"]
     named = ["--name", name] if name else []
     words = ["docker", "-H", host(), "run", "--rm", *named, *LOCKS, "--network", network, *limits, image, *command]
-    return subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=seconds, check=False)
+    done = subprocess.run(words, capture_output=True, timeout=seconds, check=False)
+    lines = _without_pictures(done.stdout, out)
+    said, noise = (part.decode(errors="replace") for part in (lines, done.stderr))
+    return subprocess.CompletedProcess(words, done.returncode, said, noise)
+
+
+def _without_pictures(stdout: bytes, out: Path) -> bytes:
+    lines, at = [], 0
+    while at < len(stdout):
+        end = stdout.find(b"\n", at) + 1 or len(stdout)
+        line = stdout[at:end]
+        lines.append(line)
+        at = end
+        if line.startswith(b'{"event": "frame"'):
+            frame = json.loads(line)
+            at += frame["bytes"]
+            (out / Path(frame["path"]).name).write_bytes(stdout[end:at])
+    return b"".join(lines)
 
 
 def open_to_container(out: Path) -> None:

@@ -12,13 +12,12 @@ import sys
 import time
 from typing import Any
 
-from events import Progress, say, take_stdout
+from events import Progress, hand_over, say, take_stdout
 from task import SUFFIXES, BadTask, Settings, Task, read_task
 
-PROTOCOL = 1
+PROTOCOL = 2
 USE_SCRIPTS = False  # no task reaches this; a test turns it on to prove that it is what holds
-OUT = "/out"
-PART = "/out/.part"
+OUT = "/out"  # in the container's memory; a finished picture leaves it on stdout
 
 
 class Stop(Exception):
@@ -32,7 +31,6 @@ class Stop(Exception):
 def main(arguments: list[str]) -> int:
     """Returns the exit code; says everything as events."""
     out = take_stdout()
-    os.umask(0)  # the agent outside is another user and must be able to clear what we leave in its private folder
     try:
         task = read_task(arguments)
         if not task.frames:
@@ -55,12 +53,13 @@ def _run(out: Any, task: Task) -> None:
     _open(bpy, out, task.blend)
     scene = _scene(bpy, task.settings)
     _apply(scene, task)
-    _make_part()
+    if not os.access(OUT, os.W_OK):
+        raise Stop(5, "cannot_write", f"{OUT} cannot be written to")
     progress = Progress(out)
     bpy.app.handlers.render_stats.append(progress)
     for frame in task.frames:
         progress.frame = frame
-        say(out, "frame", frame=frame, **_render(bpy, scene, frame, SUFFIXES[task.settings.format]))
+        _give(out, frame, _render(bpy, scene, frame, SUFFIXES[task.settings.format]))
 
 
 def _open(bpy: Any, out: Any, blend: str) -> None:
@@ -113,30 +112,24 @@ def _apply(scene: Any, task: Task) -> None:
             setattr(render, field.identifier, False)
 
 
-def _make_part() -> None:
-    try:
-        os.makedirs(PART, exist_ok=True)
-    except OSError as error:
-        raise Stop(5, "cannot_write", f"{PART}: {error.strerror}") from error
-
-
 def _render(bpy: Any, scene: Any, frame: int, suffix: str) -> dict[str, object]:
     name = f"{'-' if frame < 0 else ''}{abs(frame):06d}"
     cpu, began = _cpu_seconds(), time.monotonic()
     scene.frame_set(frame)
     if scene.camera is None:
         raise Stop(4, "no_camera", f"no camera at frame {frame}", frame)
-    scene.render.filepath = f"{PART}/{name}"
+    scene.render.filepath = f"{OUT}/{name}"
     try:
         bpy.ops.render.render(write_still=True, scene=scene.name)
     except RuntimeError as error:
         written = "cannot save" not in str(error)
         raise Stop(4 if written else 5, "cannot_render" if written else "cannot_write", str(error), frame) from error
-    if not os.path.exists(f"{PART}/{name}{suffix}"):
+    path = f"{OUT}/{name}{suffix}"
+    if not os.path.exists(path):
         raise Stop(4, "cannot_render", "Blender ended without writing a picture: has the compositor an output?", frame)
-    picture = _keep(f"{PART}/{name}{suffix}", f"{OUT}/{name}{suffix}", frame)
+    picture = _read_back(path, frame)
     return {
-        "path": f"{OUT}/{name}{suffix}",
+        "path": path,
         "seconds": round(time.monotonic() - began, 3),
         "cpu_seconds": round(_cpu_seconds() - cpu, 3),
         "rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
@@ -144,18 +137,22 @@ def _render(bpy: Any, scene: Any, frame: int, suffix: str) -> dict[str, object]:
     }
 
 
-def _keep(part: str, path: str, frame: int) -> dict[str, object]:
-    """Decodes, syncs and renames: a file under its final name is always a whole picture."""
+def _read_back(path: str, frame: int) -> dict[str, object]:
+    """Decodes all of it: Blender calls it a success when the disk was full."""
     from pictures import BadPicture, read_picture
 
     try:
-        picture = read_picture(part)
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        os.rename(part, path)
+        return dict(vars(read_picture(path)))
     except (BadPicture, OSError) as error:
+        os.unlink(path)
         raise Stop(5, "bad_output", f"the picture was not written whole (disk full?): {error}", frame) from error
-    return dict(vars(picture))
+
+
+def _give(out: Any, frame: int, picture: dict[str, Any]) -> None:
+    """Says it and hands its bytes over; what memory it took is free again."""
+    say(out, "frame", frame=frame, **picture)
+    hand_over(out, picture["path"], picture["bytes"])
+    os.unlink(picture["path"])
 
 
 def _cpu_seconds() -> float:

@@ -1,4 +1,4 @@
-"""The container's voice: JSON lines on what was standard output, everything else of the process on standard error."""
+"""The container's voice: JSON lines and pictures on what was standard output, all else of the process on standard error."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import time
 from typing import TextIO
 
+BLOCK = 1 << 20
 PROGRESS_SECONDS = 1.0  # of each of two kinds of words
 REMAINING = re.compile(r"Remaining: ?(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
 
@@ -26,6 +27,15 @@ def say(out: TextIO, event: str, **fields: object) -> None:
     """Writes one event as one line of ASCII JSON. Texts are at most 300 characters, so a line stays below 4 KiB."""
     out.write(json.dumps({"event": event, **fields}, allow_nan=False) + "\n")
     out.flush()
+
+
+def hand_over(out: TextIO, path: str, count: int) -> None:
+    """Writes the first `count` bytes of a file right behind the line that announced them."""
+    with open(path, "rb") as file:
+        while count and (block := file.read(min(count, BLOCK))):
+            out.buffer.write(block)
+            count -= len(block)
+    out.buffer.flush()
 
 
 def remaining_seconds(text: str) -> float | None:

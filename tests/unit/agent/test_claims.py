@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.container import TOO_LONG, _split
 from agent.domain.claims import Complaint, FrameDone, NonsenseClaim, Progress, read_claim
 from agent.domain.survey import NonsenseReport, read_report
+from agent.hearing import TOO_LONG, TOO_MUCH
 from agent.scrub import TAIL_CHARACTERS, tail
 from contracts.values import Kind
 from tests.unit.agent.builders import a_grant
 
 
 def test_the_drivers_lines_are_read() -> None:
-    assert read_claim(b'{"event": "frame", "frame": -3, "seconds": 1.5, "cpu_seconds": 2.5, "path": "/etc/passwd"}') == FrameDone(
-        event="frame", frame=-3, seconds=1.5, cpu_seconds=2.5
-    )
+    assert read_claim(
+        b'{"event": "frame", "frame": -3, "seconds": 1.5, "cpu_seconds": 2.5, "bytes": 9, "path": "/x"}'
+    ) == FrameDone(event="frame", frame=-3, bytes=9, seconds=1.5, cpu_seconds=2.5)
     assert isinstance(read_claim(b'{"event": "progress", "frame": 1, "text": "Sample 1/8", "remaining": null}'), Progress)
     assert isinstance(read_claim(b'{"event": "error", "code": "no_camera", "frame": null, "text": "no"}'), Complaint)
 
@@ -31,12 +31,14 @@ def test_the_drivers_lines_are_read() -> None:
         b"not json",
         b"[1, 2]",
         b'{"event": "launch"}',
-        b'{"event": "frame", "frame": 1.5, "seconds": 1, "cpu_seconds": 1}',
-        b'{"event": "frame", "frame": 1, "seconds": NaN, "cpu_seconds": 1}',
-        b'{"event": "frame", "frame": 1, "seconds": -1, "cpu_seconds": 1}',
-        b'{"event": "frame", "frame": 99999999, "seconds": 1, "cpu_seconds": 1}',
+        b'{"event": "frame", "frame": 1.5, "bytes": 9, "seconds": 1, "cpu_seconds": 1}',
+        b'{"event": "frame", "frame": 1, "bytes": 9, "seconds": NaN, "cpu_seconds": 1}',
+        b'{"event": "frame", "frame": 1, "bytes": 9, "seconds": -1, "cpu_seconds": 1}',
+        b'{"event": "frame", "frame": 1, "bytes": -9, "seconds": 1, "cpu_seconds": 1}',
+        b'{"event": "frame", "frame": 99999999, "bytes": 9, "seconds": 1, "cpu_seconds": 1}',
         b'{"event": "progress", "frame": 1, "text": "' + b"x" * 5_000 + b'"}',
         TOO_LONG,
+        TOO_MUCH,
     ],
 )
 def test_nonsense_is_called_nonsense(line: bytes) -> None:
@@ -51,24 +53,6 @@ def test_no_line_does_anything_worse_than_being_nonsense(line: bytes) -> None:
         read_claim(line)
     except NonsenseClaim:
         return
-
-
-@given(st.lists(st.binary(max_size=30), max_size=20))
-def test_lines_are_the_same_however_the_stream_is_cut(blocks: list[bytes]) -> None:
-    found: list[bytes | None] = []
-    rest = b""
-    for block in blocks:
-        rest = _split(rest + block, 1_000, found.append)
-    assert found == b"".join(blocks).split(b"\n")[:-1]
-
-
-def test_an_endless_line_is_not_kept() -> None:
-    found: list[bytes | None] = []
-    rest = b""
-    for _ in range(100):
-        rest = _split(rest + b"x" * 1_000, 4_096, found.append)
-        assert len(rest) <= 4_096
-    assert set(found) == {TOO_LONG}
 
 
 def a_report(**changes: Any) -> dict[str, Any]:
