@@ -133,6 +133,8 @@ class RenderSettings(Value):
     samples: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     camera: Label | None = None
     scene: Label | None = None
+    gpu: bool = False
+    """Frames may also be rendered on GPUs. Their pixels differ a little from a CPU's, so it is for the renter to allow."""
 
 
 class Limits(Value):
@@ -163,9 +165,35 @@ class Finding(Value):
     fix: Text = ""
 
 
+class Acceptance(Value):
+    """What work a lender takes; empty and None: any. His agent looks again at each assignment, so that nobody else has to be
+    believed."""
+
+    minimum_price: Micro = 0
+    """Micro-credits per WU."""
+    engines: Annotated[tuple[Label, ...], Field(max_length=16)] = ()
+    """As Blender names them."""
+    memory_bytes: Bytes | None = None
+    """The most a scene may need."""
+    renters: Annotated[tuple[Id, ...], Field(max_length=100)] = ()
+    """Accounts."""
+
+
+class Benchmark(Value):
+    """One render of the frame that ships with the render image, whose cost on the reference machine is fixed at
+    `contracts.work.BENCHMARK_MICRO_WU`."""
+
+    cpu_micros: Annotated[int, Field(ge=1_000, le=10**12)]
+    wall_micros: Annotated[int, Field(ge=1_000, le=10**12)]
+
+
 class Gpu(Value):
+    """`id` is the driver's own name of it (NVIDIA: its UUID), `benchmark` the GPU image's frame on it; without both it idles."""
+
     name: Label
     memory_bytes: Bytes
+    id: Label = ""
+    benchmark: Benchmark | None = None
 
 
 class Hardware(Value):
@@ -175,14 +203,6 @@ class Hardware(Value):
     memory_bytes: Bytes
     gpus: Annotated[tuple[Gpu, ...], Field(max_length=16)] = ()
     system: Label = ""
-
-
-class Benchmark(Value):
-    """One render of the frame that ships with the render image, whose cost on the reference machine is fixed at
-    `contracts.work.BENCHMARK_MICRO_WU`."""
-
-    cpu_micros: Annotated[int, Field(ge=1_000, le=10**12)]
-    wall_micros: Annotated[int, Field(ge=1_000, le=10**12)]
 
 
 class Knot(Value):

@@ -14,6 +14,7 @@ from contracts.values import (
     Frame,
     Id,
     Label,
+    Micro,
     Picture,
     Ranges,
     Renderer,
@@ -45,6 +46,14 @@ class ChunkAssigned(Event):
     memory_bytes: Bytes
     earns_micro: int = 0
     """What the whole chunk will earn when every frame is verified."""
+    price: Micro | None = None
+    """Micro-credits per WU that the renter bids."""
+    engine: Label = ""
+    """As Blender names it; empty while nobody has looked into the file."""
+    renter: Id | None = None
+    """The account that pays: a lender may take the work of some only."""
+    gpu: Label | None = None
+    """The `id` of the agent's GPU to render on; None is the CPU."""
 
 
 class AttemptVoid(Event):
@@ -137,6 +146,8 @@ class ChunkFailed(Event):
     text: Text = ""
     log_tail: Annotated[str, Field(max_length=8_000)] = ""
     cpu_micros: Annotated[int, Field(ge=0, le=10**12)] = 0
+    hint: Text = ""
+    """What the renter may do about it, where the scene is at fault."""
 
 
 class ProbeMeasured(Event):
@@ -158,3 +169,8 @@ class AttemptInHand(Value):
     frame: Frame | None = None
     frame_started_seconds_ago: Seconds = 0.0
     text: Label = ""
+    sample: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    samples: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """How far the frame is, where the renderer tells."""
+    remaining_seconds: Seconds | None = None
+    """Of the frame, by the renderer's own guess."""

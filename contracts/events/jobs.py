@@ -22,6 +22,7 @@ from contracts.values import (
     PriceLine,
     Ranges,
     RenderSettings,
+    Seconds,
     Sha256,
     Text,
     Value,
@@ -185,6 +186,16 @@ class JobControlled(Event):
     by: Label
 
 
+class FrameUnderWay(Value):
+    """As an agent says, up to ten seconds old. Samples and seconds only where the renderer tells."""
+
+    frame: Frame
+    seconds: Seconds = 0.0
+    sample: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    samples: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    remaining_seconds: Seconds | None = None
+
+
 class AgentShare(Value):
     """Who renders what, for people to look at."""
 
@@ -192,6 +203,7 @@ class AgentShare(Value):
     frames: tuple[Frame, ...] = ()
     stored: int
     micro_wu_per_minute: Micro = 0
+    under_way: Annotated[tuple[FrameUnderWay, ...], Field(max_length=64)] = ()
 
 
 class JobProgressed(Event):
