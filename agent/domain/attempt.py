@@ -9,8 +9,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
+from agent.domain.evidence import Complaint
 from contracts.events import AttemptInHand, ChunkAssigned, Fault, Release, RenderedFrame
 from contracts.values import frames
+
+FROZEN = "paused by its lender"
+"""What others are told of a frozen attempt; why is nobody else's business."""
 
 
 class Phase(StrEnum):
@@ -79,6 +83,8 @@ class Ending:
     release: Release | None = None
     frame: int | None = None
     log_tail: str = ""
+    advice: str = ""
+    """What to do next: for the renter where the scene is at fault, else for the lender."""
 
 
 def completed() -> Ending:
@@ -114,15 +120,28 @@ class Attempt:
     """Frames measured only; their pictures are thrown away."""
     ending: Ending | None = None
     stopping: Ending | None = None
-    complaint: Ending | None = None
+    complaint: Complaint | None = None
     """What the container itself said went wrong, before it exited."""
     container_since: float | None = None
     frame_since: float = 0.0
+    greeted: bool = False
+    """Blender runs in the container."""
     opened: bool = False
     alive_at: float = 0.0
     """When it last spoke or used its CPU."""
     cpu_micros: int = 0
+    cpu_at_frame: int = 0
+    """What had been used when this frame began."""
+    cpu_seen_at: float | None = None
+    cpus: float = 1.0
+    """Cores the container may use."""
+    looked_at: float | None = None
+    """When this agent last looked at the clock."""
     progress: str = ""
+    fetched: bool = False
+    """The bundle came while the attempt was frozen."""
+    frozen_since: float | None = None
+    """Since when its lender has his machine back; while it is set the container stands still."""
     surveyed: bool = False
     told_rendered_at: float = -1e9
     told_completed_at: float = -1e9
@@ -152,13 +171,14 @@ class Attempt:
         """What the pulse says of it."""
         grant, left = self.assignment.grant, self.to_render()
         rendering = self.phase is Phase.RENDERING and self.opened and bool(left)
+        text = FROZEN if self.frozen_since is not None else self.progress or self.phase.value
         return AttemptInHand(
             attempt=grant.attempt,
             chunk=grant.chunk,
             job=grant.job,
             frame=left[0] if rendering else None,
             frame_started_seconds_ago=max(0.0, now - self.frame_since) if rendering else 0.0,
-            text=(self.progress or self.phase.value)[:200],
+            text=text[:200],
         )
 
 

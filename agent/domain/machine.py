@@ -8,18 +8,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from agent.domain import heard
 from agent.domain import signals as s
-from agent.domain.attempt import Attempt, End, Ending, HeldFrame, Phase, Standing, completed, failed, move, released, withdrawn
+from agent.domain.attempt import Attempt, End, Ending, HeldFrame, Phase, Standing, completed, move, released, withdrawn
 from agent.domain.delivery import deliver, missed, standing
+from agent.domain.freezing import freeze, start, thaw
 from agent.domain.signals import Action, Decision, Input
-from agent.domain.verdicts import complaint, verdict
+from agent.domain.verdicts import verdict
+from agent.domain.watching import asleep, overdue, paused, slept
 from contracts.events import ChunkAssigned, ChunkCompleted, ChunkFailed, ChunkReleased, Event, Fault, Release, RenderedFrame
-from contracts.values import Kind
 
-IDLE_SECONDS = 120
-"""A container that neither speaks nor computes for so long hangs."""
-BUSY_MICROS = 200_000
-"""CPU time since the last look that counts as life."""
 LAST_DELIVERY_SECONDS = 30
 """An attempt that failed or is given back waits this long for its finished frames before it says so: they need not be
 rendered again elsewhere."""
@@ -56,50 +54,18 @@ def decide(attempt: Attempt, happened: Input, now: float) -> Decision:
 def _bundle_fetched(attempt: Attempt, _: s.BundleFetched, now: float) -> Decision:
     if attempt.phase is not Phase.FETCHING:
         return attempt, ()
-    return replace(move(attempt, Phase.RENDERING, "bundle fetched"), alive_at=now, frame_since=now), (s.StartContainer(),)
+    return start(attempt, now)
 
 
 def _bundle_lost(attempt: Attempt, lost: s.BundleLost, now: float) -> Decision:
     return _over(attempt, lost.ending, now) if attempt.phase is Phase.FETCHING else (attempt, ())
 
 
-def _container_started(attempt: Attempt, _: s.ContainerStarted, now: float) -> Decision:
-    started = replace(attempt, container_since=now, frame_since=now, alive_at=now)
-    return started, (s.KillContainer(),) if attempt.phase is not Phase.RENDERING or attempt.stopping else ()
-
-
-def _scene_opened(attempt: Attempt, _: s.SceneOpened, now: float) -> Decision:
-    return replace(attempt, opened=True, frame_since=now, alive_at=now), ()
-
-
-def _progressed(attempt: Attempt, said: s.Progressed, now: float) -> Decision:
-    return replace(attempt, progress=said.text, alive_at=now), ()
-
-
-def _cpu_seen(attempt: Attempt, seen: s.CpuSeen, now: float) -> Decision:
-    if seen.micros - attempt.cpu_micros < BUSY_MICROS:
-        return attempt, ()
-    return replace(attempt, cpu_micros=seen.micros, alive_at=now), ()
-
-
-def _frame_taken(attempt: Attempt, taken: s.FrameTaken, now: float) -> Decision:
-    if attempt.held(taken.picture.frame) is not None:
-        return attempt, ()
-    held = HeldFrame(taken.picture, Standing.RENDERED)
-    return replace(attempt, frames=(*attempt.frames, held), frame_since=now, alive_at=now, progress=""), ()
-
-
-def _probed(attempt: Attempt, probed: s.Probed, now: float) -> Decision:
-    done = (*attempt.probed, probed.measured.frame)
-    return replace(attempt, probed=done, frame_since=now, alive_at=now), (s.Tell(probed.measured),)
-
-
-def _surveyed(attempt: Attempt, surveyed: s.Surveyed, _: float) -> Decision:
-    return replace(attempt, surveyed=True), (s.Tell(surveyed.report),)
-
-
-def _complained(attempt: Attempt, said: s.Complained, now: float) -> Decision:
-    return replace(attempt, complaint=complaint(said.code, said.frame, said.text), alive_at=now), ()
+def _container_started(attempt: Attempt, what: s.ContainerStarted, now: float) -> Decision:
+    started = replace(attempt, container_since=now, frame_since=now, alive_at=now, cpus=what.cpus)
+    if attempt.phase is not Phase.RENDERING or attempt.stopping:
+        return started, (s.KillContainer(),)
+    return started, () if attempt.frozen_since is None else (s.FreezeContainer(),)
 
 
 def _misbehaved(attempt: Attempt, what: s.ContainerMisbehaved, _: float) -> Decision:
@@ -109,19 +75,12 @@ def _misbehaved(attempt: Attempt, what: s.ContainerMisbehaved, _: float) -> Deci
 def _exited(attempt: Attempt, exited: s.ContainerExited, now: float) -> Decision:
     if attempt.phase is not Phase.RENDERING:
         return attempt, ()
-    why = attempt.stopping or _verdict(attempt, exited)
+    why = attempt.stopping or verdict(heard.evidence(attempt, exited))
     return _over(attempt, replace(why, log_tail=exited.log_tail), now)
 
 
-def _verdict(attempt: Attempt, exited: s.ContainerExited) -> Ending:
-    """A survey that was read counts, however its process ended."""
-    left = attempt.to_render()
-    inspects = attempt.assignment.grant.kind is Kind.INSPECT
-    done = attempt.surveyed if inspects else not left
-    if inspects and done:
-        return completed()
-    memory, frame = attempt.assignment.memory_bytes, None if inspects or not left else left[0]
-    return verdict(exited.code, exited.out_of_memory, memory, done, frame, attempt.complaint)
+def _stood_still(attempt: Attempt, _: s.StoodStill, now: float) -> Decision:
+    return replace(attempt, stopping=attempt.stopping and paused(attempt.stopping)), ()
 
 
 def _container_lost(attempt: Attempt, lost: s.ContainerLost, now: float) -> Decision:
@@ -139,7 +98,7 @@ def _kill(attempt: Attempt, why: Ending) -> Decision:
 
 def _over(attempt: Attempt, ending: Ending, now: float) -> Decision:
     """Nothing renders any more. What is finished is still delivered."""
-    return replace(move(attempt, Phase.DELIVERING, ending.text or ending.end), ending=ending, since=now), ()
+    return replace(move(attempt, Phase.DELIVERING, ending.text or ending.end), ending=ending, since=now, frozen_since=None), ()
 
 
 # --- orders
@@ -165,25 +124,25 @@ def _stopping(attempt: Attempt, _: s.Stopping, now: float) -> Decision:
     return ended, (*actions, *_said(ended))
 
 
+def _give_back(attempt: Attempt, order: s.GiveBack, now: float) -> Decision:
+    why = released(Release.STOPPED, order.text)
+    if attempt.phase is Phase.FETCHING:
+        over, _ = _over(attempt, why, now)
+        return over, (s.DropBundle(),)
+    return _kill(attempt, why)
+
+
 def _tick(attempt: Attempt, _: s.Tick, now: float) -> Decision:
+    gap = asleep(attempt, now)
+    attempt = replace(attempt, looked_at=now)
     if now >= attempt.ends_at and attempt.phase is not Phase.ENDED:
         return _withdrawn(attempt, s.Withdrawn("the grant has ended"), now)
-    if attempt.phase is Phase.RENDERING and attempt.container_since is not None and not attempt.stopping:
-        return _watch(attempt, now)
-    return attempt, ()
-
-
-def _watch(attempt: Attempt, now: float) -> Decision:
-    assignment, left = attempt.assignment, attempt.to_render()
-    frame = left[0] if left and assignment.grant.kind is not Kind.INSPECT else None
-    budget = assignment.budget_seconds
-    if budget is not None and attempt.container_since is not None and now - attempt.container_since > budget:
-        return _kill(attempt, failed(Fault.TIME, f"the time budget of {budget} s is used up", frame))
-    if now - attempt.frame_since > assignment.max_seconds_per_frame:
-        return _kill(attempt, failed(Fault.TIME, f"took longer than {assignment.max_seconds_per_frame} s", frame))
-    if now - attempt.alive_at > IDLE_SECONDS:
-        return _kill(attempt, failed(Fault.MACHINE, f"neither a word nor CPU use for {IDLE_SECONDS} s", frame))
-    return attempt, ()
+    if attempt.phase is not Phase.RENDERING or attempt.container_since is None or attempt.stopping:
+        return attempt, ()
+    attempt, why = slept(attempt, gap) if gap else (attempt, None)
+    if why is None and attempt.frozen_since is None:
+        why = overdue(attempt, now)
+    return _kill(attempt, why) if why else (attempt, ())
 
 
 # --- delivery
@@ -250,7 +209,8 @@ def _last_word(attempt: Attempt, ending: Ending) -> Event | None:
         return ChunkReleased(**ids, reason=ending.release, text=ending.text[:2000])
     if ending.fault is not None:
         said = {"text": ending.text[:2000], "log_tail": ending.log_tail[-8000:], "cpu_micros": attempt.cpu_micros}
-        return ChunkFailed(**ids, fault=ending.fault, frame=ending.frame, **said)
+        hint = "" if ending.fault is Fault.MACHINE else ending.advice  # the lender's own business
+        return ChunkFailed(**ids, fault=ending.fault, frame=ending.frame, hint=hint, **said)
     return None
 
 
@@ -258,20 +218,25 @@ _ON: dict[type[Any], Callable[[Attempt, Any, float], Decision]] = {
     s.BundleFetched: _bundle_fetched,
     s.BundleLost: _bundle_lost,
     s.ContainerStarted: _container_started,
-    s.SceneOpened: _scene_opened,
-    s.Progressed: _progressed,
-    s.CpuSeen: _cpu_seen,
-    s.FrameTaken: _frame_taken,
-    s.Probed: _probed,
+    s.Greeted: heard.greeted,
+    s.SceneOpened: heard.scene_opened,
+    s.Progressed: heard.progressed,
+    s.CpuSeen: heard.cpu_seen,
+    s.FrameTaken: heard.frame_taken,
+    s.Probed: heard.probed,
     s.ContainerMisbehaved: _misbehaved,
-    s.Complained: _complained,
-    s.Surveyed: _surveyed,
+    s.Complained: heard.complained,
+    s.Surveyed: heard.surveyed,
     s.ContainerExited: _exited,
+    s.StoodStill: _stood_still,
     s.ContainerLost: _container_lost,
     s.UploadsCame: _uploads_came,
     s.Uploaded: _uploaded,
     s.UploadMissed: _upload_missed,
     s.Withdrawn: _withdrawn,
     s.Stopping: _stopping,
+    s.Freeze: freeze,
+    s.Thaw: thaw,
+    s.GiveBack: _give_back,
     s.Tick: _tick,
 }

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from agent.domain.attempt import Attempt, Ending
+from agent.domain.evidence import UNSEEN, Host
 from contracts.events import Event, FrameUpload, ProbeMeasured, RenderedFrame
 
 # --- what happens
@@ -20,7 +21,14 @@ class BundleLost:
 
 @dataclass(frozen=True)
 class ContainerStarted:
-    pass
+    """`cpus`: cores it may use."""
+
+    cpus: float = 1.0
+
+
+@dataclass(frozen=True)
+class Greeted:
+    """Blender runs in it."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,13 @@ class ContainerExited:
     code: int
     out_of_memory: bool
     log_tail: str
+    memory_limit_bytes: int | None = None
+    host: Host = UNSEEN
+
+
+@dataclass(frozen=True)
+class StoodStill:
+    """The container that is being ended was found paused, by nobody's order of ours."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +136,23 @@ class Stopping:
 
 
 @dataclass(frozen=True)
+class Freeze:
+    """The lender has his machine back, perhaps not for long."""
+
+
+@dataclass(frozen=True)
+class Thaw:
+    """He has left it again."""
+
+
+@dataclass(frozen=True)
+class GiveBack:
+    """He keeps it: what is not finished is for others. An interruption, in words that the farm may read."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Tick:
     """Time has passed."""
 
@@ -129,6 +161,7 @@ Input = (
     BundleFetched
     | BundleLost
     | ContainerStarted
+    | Greeted
     | SceneOpened
     | Progressed
     | CpuSeen
@@ -138,12 +171,16 @@ Input = (
     | Complained
     | Surveyed
     | ContainerExited
+    | StoodStill
     | ContainerLost
     | UploadsCame
     | Uploaded
     | UploadMissed
     | Withdrawn
     | Stopping
+    | Freeze
+    | Thaw
+    | GiveBack
     | Tick
 )
 
@@ -163,6 +200,16 @@ class StartContainer:
 
 @dataclass(frozen=True)
 class KillContainer:
+    pass
+
+
+@dataclass(frozen=True)
+class FreezeContainer:
+    """It stands still, with all it has in memory."""
+
+
+@dataclass(frozen=True)
+class ThawContainer:
     pass
 
 
@@ -193,5 +240,7 @@ class Forget:
     """Pictures and memory of this attempt may go."""
 
 
-Action = FetchBundle | StartContainer | KillContainer | DropBundle | Upload | Tell | Freed | Forget
+Action = (
+    FetchBundle | StartContainer | KillContainer | FreezeContainer | ThawContainer | DropBundle | Upload | Tell | Freed | Forget
+)
 Decision = tuple[Attempt, tuple[Action, ...]]

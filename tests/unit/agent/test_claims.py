@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from agent.domain.claims import Complaint, FrameDone, NonsenseClaim, Progress, read_claim
 from agent.domain.survey import NonsenseReport, read_report
 from agent.hearing import TOO_LONG, TOO_MUCH
-from agent.scrub import TAIL_CHARACTERS, tail
 from contracts.values import Kind
 from tests.unit.agent.builders import a_grant
 
@@ -130,20 +129,3 @@ def test_long_lists_of_a_report_are_cut() -> None:
     report = read_report(a_grant(), json.dumps(a_report(scenes=["s" * 500] * 1_000)).encode())
     assert report.facts is not None
     assert len(report.facts.scenes) == 200
-
-
-def test_the_log_tail_keeps_what_helps_and_drops_what_tells_on_us() -> None:
-    said = tail(
-        "Add-on not loaded: x\nError: cannot open /in/bundle/tex.png\nRead /home/anna/secret/x.blend\n"
-        "see https://user:pw@host/x?token=1 at 10.1.2.3\nkey AKIAIOSFODNN7EXAMPLEAKIAIOSFODNN7EXAMPLE\x1b[31m\n"
-    )
-    assert "/in/bundle/tex.png" in said
-    for leak in ("anna", "https://", "pw@", "10.1.2.3", "AKIA", "\x1b", "Add-on"):
-        assert leak not in said
-
-
-def test_the_log_tail_is_bounded_and_begins_with_a_line() -> None:
-    said = tail("\n".join(f"line {number}" for number in range(10_000)))
-    assert len(said) <= TAIL_CHARACTERS
-    assert said.startswith("line ")
-    assert said.endswith("line 9999")
