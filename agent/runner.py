@@ -87,6 +87,8 @@ class Runner:
             signals.DropBundle: self._do_drop,
             signals.StartContainer: self._do_start,
             signals.KillContainer: self._do_kill,
+            signals.FreezeContainer: lambda _: self._do_hold(frozen=True),
+            signals.ThawContainer: lambda _: self._do_hold(frozen=False),
             signals.Upload: self._do_upload,
             signals.Tell: lambda _: self._place.outbox.nudge(),
             signals.Freed: lambda action: self._freed(action.ready),
@@ -110,6 +112,10 @@ class Runner:
         if self._render is not None:
             self._start(self._render.kill(), "kill")
 
+    def _do_hold(self, frozen: bool) -> None:
+        if self._render is not None:
+            self._start(self._render.hold(frozen), "freeze" if frozen else "thaw")
+
     def _do_upload(self, action: signals.Upload) -> None:
         self._start(self._upload(action.upload), "upload")
 
@@ -128,7 +134,7 @@ class Runner:
     async def _upload(self, upload: FrameUpload) -> None:
         began = time.monotonic()
         path = picture_path(self._place, self.attempt.id, upload.frame)
-        stored = await self._place.uploader.put(path, upload, self._valid_until - began)
+        stored = await self._place.uploader.put(path, upload, self._valid_until - self._place.now())
         if stored:
             self._trace.step("upload", time.monotonic() - began, frame=upload.frame, bytes=upload.bytes)
         self.feed(signals.Uploaded(upload.frame) if stored else signals.UploadMissed(upload.frame))

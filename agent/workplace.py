@@ -98,4 +98,5 @@ class Workplace:
         return True
 
     def now(self) -> float:
-        return time.monotonic()
+        """Seconds of a clock that nobody sets and that goes on while the machine sleeps: leases and grants do."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
