@@ -64,6 +64,7 @@ ROUTES: tuple[Route, ...] = (
     Route(e.ChunkAssigned, SCHEDULER, (AGENT,), ttl_seconds=30),
     Route(e.AttemptVoid, SCHEDULER, (AGENT,), ttl_seconds=600),
     Route(e.AttemptCancelled, SCHEDULER, (AGENT,), ttl_seconds=600),
+    Route(e.AgentOrdered, SCHEDULER, (AGENT,), ttl_seconds=600),
     Route(e.BundleGranted, STORAGE, (AGENT,), transient=True, ttl_seconds=60),
     Route(e.UploadGranted, STORAGE, (AGENT,), transient=True, ttl_seconds=300),
     # uploads
@@ -111,8 +112,10 @@ ROUTES: tuple[Route, ...] = (
     # agents, as the scheduler decides them
     Route(e.EnrolmentRequested, INTAKE, (SCHEDULER,)),
     Route(e.RevocationRequested, INTAKE, (SCHEDULER,)),
+    Route(e.AgentControlled, INTAKE, (SCHEDULER,)),
     Route(e.AgentEnrolled, SCHEDULER, (INTAKE, BILLING, STORAGE)),
-    Route(e.AgentChanged, SCHEDULER, (INTAKE,)),
+    Route(e.AgentChanged, SCHEDULER, (INTAKE, STORAGE)),
+    Route(e.AgentMisbehaved, STORAGE, (SCHEDULER,)),
     Route(e.AgentRevoked, SCHEDULER, (INTAKE, STORAGE)),
 )
 

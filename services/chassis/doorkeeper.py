@@ -65,6 +65,16 @@ class Doorkeeper:
         """Nothing these say is heard any more."""
         self._shut.update(agents)
 
+    def is_shut(self, agent: str) -> bool:
+        return agent in self._shut
+
+    def only(self, agents: Iterable[str]) -> None:
+        """These and nobody else are not heard."""
+        shut = set(agents)
+        for agent in self._shut - shut:
+            self.heed(agent, "released")
+        self._shut = shut
+
     def heed(self, agent: str, state: str) -> None:
         """What the scheduler says of an agent."""
         if state in SHUT:

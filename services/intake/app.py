@@ -68,11 +68,12 @@ async def build(ground: Ground) -> Service:
     desk = await _desk(ground, settings, memory)
     accounts = memory.accounts
     return Service(
-        inboxes=routes(memory),
+        inboxes=routes(memory, ground.doorkeeper),
         repositories=[accounts.saved, accounts.orders, memory.uploads.saved, memory.jobs.saved, *_of_lenders(memory)],
         prepare=prepare,
         http=Guard(application(desk)),
         stopping=memory.bell.silence,
+        shut_out=memory.agents.shut_out,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contracts import events as e
 from contracts.topology import INTAKE
 from services.chassis.delivery import Received
+from services.chassis.doorkeeper import Doorkeeper
 from services.chassis.inbox import Inboxes
 from services.chassis.verdicts import SenderFault
 from services.intake.domain import agents as machines
@@ -20,7 +21,7 @@ from services.intake.repository.memory import Memory
 Outcomes = list[BaseException | None]
 
 
-def routes(memory: Memory) -> Inboxes:
+def routes(memory: Memory, doorkeeper: Doorkeeper) -> Inboxes:
     inboxes = Inboxes(INTAKE)
     _uploads(inboxes, memory)
     _before_the_start(inboxes, memory)
@@ -28,7 +29,7 @@ def routes(memory: Memory) -> Inboxes:
     _at_the_end(inboxes, memory)
     _frames(inboxes, memory)
     _money(inboxes, memory)
-    _agents(inboxes, memory)
+    _agents(inboxes, memory, doorkeeper)
     return inboxes
 
 
@@ -193,7 +194,7 @@ def _money(inboxes: Inboxes, memory: Memory) -> None:
         await memory.fold_and_tell(event)
 
 
-def _agents(inboxes: Inboxes, memory: Memory) -> None:
+def _agents(inboxes: Inboxes, memory: Memory, doorkeeper: Doorkeeper) -> None:
     @inboxes.on(e.AgentEnrolled)
     async def on_agent_enrolled(event: e.AgentEnrolled) -> None:
         await memory.agents.saved.update_or_add(event.agent, lambda agent, _: (machines.enrolled(agent, event), []))
@@ -201,10 +202,12 @@ def _agents(inboxes: Inboxes, memory: Memory) -> None:
 
     @inboxes.on(e.AgentChanged)
     async def on_agent_changed(event: e.AgentChanged) -> None:
-        await memory.agents.saved.update_or_add(event.agent, lambda agent, _: (machines.changed(agent, event), []))
+        known = await memory.agents.saved.update_or_add(event.agent, lambda agent, _: (machines.changed(agent, event), []))
+        doorkeeper.heed(event.agent, known.state)
 
     @inboxes.on(e.AgentRevoked)
     async def on_agent_revoked(event: e.AgentRevoked) -> None:
         await memory.agents.saved.update_or_add(event.agent, lambda agent, _: (machines.revoked(agent, event), []))
+        doorkeeper.heed(event.agent, "revoked")
         await memory.codes.forget(event.owner, event.agent)
         memory.bell.ring(f"agent:{event.agent}")

@@ -19,6 +19,7 @@ from services.scheduler.gate import Gate
 from services.scheduler.handlers import routes
 from services.scheduler.learning import Learning
 from services.scheduler.progress import Progress
+from services.scheduler.quarantine import Quarantine
 from services.scheduler.repository import Agents, Chunks, Jobs, Standing
 from services.scheduler.signing import Signing
 from services.scheduler.sweeps import Hearing, sweeps
@@ -106,14 +107,18 @@ async def build(ground: Ground) -> Service:
     broker = ground.settings.broker()
     gate = Gate(kept.agents, kept.chunks, broker)
 
+    quarantine = Quarantine(work, gate, ground.doorkeeper)
+
     async def close() -> None:
         broker.close()
 
     hearing = Hearing(ground.connection.connected.is_set)
     return Service(
-        inboxes=routes(work, gate),
+        inboxes=routes(work, gate, quarantine),
         repositories=(kept.jobs.store, kept.chunks.store, kept.agents.store),
-        sweeps=sweeps(work, hearing, gate),
+        sweeps=sweeps(work, hearing, gate, quarantine),
         prepare=kept.prepare,
         closing=(close,),
+        shut_out=kept.agents.unheard,
+        misconduct=lambda seen: quarantine.put(seen.agent, seen.offence, seen.count),
     )

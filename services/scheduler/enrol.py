@@ -1,9 +1,10 @@
 """The operator's command: enrol or revoke an agent.
 
     python -m services.scheduler.enrol --agent ID --owner ACCOUNT --name NAME [--house] --amqp amqp://HOST:PORT/VHOST --out FILE
-    python -m services.scheduler.enrol revoke --agent ID [--reason TEXT]
+    python -m services.scheduler.enrol revoke|release --agent ID [--reason TEXT]
 
 Runs with the scheduler's own environment. Enrolling the same agent again makes a new secret and changes nothing else.
+Release lets an agent out of quarantine, under the secret it had.
 """
 
 import argparse
@@ -44,14 +45,14 @@ def main() -> None:
 
 def _arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m services.scheduler.enrol", description="Enrol or revoke an agent.")
-    parser.add_argument("action", nargs="?", choices=("enrol", "revoke"), default="enrol")
+    parser.add_argument("action", nargs="?", choices=("enrol", "revoke", "release"), default="enrol")
     parser.add_argument("--agent", required=True, help="its id, also its user name at the broker")
     parser.add_argument("--owner", help="the account that earns")
     parser.add_argument("--name", help="for people")
     parser.add_argument("--house", action="store_true", help="run and trusted by the operator")
     parser.add_argument("--amqp", help="the broker as the agent reaches it: amqp://HOST:PORT/VHOST")
     parser.add_argument("--out", type=Path, help="where its credential is written, mode 0600")
-    parser.add_argument("--reason", default="revoked by the operator")
+    parser.add_argument("--reason", default="the operator's word")
     arguments = parser.parse_args(words)
     if arguments.action == "enrol" and not all((arguments.owner, arguments.name, arguments.amqp, arguments.out)):
         parser.error("enrolling needs --owner, --name, --amqp and --out")
@@ -65,6 +66,9 @@ def _command(arguments: argparse.Namespace) -> Command:
     async def run(kept: Stores, gate: Gate) -> None:
         if arguments.action == "revoke":
             await revoke(kept, gate, arguments.agent, arguments.reason)
+            return
+        if arguments.action == "release":
+            await release(kept, gate, arguments.agent, arguments.reason)
             return
         secret = await enrol(kept, gate, arguments.agent, arguments.owner, arguments.name, arguments.house)
         write_credential(arguments.out, arguments.agent, arguments.amqp, secret)
@@ -95,6 +99,17 @@ async def revoke(kept: Stores, gate: Gate, agent: str, reason: str) -> None:
     if await kept.agents.get(agent) is None:
         raise Refused(f"{agent} is not enrolled")
     await kept.agents.update(agent, lambda state, _: access.ended(state, reason))
+    await gate.settle(agent)
+
+
+async def release(kept: Stores, gate: Gate, agent: str, reason: str) -> None:
+    """Out of quarantine. Raises Refused for one that is not in it, or whose secret nobody has kept."""
+    known = await kept.agents.get(agent)
+    if known is None or known.state is not AgentState.QUARANTINED:
+        raise Refused(f"{agent} is {known.state if known else 'not enrolled'}, not quarantined")
+    if not known.secret_hash:
+        raise Refused(f"{agent} was enrolled before secrets' hashes were kept: revoke it and enrol the machine anew")
+    await kept.agents.update(agent, lambda state, _: access.released(state, f"released: {reason}"))
     await gate.settle(agent)
 
 

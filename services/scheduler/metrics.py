@@ -3,6 +3,7 @@
 from prometheus_client import Counter, Gauge, Histogram
 
 from contracts.values import Kind
+from services.chassis.conduct import Offence
 
 ASSIGNED = Counter("framelend_scheduler_assignments", "Chunks given to agents", ["kind"])
 CHUNK_MOVES = Counter("framelend_scheduler_chunk_moves", "Moves of chunks", ["before", "after"])
@@ -20,6 +21,7 @@ JOBS = Gauge("framelend_scheduler_jobs", "Jobs by state", ["state"])
 CHUNKS = Gauge("framelend_scheduler_open_chunks", "Open chunks by state", ["state"])
 AGENTS = Gauge("framelend_scheduler_agents", "Agents by state", ["state"])
 ENROLLED = Counter("framelend_scheduler_agents_enrolled", "Agents enrolled", ["how"])
+QUARANTINED = Counter("framelend_scheduler_agents_quarantined", "Agents cut off by the rules", ["what"])
 REVOKED = Counter("framelend_scheduler_agents_revoked", "Agents revoked")
 SECRETS = Counter("framelend_scheduler_secrets_offered", "New secrets that agents offered, by what came of it", ["outcome"])
 GATE = Histogram("framelend_scheduler_gate_seconds", "Letting an agent in at the broker, or shutting it out", ["what"])
@@ -34,6 +36,8 @@ for _why in ("failed", "given back", "incomplete"):
 for _why in ("agent silent", "attempt vanished", "hard end", "agent revoked"):
     VOIDED.labels(_why)
 ENROLLED.labels("by code")
+for _what in Offence:
+    QUARANTINED.labels(_what)
 for _outcome in ("taken", "stale", "too soon"):
     SECRETS.labels(_outcome)
 for _which in ("quoted", "measured"):

@@ -20,6 +20,7 @@ from services.scheduler.domain.chunk import Chunk, Decided, Ending
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import AgentState, ChunkState, JobState
 from services.scheduler.gate import Gate
+from services.scheduler.quarantine import Quarantine
 
 log = structlog.get_logger()
 
@@ -191,13 +192,14 @@ class Gauges:
                 gauge.labels(state).set(counts.get(state, 0))
 
 
-def sweeps(desk: Desk, hearing: Hearing, gate: Gate) -> list[Sweep]:
+def sweeps(desk: Desk, hearing: Hearing, gate: Gate, quarantine: Quarantine) -> list[Sweep]:
     leases, repairs, gauges = Leases(desk, hearing), Repairs(desk), Gauges(desk)
     return [
         Sweep("leases", 2, leases.sweep),
         Sweep("look", 2, desk.dispatch.look),
         Sweep("repairs", 5, repairs.sweep),
         Sweep("access", 5, gate.sweep),
+        Sweep("quarantine", 5, quarantine.sweep),
         Sweep("progress", 1, desk.progress.tell),
         Sweep("learning", 2, desk.learning.fold),
         Sweep("gauges", 5, gauges.sweep),

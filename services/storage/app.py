@@ -9,6 +9,7 @@ from typing import cast
 
 from pydantic import SecretStr
 
+from contracts.events import AgentMisbehaved
 from services.chassis.service import Ground, Service
 from services.chassis.settings import ServiceSettings
 from services.storage.bucket import Address, Bucket
@@ -96,6 +97,8 @@ async def build(ground: Ground) -> Service:
         sweeps=sweeps(uploading, sealing, work, settings.workers, settings.retention_sweep_seconds),
         prepare=prepare,
         closing=[bucket.close, children.close],
+        shut_out=m.agents.shut_out,
+        misconduct=lambda seen: ground.say(AgentMisbehaved(agent=seen.agent, what=seen.offence, count=seen.count)),
     )
 
 

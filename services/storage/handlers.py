@@ -6,6 +6,7 @@ import structlog
 
 from contracts.bus import NotAnnounced
 from contracts.events import (
+    AgentChanged,
     AgentEnrolled,
     AgentRevoked,
     BundleRequested,
@@ -29,6 +30,7 @@ from services.storage.deferring import Deferring
 from services.storage.domain.job import Outcome
 from services.storage.granting import Granting
 from services.storage.repository import Agents
+from services.storage.repository.agents import REVOKED
 from services.storage.sealing import Sealing
 from services.storage.settling import Delivery
 from services.storage.uploading import Uploading
@@ -46,7 +48,7 @@ def routes(
     _on_bundles(inboxes, ground, uploading, granting)
     _on_frames(inboxes, ground, granting, deferring)
     _on_jobs(inboxes, ground, granting, sealing)
-    _on_agents(inboxes, agents)
+    _on_agents(inboxes, ground, agents)
     return inboxes
 
 
@@ -102,14 +104,19 @@ def _on_jobs(inboxes: Inboxes, ground: Ground, granting: Granting, sealing: Seal
         await _say(ground, await granting.downloads(event))
 
 
-def _on_agents(inboxes: Inboxes, agents: Agents) -> None:
+def _on_agents(inboxes: Inboxes, ground: Ground, agents: Agents) -> None:
     @inboxes.on(AgentEnrolled)
     async def on_agent_enrolled(event: AgentEnrolled) -> None:
         await agents.enrolled(event.agent, event.owner, event.house)
 
+    @inboxes.on(AgentChanged)
+    async def on_agent_changed(event: AgentChanged) -> None:
+        ground.doorkeeper.heed(event.agent, await agents.changed(event.agent, event.state, event.revision))
+
     @inboxes.on(AgentRevoked)
     async def on_agent_revoked(event: AgentRevoked) -> None:
         await agents.has_been_revoked(event.agent)
+        ground.doorkeeper.heed(event.agent, REVOKED)
 
 
 def _delivery(received: Received[FramesCompleted]) -> Delivery:

@@ -13,6 +13,7 @@ import pytest
 from contracts import events as e
 from contracts.topology import INTAKE, ROUTES
 from contracts.values import FrameRange, PriceLine
+from services.chassis.doorkeeper import Doorkeeper
 from services.intake.handlers import routes
 from services.intake.repository.memory import Memory
 from tests.integration.intake_stage import (  # noqa: F401
@@ -289,4 +290,4 @@ async def _rendered(stage: Stage, renter: Person, job: str) -> None:
 
 def test_intake_takes_exactly_what_the_routes_send_it() -> None:
     nothing = Memory(*[None] * 10)  # type: ignore[arg-type]  # only the subscriptions are looked at
-    assert routes(nothing).taken == {row.event for row in ROUTES if INTAKE in row.subscribers}
+    assert routes(nothing, Doorkeeper(INTAKE)).taken == {row.event for row in ROUTES if INTAKE in row.subscribers}

@@ -8,6 +8,7 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
 from contracts.events import AgentCharge
+from services.chassis.doorkeeper import SHUT
 from services.chassis.repository import Saved, SavedThenTold
 from services.intake.domain.agents import Agent
 
@@ -21,6 +22,11 @@ class Agents:
 
     async def ensure_indexes(self) -> None:
         await self.saved.collection.create_index("owner", name="owner")
+
+    async def shut_out(self) -> list[str]:
+        """All of whom nothing counts any more."""
+        cursor = self.saved.collection.find({"state": {"$in": sorted(SHUT)}}, {"_id": 1})
+        return [document["_id"] async for document in cursor]
 
     async def owned_by(self, owner: str | None) -> list[Saved[Agent]]:
         """None: everybody's, for the operator."""

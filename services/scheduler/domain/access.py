@@ -10,7 +10,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from contracts.events import AgentEnrolled
-from services.scheduler.domain.agent import Agent, Decided, revoked
+from services.scheduler.domain.agent import Agent, Decided, quarantined, revoked
+from services.scheduler.domain.agent import released as let_go
 from services.scheduler.domain.states import ACCESS_MOVES, UNSETTLED, WELCOME, Access, AgentState, check
 
 BETWEEN_OFFERS = timedelta(seconds=10)
@@ -31,16 +32,17 @@ def is_stale(agent: Agent, offer: str) -> bool:
     return offer < agent.offer
 
 
-def is_too_soon(agent: Agent, offer: str, now: datetime) -> bool:
+def is_too_soon(agent: Agent, offer: str, secret_hash: str, now: datetime) -> bool:
     """Each secret costs the broker's management a few calls, so an agent may change its own once in a while only."""
-    return offer > agent.offer and agent.offered_at is not None and now - agent.offered_at < BETWEEN_OFFERS
+    is_new = (offer, secret_hash) != (agent.offer, agent.secret_hash)
+    return is_new and agent.offered_at is not None and now - agent.offered_at < BETWEEN_OFFERS
 
 
 def offered(agent: Agent, offer: str, secret_hash: str, now: datetime) -> Agent:
     """The agent's own word for a new secret. A stale or hasty one changes nothing."""
-    if is_stale(agent, offer) or is_too_soon(agent, offer, now):
+    if is_stale(agent, offer) or is_too_soon(agent, offer, secret_hash, now):
         return agent
-    return renewed(replace(agent, offer=offer, offered_at=agent.offered_at if offer == agent.offer else now), secret_hash)
+    return renewed(replace(agent, offer=offer, offered_at=now), secret_hash)
 
 
 def renewed(agent: Agent, secret_hash: str) -> Agent:
@@ -56,7 +58,19 @@ def ended(agent: Agent, reason: str) -> Decided:
     if agent.state is AgentState.REVOKED:
         return agent, []
     gone, events = revoked(agent, reason)
-    return _moved(gone, Access.CLOSING), events
+    return _closing(gone), events
+
+
+def barred(agent: Agent, reason: str, now: datetime) -> Decided:
+    """Into quarantine. It keeps its hands until their chunks are given up, and the hash of its secret."""
+    gone, events = quarantined(agent, reason, now)
+    return (gone if gone is agent else _closing(gone)), events
+
+
+def released(agent: Agent, reason: str) -> Decided:
+    """Let in again under the secret it had. Raises IllegalMove unless it is in quarantine."""
+    back, events = let_go(agent, reason)
+    return _moved(back, Access.RENEWING), events
 
 
 def settled(agent: Agent, done: Agent) -> Decided:
@@ -73,6 +87,11 @@ def is_settled(agent: Agent, done: Agent) -> bool:
     """What was done is what the document says now."""
     same = (agent.secret_hash, is_welcome(agent)) == (done.secret_hash, is_welcome(done))
     return same and agent.access not in UNSETTLED
+
+
+def _closing(agent: Agent) -> Agent:
+    """Also for one that is out already."""
+    return agent if agent.access in (Access.CLOSING, Access.CLOSED) else _moved(agent, Access.CLOSING)
 
 
 def _moved(agent: Agent, to: Access) -> Agent:

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from contracts.events import AgentChanged, AgentEnrolled, AgentReady, AgentRevoked, Event
-from contracts.values import Benchmark, Hardware
+from contracts.events import AgentChanged, AgentEnrolled, AgentOrder, AgentOrdered, AgentReady, AgentRevoked, Event
+from contracts.values import Acceptance, Benchmark, Hardware
 from contracts.work import BENCHMARK_MICRO_WU, wupm
 from services.scheduler.domain.policy import Policy
-from services.scheduler.domain.states import AGENT_MOVES, HEARD_AGENT, Access, AgentState, check
+from services.scheduler.domain.states import AGENT_MOVES, HEARD_AGENT, Access, AgentState, IllegalMove, check
 
 REMEMBERED = 20
 READIES = 8
@@ -72,12 +72,18 @@ class Agent:
     """Learned; of one slot."""
     told_micro_wu_per_minute: int = 0
     interruptions: tuple[Interruptions, ...] = ()
+    quarantined_at: datetime | None = None
     access: Access = Access.OPEN
     secret_hash: str = ""
     """As the broker keeps it; empty for one enrolled before it was kept here."""
     offer: str = ""
     """The last new secret that was taken over."""
     offered_at: datetime | None = None
+    order: AgentOrder = AgentOrder.ENABLE
+    """Its owner's, that stands; `order_revision` is the highest one heard."""
+    order_revision: int = 0
+    ordered_by: str = ""
+    accepts: Acceptance | None = None
     readies: tuple[str, ...] = ()
     """Message ids of the last readies, since a repeated one would deny what was given in between."""
 
@@ -92,8 +98,22 @@ def enrolled(agent: str, owner: str, name: str, house: bool) -> Decided:
 def revoked(agent: Agent, reason: str) -> Decided:
     if agent.state is AgentState.REVOKED:
         return agent, []
-    gone, told = _moved(replace(agent, slots=0), AgentState.REVOKED, reason)
+    gone, told = moved(replace(agent, slots=0), AgentState.REVOKED, reason)
     return gone, [*told, AgentRevoked(agent=agent.agent, owner=agent.owner, reason=reason)]
+
+
+def quarantined(agent: Agent, reason: str, now: datetime) -> Decided:
+    """By the rules, until the operator releases it. A house agent is the operator's own affair."""
+    if agent.house or agent.state in (AgentState.QUARANTINED, AgentState.REVOKED):
+        return agent, []
+    return moved(replace(agent, slots=0, quarantined_at=now), AgentState.QUARANTINED, reason)
+
+
+def released(agent: Agent, reason: str) -> Decided:
+    """Out of quarantine; it is online when it says that it is ready. Raises IllegalMove for one that is not in it."""
+    if agent.state is not AgentState.QUARANTINED:
+        raise IllegalMove(f"agent {agent.agent} is {agent.state}, not quarantined")
+    return moved(replace(agent, quarantined_at=None), AgentState.OFFLINE, reason)
 
 
 def benchmark_of(agent: Agent) -> Benchmark:
@@ -113,7 +133,7 @@ def holds(agent: Agent, attempt: str) -> bool:
 def ready(agent: Agent, said: AgentReady, message: str, now: datetime, policy: Policy) -> Decided:
     """Its word about itself, taken over; hands it denies are gone, unless they may still be on their way to it."""
     if agent.state not in HEARD_AGENT | {AgentState.ENROLLED, AgentState.OFFLINE}:
-        return agent, []
+        return agent, [order_of(agent)] if agent.state is AgentState.SUSPENDED else []
     if said.run < agent.run or (message and message in agent.readies):
         return replace(agent, seen_at=now), []
     gone = {hand.attempt for hand in denied(agent, said, now, policy)}
@@ -128,13 +148,16 @@ def ready(agent: Agent, said: AgentReady, message: str, now: datetime, policy: P
         benchmark=benchmark,
         images=said.images,
         bundles=said.bundles,
+        accepts=said.accepts,
         seen_at=now,
         word=agent.word + 1,
         closed_since=None,
         readies=(*agent.readies, message)[-READIES:],
         micro_wu_per_minute=agent.micro_wu_per_minute or (wupm(benchmark) if benchmark else 0),
     )
-    return _moved(changed, AgentState.ONLINE if said.slots else AgentState.DRAINING, "" if said.slots else "offers no slot")
+    after, events = _offering(changed, said.reason)
+    is_news = agent.order is AgentOrder.DRAIN and said.run != agent.run
+    return after, [*events, order_of(after)] if is_news else events
 
 
 def denied(agent: Agent, said: AgentReady, now: datetime, policy: Policy) -> list[Hand]:
@@ -155,7 +178,7 @@ def pulsed(agent: Agent, run: str, attempts: Sequence[str], now: datetime, polic
     is_over = agent.closed_since is not None and now - agent.closed_since > policy.after("closed")
     alive = replace(agent, seen_at=now, hands=hands, closed_since=None if is_over else agent.closed_since)
     if agent.state is AgentState.OFFLINE:
-        return _moved(alive, AgentState.ONLINE if agent.slots else AgentState.DRAINING, "heard again")
+        return _offering(alive, "heard again")
     return alive, []
 
 
@@ -193,7 +216,7 @@ def gave_back(agent: Agent, attempt: str, now: datetime) -> Agent:
 
 def lost(agent: Agent) -> Decided:
     """Silent for too long."""
-    return _moved(replace(agent, hands=()), AgentState.OFFLINE, "not heard of")
+    return moved(replace(agent, hands=()), AgentState.OFFLINE, "not heard of")
 
 
 def interrupted(agent: Agent, job: str, now: datetime, policy: Policy) -> Agent:
@@ -239,7 +262,22 @@ def _pulse(hand: Hand, is_there: bool, now: datetime) -> Hand:
     return hand if hand.missed_since is not None else replace(hand, missed_since=now)
 
 
-def _moved(agent: Agent, state: AgentState, reason: str) -> Decided:
+def _offering(agent: Agent, reason: str) -> Decided:
+    """Online with its slots, or draining: on its own word or on its owner's order."""
+    if agent.slots and agent.order is not AgentOrder.DRAIN:
+        return moved(agent, AgentState.ONLINE, "")
+    why = "told to take nothing more" if agent.order is AgentOrder.DRAIN else reason or "offers no slot"
+    if agent.state is AgentState.DRAINING and agent.reason != why:
+        return _told(replace(agent, reason=why))
+    return moved(agent, AgentState.DRAINING, why)
+
+
+def order_of(agent: Agent) -> AgentOrdered:
+    """What the machine itself is told, also when it comes back after it was away."""
+    return AgentOrdered(agent=agent.agent, order=agent.order, revision=agent.order_revision, by=agent.ordered_by or agent.owner)
+
+
+def moved(agent: Agent, state: AgentState, reason: str) -> Decided:
     if agent.state is state:
         return agent, []
     check(AGENT_MOVES, f"agent {agent.agent}", agent.state, state, agent.reason)

@@ -118,8 +118,8 @@ ACCESS_MOVES: Mapping[Access, frozenset[Access]] = MappingProxyType(
         Access.ASKED: frozenset({Access.OPEN, Access.CLOSING}),
         Access.OPEN: frozenset({Access.RENEWING, Access.CLOSING}),
         Access.RENEWING: frozenset({Access.OPEN, Access.CLOSING}),
-        Access.CLOSING: frozenset({Access.CLOSED}),
-        Access.CLOSED: frozenset(),
+        Access.CLOSING: frozenset({Access.CLOSED, Access.RENEWING}),
+        Access.CLOSED: frozenset({Access.RENEWING}),  # quarantine may end, revocation does not
     }
 )
 

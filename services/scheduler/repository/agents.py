@@ -60,6 +60,11 @@ class Agents:
         cursor = self.store.collection.find({"access": {"$in": _UNSETTLED}}, {"_id": 1})
         return [document["_id"] async for document in cursor]
 
+    async def unheard(self) -> list[str]:
+        """Those whose word does not count: in quarantine, or revoked."""
+        query = {"state": {"$in": [AgentState.QUARANTINED, AgentState.REVOKED]}}
+        return [document["_id"] async for document in self.store.collection.find(query, {"_id": 1})]
+
     async def is_revoked(self, agent: str) -> bool:
         return await self.store.collection.find_one({"_id": agent, "state": AgentState.REVOKED}, {"_id": 1}) is not None
 

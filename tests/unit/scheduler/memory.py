@@ -206,6 +206,10 @@ class MemoryAgents(Agents):
     async def unsettled(self) -> list[str]:
         return [saved.id for saved in self.store.found(lambda agent: agent.access in UNSETTLED)]
 
+    async def unheard(self) -> list[str]:
+        out = (AgentState.QUARANTINED, AgentState.REVOKED)
+        return [saved.id for saved in self.store.found(lambda agent: agent.state in out)]
+
     async def is_revoked(self, agent: str) -> bool:
         known = await self.get(agent)
         return known is not None and known.state is AgentState.REVOKED

@@ -5,7 +5,10 @@ from typing import Any, cast
 
 from contracts.bus import NotAnnounced, new_id
 from contracts.events import Event
+from contracts.topology import SCHEDULER
+from services.chassis.conduct import Limits
 from services.chassis.delivery import Received
+from services.chassis.doorkeeper import Doorkeeper
 from services.scheduler.closing import Closing
 from services.scheduler.desk import Desk
 from services.scheduler.dispatch import Dispatch
@@ -14,9 +17,10 @@ from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.policy import Policy
 from services.scheduler.gate import Gate
-from services.scheduler.handlers import agents, attempts, frames, jobs, lenders
+from services.scheduler.handlers import agents, attempts, conduct, frames, jobs, lenders
 from services.scheduler.learning import Learning
 from services.scheduler.progress import Progress
+from services.scheduler.quarantine import Quarantine
 from services.scheduler.signing import Signing
 from services.scheduler.sweeps import Hearing, Leases, Repairs
 from tests.unit.scheduler.builders import IMAGE
@@ -81,6 +85,9 @@ class Office:
         for subject in (agents, attempts, frames, jobs):
             subject.register(cast(Any, self._doors), self.desk)
         lenders.register(cast(Any, self._doors), self.desk, self.gate)
+        self.doorkeeper = Doorkeeper(SCHEDULER, Limits())
+        self.quarantine = Quarantine(self.desk, self.gate, self.doorkeeper)
+        conduct.register(cast(Any, self._doors), self.quarantine)
         self._sweeps = (Leases(self.desk, Hearing(lambda: self.is_connected)), Repairs(self.desk))
 
     async def hear(self, event: Event, sender: str = "service", id: str = "") -> None:
