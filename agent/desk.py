@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -17,6 +18,8 @@ from agent.runner import Runner
 from agent.traces import AttemptTrace
 from agent.workplace import Workplace
 from contracts.events import (
+    AgentOrder,
+    AgentOrdered,
     AttemptCancelled,
     AttemptInHand,
     AttemptVoid,
@@ -33,6 +36,7 @@ log = structlog.get_logger()
 TICK_SECONDS = 0.25
 LINGERING_TICKS = 20
 """Attempts that only linger with delivered pictures are looked at every so many ticks."""
+REMEMBERED = 20
 REFUSED_PAUSE_SECONDS = 1.0
 """Readiness after a refusal waits, so that a mistaken scheduler and we do not spin."""
 
@@ -47,6 +51,13 @@ class Desk:
         self.wanted = asyncio.Event()
         self.images: tuple[str, ...] = ()
         self.open = True
+        self.resting = ""
+        """Why its owner has the machine; then nothing is taken, and what is in hand stands still."""
+        self.order: AgentOrdered | None = None
+        """The last one from afar."""
+        self.told_to_stop = asyncio.Event()
+        self.refused: deque[tuple[datetime, str, str]] = deque(maxlen=REMEMBERED)
+        """When (by this machine's clock), whose job, and why: the last ones."""
         self._ticks = 0
 
     # --- what is in hand
@@ -76,6 +87,8 @@ class Desk:
         """`sent_at` is the sender's clock: the grant's time is measured against it, never against this machine's."""
         if isinstance(event, ChunkAssigned):
             return self._assigned(event, trace, (event.grant.until - (sent_at or datetime.now(UTC))).total_seconds())
+        if isinstance(event, AgentOrdered):
+            return self._ordered(event)
         attempt = str(getattr(event, "attempt", ""))
         runner = self._runners.get(attempt)
         if runner is None or event.addressee != self._place.agent:
@@ -92,9 +105,21 @@ class Desk:
         elif isinstance(answer, Refused):
             metrics.REFUSALS.labels("refused").inc()
             log.warning("assignment refused", attempt=grant.attempt, job=grant.job, why=answer.text)
+            self.refused.append((datetime.now(UTC), grant.job, answer.text))
             self._release(assignment, trace, Release.REFUSED, answer.text)
         else:
             self._begin(assignment, trace, seconds_left)
+
+    def _ordered(self, said: AgentOrdered) -> None:
+        """The scheduler already acts on it; here it is known why there is no work, and a stop ends the program."""
+        if said.agent != self._place.agent or (self.order is not None and said.revision < self.order.revision):
+            return
+        log.info("ordered", order=said.order, by=said.by, revision=said.revision)
+        self.order = said
+        if said.order is AgentOrder.STOP:
+            self.told_to_stop.set()
+        elif said.order is AgentOrder.ENABLE:
+            self.wanted.set()
 
     def _begin(self, assignment: ChunkAssigned, parent: Mapping[str, str], seconds_left: float) -> None:
         now = self._place.now()
@@ -109,11 +134,13 @@ class Desk:
             agent=self._place.agent,
             images=self.images,
             memory_bytes=self._place.settings.slot_memory_bytes,
-            free_disk_bytes=shutil.disk_usage(self._place.folders.root).free,
+            free_disk_bytes=max(0, shutil.disk_usage(self._place.folders.root).free - self._place.settings.agent_keep_free_bytes),
             slots=self._place.settings.agent_slots,
             in_hand=self._counted(),
             known=frozenset(self._runners),
             open=self.open,
+            resting=bool(self.resting),
+            accepts=self._place.settings.acceptance,
         )
 
     def _release(self, assignment: ChunkAssigned, trace: Mapping[str, str], reason: Release, text: str) -> None:
@@ -165,6 +192,25 @@ class Desk:
     def _delivered_bytes(self) -> int:
         held = (held for runner in self._runners.values() for held in runner.attempt.frames)
         return sum(one.picture.bytes for one in held if one.standing is Standing.COMPLETED)
+
+    # --- the owner's own use of the machine
+
+    def busy(self) -> bool:
+        """Something is fetched or rendered here."""
+        return any(runner.attempt.phase in (Phase.FETCHING, Phase.RENDERING) for runner in self._runners.values())
+
+    def freeze(self) -> None:
+        self._tell_all(signals.Freeze())
+
+    def thaw(self) -> None:
+        self._tell_all(signals.Thaw())
+
+    def give_back(self, text: str) -> None:
+        self._tell_all(signals.GiveBack(text))
+
+    def _tell_all(self, order: signals.Input) -> None:
+        for runner in list(self._runners.values()):
+            runner.feed(order)
 
     # --- the end, and the beginning after a crash
 

@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from agent.domain.attempt import Attempt, HeldFrame, Phase, Standing
 from contracts.bus import Announcement, NotAnEvent, new_id, read
 from contracts.events import ChunkAssigned, Event, RenderedFrame
+from contracts.values import MICRO
 
 _TABLES = """
 create table if not exists events (
@@ -24,9 +26,19 @@ create table if not exists attempts (
   attempt text primary key, assignment text not null, trace text not null, until real not null, ended integer not null) strict;
 create table if not exists home (id text not null) strict;
 create table if not exists runs (run text not null) strict;
+create table if not exists days (
+  day text primary key, rendered integer not null, delivered integer not null, cpu_micros integer not null,
+  expected_micro integer not null) strict;
 create table if not exists frames (
   attempt text not null references attempts on delete cascade, frame integer not null, picture text not null,
   standing text not null, primary key (attempt, frame)) strict;
+"""
+
+
+_ADD_TO_DAY = """
+insert into days values (?, ?, ?, ?, ?) on conflict (day) do update set
+  rendered = rendered + excluded.rendered, delivered = delivered + excluded.delivered,
+  cpu_micros = cpu_micros + excluded.cpu_micros, expected_micro = expected_micro + excluded.expected_micro
 """
 
 
@@ -77,8 +89,26 @@ class Journal:
                 self._db.execute("insert or replace into frames values (?, ?, ?, ?)", row)
             if after.phase is Phase.ENDED and before.phase is not Phase.ENDED:
                 self._db.execute("update attempts set ended = 1 where attempt = ?", (after.id,))
+            self._count(before, after)
             for event in told:
                 self._keep(Announcement(event, trace=trace), until)
+
+    def _count(self, before: Attempt, after: Attempt) -> None:
+        """What this machine did today, by its own clock: for its owner only."""
+        grant, known = after.assignment.grant, {held.frame: held.standing for held in before.frames}
+        fresh = [held for held in after.frames if held.frame not in known]
+        done = [held for held in _changed(before, after) if held.standing is Standing.COMPLETED]
+        if fresh or done:
+            earned = after.assignment.earns_micro * len(done) // max(1, len(grant))
+            sums = (_today(), len(fresh), len(done), sum(held.picture.cpu_micros for held in fresh), earned)
+            self._db.execute(_ADD_TO_DAY, sums)
+
+    def today(self) -> dict[str, Any]:
+        """Frames, CPU time and what the delivered ones should earn, since midnight."""
+        row = self._db.execute("select * from days where day = ?", (_today(),)).fetchone() or (_today(), 0, 0, 0, 0)
+        day, rendered, delivered, cpu, expected = row
+        told = {"rendered": rendered, "delivered": delivered, "cpu_seconds": cpu / MICRO, "expected_micro": expected}
+        return {"day": day, **told}
 
     def keep(self, event: Event, trace: Mapping[str, str], seconds: float = 86_400) -> None:
         """An event that belongs to no attempt of ours; worthless after `seconds`."""
@@ -186,3 +216,7 @@ class _Transaction:
 def _changed(before: Attempt, after: Attempt) -> Iterator[HeldFrame]:
     known = {held.frame: held.standing for held in before.frames}
     return (held for held in after.frames if known.get(held.frame) is not held.standing)
+
+
+def _today() -> str:
+    return time.strftime("%Y-%m-%d")

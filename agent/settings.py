@@ -1,18 +1,26 @@
-"""What the lender decides about his machine, from the environment (prefix FRAMELEND_) and the file his enrolment left."""
+"""What the lender decides about his machine: from the environment (prefix FRAMELEND_), then his agent.toml, then the defaults.
+
+His file is FRAMELEND_AGENT_CONFIG, or agent.toml in the agent's folder when there is one. The credential is what enrolment left.
+"""
 
 import json
 import os
 import stat
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import psutil
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from contracts.values import Digest, Id, Value
+from agent.domain.comfort import Rules
+from agent.lender import GB, Accept, Pause, Schedule, read_lender_file
+from contracts.values import Acceptance, Digest, Id, Value
 
 GIB = 1 << 30
+FILE_NAME = "agent.toml"
+COOLER_CELSIUS = 10.0
 
 
 class UnusableCredential(Exception):
@@ -24,13 +32,31 @@ class Credential(Value):
 
     agent: Id
     amqp_url: SecretStr
+    offer: Id | None = None
+    """Under which the secret was offered to the farm, when it is not the first one."""
+    image: Digest | None = None
+    """The render image that the farm named at enrolment."""
+
+
+class _LenderFile(PydanticBaseSettingsSource):
+    """agent.toml as a source of settings, below the environment. Raises UnusableSettings."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        said, folder = self.current_state.get("agent_config"), self.current_state.get("agent_dir")
+        usual = Path(folder or usual_place("XDG_DATA_HOME", ".local/share") / "agent") / FILE_NAME
+        if said:
+            return read_lender_file(Path(said))
+        return read_lender_file(usual) if usual.is_file() else {}
 
 
 class AgentSettings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="FRAMELEND_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="FRAMELEND_", env_nested_delimiter="__", extra="ignore", frozen=True)
 
-    agent_file: Path
-    agent_dir: Path
+    agent_file: Path = Field(default_factory=lambda: usual_place("XDG_CONFIG_HOME", ".config") / "agent.json")
+    agent_dir: Path = Field(default_factory=lambda: usual_place("XDG_DATA_HOME", ".local/share") / "agent")
     agent_http_port: Annotated[int, Field(ge=0, le=65_535)] = 0
     """Of /health and /metrics on loopback; 0 takes any free one."""
     agent_image: Digest | None = None
@@ -43,8 +69,63 @@ class AgentSettings(BaseSettings):
     agent_cache_bytes: Annotated[int, Field(ge=1 << 20)] = 20 * GIB
     agent_spool_bytes: Annotated[int, Field(ge=1 << 20)] = 5 * GIB
     """Delivered pictures kept in case the store loses one; undelivered ones are kept whatever they take."""
+    agent_keep_free_bytes: Annotated[int, Field(ge=0)] = GIB
+    """Disk that no chunk may use up."""
+    agent_upload_bytes_per_second: Annotated[int, Field(ge=1_000)] | None = None
+    agent_download_bytes_per_second: Annotated[int, Field(ge=1_000)] | None = None
+    agent_gpus: tuple[str, ...] | None = None
+    """Devices lent; None lends all."""
+    agent_priority: Literal["lowest", "normal"] = "lowest"
+    """Of containers, for CPU and disk: lowest runs only in what others leave."""
+    agent_config: Path | None = None
+    pause: Pause = Pause()
+    schedule: Schedule = Schedule()
+    accept: Accept = Accept()
+    agent_proc_root: Path = Path("/proc")
+    agent_sys_root: Path = Path("/sys")
+    agent_dev_root: Path = Path("/dev")
+    """Where sensors read."""
     log_level: str = "INFO"
     otlp_url: str | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _LenderFile(settings_cls)
+
+    @property
+    def rules(self) -> Rules:
+        """When this machine is its owner's."""
+        pause = self.pause
+        hot = pause.above_celsius
+        cool = pause.resume_celsius if pause.resume_celsius is not None else (hot or COOLER_CELSIUS) - COOLER_CELSIUS
+        return Rules(
+            idle_seconds=None if pause.idle_minutes is None else 60 * pause.idle_minutes,
+            load_cores=pause.load_cores,
+            programs=pause.programs,
+            on_battery=not pause.on_battery,
+            hot_celsius=hot,
+            cool_celsius=cool,
+            hours=self.schedule.hours(),
+            give_back_seconds=60 * pause.give_back_minutes,
+        )
+
+    @property
+    def acceptance(self) -> Acceptance:
+        """What work is taken; the farm is told, so that it offers nothing else."""
+        most = self.accept.maximum_memory_gb
+        return Acceptance(
+            minimum_price=self.accept.minimum_micro,
+            engines=self.accept.engines,
+            memory_bytes=None if most is None else round(most * GB),
+            renters=self.accept.renters,
+        )
 
     @property
     def slot_cpus(self) -> float:
@@ -53,6 +134,11 @@ class AgentSettings(BaseSettings):
     @property
     def slot_memory_bytes(self) -> int:
         return self.agent_memory_bytes // self.agent_slots
+
+
+def usual_place(variable: str, below_home: str) -> Path:
+    """Where this user keeps such things for Framelend."""
+    return Path(os.environ.get(variable) or Path.home() / below_home) / "framelend"
 
 
 def read_credential(path: Path) -> Credential:

@@ -98,7 +98,9 @@ class Standing:
         settings = self._place.settings
         return AgentReady(
             run=self._run,
-            slots=settings.agent_slots if self.wrong is None and self._desk.open else 0,
+            slots=0 if self._why_none() else settings.agent_slots,
+            reason=self._why_none(),
+            accepts=settings.acceptance,
             attempts=tuple(attempt.attempt for attempt in self._desk.in_hand()),
             hardware=_hardware(settings),
             benchmark=self._benchmark,
@@ -106,6 +108,12 @@ class Standing:
             bundles=self._place.cache.names(BUNDLES),
             version=self._version,
         )
+
+    def _why_none(self) -> str:
+        """Why no slot is offered, in words for its owner."""
+        if not self._desk.open:
+            return "stopped on the machine itself"
+        return self.wrong or self._desk.resting
 
     def _pulse(self) -> AgentPulse:
         return AgentPulse(

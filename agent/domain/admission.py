@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from agent.domain.attempt import FROZEN
 from contracts.events import ChunkAssigned
-from contracts.values import Renderer
+from contracts.values import MICRO, Acceptance, Kind, Renderer
 
+ANYTHING = Acceptance()
 MIN_MEMORY_BYTES = 1_000_000_000
 """Blender after its start needs a quarter of this; less is never lent."""
 
@@ -24,6 +26,8 @@ class Machine:
     in_hand: int
     known: frozenset[str]
     open: bool = True
+    resting: bool = False
+    accepts: Acceptance = ANYTHING
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,33 @@ def _reasons(assignment: ChunkAssigned, machine: Machine) -> tuple[tuple[bool, s
     return (
         (assignment.grant.agent != machine.agent, "the grant names another agent"),
         (not machine.open, "the agent is shutting down"),
+        (machine.resting, FROZEN),
         (assignment.renderer is not Renderer.BLENDER, f"no renderer {assignment.renderer} here"),
         (assignment.image not in machine.images, f"image {assignment.image[:19]}… is not one this machine's owner agreed to"),
         (needed > lent, f"needs {needed / 1e9:.1f} GB of memory, {lent / 1e9:.1f} GB are lent"),
         (disk > machine.free_disk_bytes, f"needs {disk / 1e9:.1f} GB of disk, {machine.free_disk_bytes / 1e9:.1f} GB are free"),
         (machine.in_hand > machine.slots, "every slot is taken"),
+        *_unwanted(assignment, machine.accepts),
+    )
+
+
+def _unwanted(assignment: ChunkAssigned, rules: Acceptance) -> tuple[tuple[bool, str], ...]:
+    """Against the lender's own rules. What an assignment does not say fulfils no rule; an inspection has no engine yet."""
+    price, needed = assignment.price, memory(assignment)
+    is_cheap = bool(rules.minimum_price) and (price is None or price < rules.minimum_price)
+    engines = rules.engines if assignment.grant.kind is not Kind.INSPECT else ()
+    most = rules.memory_bytes
+    return (
+        (is_cheap, f"its lender wants {rules.minimum_price / MICRO:g} credits per WU, it pays {(price or 0) / MICRO:g}"),
+        (
+            bool(engines) and assignment.engine not in engines,
+            f"its lender does not take the engine {assignment.engine or '(unknown)'}",
+        ),
+        (
+            most is not None and needed > most,
+            f"its lender takes scenes of at most {(most or 0) / 1e9:.1f} GB, not {needed / 1e9:.1f}",
+        ),
+        (bool(rules.renters) and assignment.renter not in rules.renters, "its lender takes the work of certain renters only"),
     )
 
 

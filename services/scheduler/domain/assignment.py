@@ -11,6 +11,7 @@ from services.scheduler.domain import job as jobs
 from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.chunk import Chunk, Holder, missing
 from services.scheduler.domain.job import Job
+from services.scheduler.domain.memory import need
 from services.scheduler.domain.picture import max_bytes
 from services.scheduler.domain.policy import Policy
 
@@ -44,7 +45,7 @@ def assigned(
         grant=grant, image=image, blend=job.asked.blend, bundle_bytes=job.asked.bundle_bytes, settings=job.asked.settings,
         picture=size, scale_percent=policy.probe_percent if chunk.kind is Kind.PROBE else 100, lease_seconds=policy.lease,
         max_seconds_per_frame=limits.seconds_per_frame, budget_seconds=limits.budget, memory_bytes=limits.memory,
-        earns_micro=_earns(job, chunk),
+        earns_micro=_earns(job, chunk), price=jobs.bid(job), engine=job.facts.engine if job.facts else "", renter=job.account,
     )  # fmt: skip
     return Holder(attempt, agent.agent, now, hard_end), told
 
@@ -53,7 +54,7 @@ def _limits(job: Job, chunk: Chunk, agent: Agent, policy: Policy) -> Limits:
     most = agent.hardware.memory_bytes if agent.hardware else job.memory_bytes
     if chunk.kind is Kind.INSPECT:
         return Limits(policy.inspect_budget, policy.inspect_budget, min(policy.inspect_memory, most))
-    memory = min(job.memory_bytes * chunk.memory_factor, most)
+    memory = min(need(job, chunk.memory_factor), most)
     if chunk.kind is Kind.RENDER:
         return Limits(seconds_per_frame(job, chunk, agent, policy), None, memory)
     return Limits(policy.sample_budget, policy.sample_budget, memory)

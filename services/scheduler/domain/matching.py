@@ -14,6 +14,8 @@ from services.scheduler.domain import job as jobs
 from services.scheduler.domain.agent import Agent, free_slots, is_barred
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
+from services.scheduler.domain.memory import need
+from services.scheduler.domain.orders import accepts
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import AgentState, JobState
 
@@ -99,7 +101,10 @@ class Board:
         return chunk is None or chunk.kind is not Kind.SAMPLE or chunk.house or self._is_turn(agent, job, chunk)
 
     def able(self, agent: Agent, job: Job, chunk: Chunk | None) -> bool:
-        """Online with our image and enough memory, not kept off the job; a house agent where one is needed."""
+        """Online with our image and enough memory, not kept off the job, its lender takes it; or the house agent asked for."""
+        return self._fits(agent, job, chunk) and ((chunk is not None and chunk.house) or accepts(agent, job))
+
+    def _fits(self, agent: Agent, job: Job, chunk: Chunk | None) -> bool:
         if agent.state is not AgentState.ONLINE or agent.slots == 0 or agent.closed_since or self.image not in agent.images:
             return False
         if chunk is not None and chunk.house:
@@ -130,12 +135,14 @@ class Board:
             return "waiting for the house agent, which is not online"
         if not any(agent.state is AgentState.ONLINE for agent in self.fleet):
             return "waiting for an agent: none is online"
+        if any(self._fits(agent, job, chunk) for agent in self.fleet):
+            return "waiting for a lender who takes this work at this price: none of those online does"
         return "waiting for an agent with enough memory that may take this job"
 
     def _need(self, job: Job, chunk: Chunk | None) -> int:
         """Never more than the largest agent has: after running out of memory the largest one tries."""
         factor = 1 if chunk is None else chunk.memory_factor
-        return min(job.memory_bytes * factor, self._largest)
+        return min(need(job, factor), self._largest)
 
     def _is_early(self, agent: Agent, job: Job, chunk: Chunk) -> bool:
         """What is known of the job is older than the chunk, or the agent has just failed on it."""

@@ -3,15 +3,19 @@
 Each writes the agent's document, then has the broker follow.
 """
 
+import contextlib
+
 import structlog
 
-from contracts.events import EnrolmentRequested, RevocationRequested, SecretOffered
+from contracts.events import AgentControlled, EnrolmentRequested, RevocationRequested, SecretOffered
 from services.chassis.inbox import Inboxes
 from services.chassis.repository import Unknown
 from services.chassis.verdicts import NotYet, SenderFault
 from services.scheduler import metrics
 from services.scheduler.desk import Desk
-from services.scheduler.domain import access
+from services.scheduler.domain import access, orders
+from services.scheduler.domain import chunk as chunks
+from services.scheduler.domain.agent import Agent, Hand, freed
 from services.scheduler.domain.states import AgentState
 from services.scheduler.gate import Gate
 
@@ -26,6 +30,10 @@ def register(inboxes: Inboxes, desk: Desk, gate: Gate) -> None:
     @inboxes.on(RevocationRequested)
     async def on_revocation_requested(event: RevocationRequested) -> None:
         await revocation_requested(desk, gate, event)
+
+    @inboxes.on(AgentControlled)
+    async def on_agent_controlled(event: AgentControlled) -> None:
+        await agent_controlled(desk, event)
 
     @inboxes.on_agent(SecretOffered)
     async def on_secret_offered(agent: str, event: SecretOffered) -> None:
@@ -60,6 +68,31 @@ async def revocation_requested(desk: Desk, gate: Gate, event: RevocationRequeste
     await desk.dispatch.look()
 
 
+async def agent_controlled(desk: Desk, event: AgentControlled) -> None:
+    """The door is shut before the hands are emptied, so that nothing comes in between; a repetition does both again."""
+    try:
+        known = await desk.agents.update(event.agent, lambda agent, _: orders.ordered(agent, event))
+    except Unknown:
+        raise NotYet(f"{event.agent} is not enrolled yet") from None
+    log.info("agent controlled", agent=event.agent, order=event.order, by=event.by, revision=event.revision)
+    if event.order in orders.EMPTIES_HANDS and known.order_revision == event.revision:
+        await _empty(desk, known, f"its owner's machine was {orders.WORDS[event.order]}")
+    desk.dispatch.stale()
+    await desk.dispatch.look()
+
+
+async def _empty(desk: Desk, agent: Agent, reason: str) -> None:
+    for hand in agent.hands:
+        await _void(desk, hand, reason)
+    attempts = [hand.attempt for hand in agent.hands]
+    await desk.agents.update(agent.agent, lambda state, _: (freed(state, *attempts), []))
+
+
+async def _void(desk: Desk, hand: Hand, reason: str) -> None:
+    with contextlib.suppress(Unknown):
+        await desk.chunks.update(hand.chunk, lambda chunk, now: chunks.voided(chunk, hand.attempt, reason, now))
+
+
 async def secret_offered(desk: Desk, gate: Gate, agent: str, event: SecretOffered) -> None:
     """Its connection stays: the broker asks for the secret at the next one."""
     known, now = await desk.agent(agent), await desk.now()
@@ -67,7 +100,7 @@ async def secret_offered(desk: Desk, gate: Gate, agent: str, event: SecretOffere
         metrics.SECRETS.labels("stale").inc()
         log.info("an offer of a secret came late", agent=agent, offer=event.offer)
         return
-    if access.is_too_soon(known, event.offer, now):
+    if access.is_too_soon(known, event.offer, event.secret_hash, now):
         metrics.SECRETS.labels("too soon").inc()
         raise SenderFault("one new secret at a time, and not every few seconds")
     await desk.agents.update(agent, lambda state, at: (access.offered(state, event.offer, event.secret_hash, at), []))

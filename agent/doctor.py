@@ -1,0 +1,214 @@
+"""Looks whether this machine can work for the farm, and says how to mend what is wrong. Changes nothing."""
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import psutil
+from aiormq.exceptions import AMQPError, AuthenticationError, ProbableAuthenticationError
+
+from agent.container import Engine, EngineAway
+from agent.domain.admission import MIN_MEMORY_BYTES
+from agent.lockdown import Spec
+from agent.settings import AgentSettings, Credential, UnusableCredential, read_credential
+from agent.storefront import Storefront
+from contracts.bus import connect, new_id
+from contracts.topology import mailbox
+
+OLDEST_DOCKER = (20, 10)
+MOST_SKEW_SECONDS = 120.0
+"""Signed addresses are good for minutes; the farm never believes this clock, but logs and the owner do."""
+LEAST_DISK_BYTES = 5_000_000_000
+PATIENCE_SECONDS = 20.0
+HELLO = ("python3", "-c", "print('hello')")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`ok` None: nothing to say for or against. `mend`: what to do about it."""
+
+    what: str
+    ok: bool | None
+    text: str
+    mend: str = ""
+
+    @property
+    def is_bad(self) -> bool:
+        return self.ok is False
+
+    def told(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def line(found: Finding) -> str:
+    mark = {True: "ok ", False: "BAD", None: "-  "}[found.ok]
+    return f"{mark} {found.what}: {found.text}" + (f"\n      {found.mend}" if found.mend and not found.ok else "")
+
+
+async def examined(settings: AgentSettings) -> list[Finding]:
+    """Every look, in the order in which a machine is set up."""
+    engine = Engine("doctor")
+    try:
+        docker = await _docker(engine)
+        found = [docker]
+        if docker.ok:
+            found += [
+                await _image(engine, settings),
+                await _limits(engine),
+                await _container(engine, settings),
+                await _gpu(engine),
+            ]
+    finally:
+        engine.close()
+    found += [_disk(settings), _memory(settings), _rules(settings)]
+    return [*found, *await _farm(settings)]
+
+
+async def _docker(engine: Engine) -> Finding:
+    try:
+        version = str((await engine.call(lambda: engine.api.version()))["Version"])
+    except EngineAway as away:
+        mend = "Install Docker, start it (systemctl enable --now docker), and let this user use it: usermod -aG docker USER"
+        return Finding("Docker", False, f"does not answer: {away}", f"{mend}, then log in again; or set DOCKER_HOST.")
+    new = tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) >= OLDEST_DOCKER
+    return Finding("Docker", new, f"version {version}", "" if new else "Install version 20.10 or newer.")
+
+
+async def _image(engine: Engine, settings: AgentSettings) -> Finding:
+    image = settings.agent_image
+    if image is None:
+        return Finding("render image", False, "none was agreed to", "Set FRAMELEND_AGENT_IMAGE to the digest the farm names.")
+    here = await engine.has(image)
+    return Finding(
+        "render image", here, f"{image[:19]}… is {'here' if here else 'not here'}", "Pull or load it: docker load -i …"
+    )
+
+
+async def _limits(engine: Engine) -> Finding:
+    """What the kernel and Docker must be able to bound."""
+    info = await engine.call(lambda: engine.api.info())
+    wanted = {"MemoryLimit": "memory", "SwapLimit": "swap", "CpuCfsQuota": "cores", "PidsLimit": "processes"}
+    missing = [word for name, word in wanted.items() if not info.get(name)]
+    if not missing:
+        return Finding("limits", True, "memory, swap, cores and processes can be bounded")
+    mend = "Start the kernel with cgroup_enable=memory swapaccount=1 and start Docker again."
+    return Finding("limits", False, f"cannot bound {', '.join(missing)}", mend)
+
+
+async def _container(engine: Engine, settings: AgentSettings) -> Finding:
+    """One with every lock on, frozen and let go: all that a chunk will need."""
+    image = settings.agent_image
+    if image is None or not await engine.has(image):
+        return Finding("container", None, "not tried without the render image")
+    try:
+        said = await asyncio.wait_for(_hello(engine, image, settings), PATIENCE_SECONDS)
+    except (EngineAway, TimeoutError) as wrong:
+        mend = "See `journalctl -u docker`; rootless Docker and some virtual machines cannot keep every lock."
+        return Finding("container", False, f"does not run: {wrong or 'no answer'}", mend)
+    return Finding(
+        "container", said == b"hello", "runs with every lock, can be frozen and let go", "The image is broken: load it again."
+    )
+
+
+async def _hello(engine: Engine, image: str, settings: AgentSettings) -> bytes | None:
+    spec = Spec(image, HELLO, "doctor", f"doctor-{new_id()}", settings.slot_cpus, MIN_MEMORY_BYTES)
+    running = await engine.start(spec)
+    try:
+        await running.hold(frozen=True)
+        await running.hold(frozen=False)
+        return await running.line()
+    finally:
+        await running.remove()
+
+
+async def _gpu(engine: Engine) -> Finding:
+    if shutil.which("nvidia-smi") is None:
+        return Finding("GPU", None, "no NVIDIA driver; renders on the CPU")
+    info = await engine.call(lambda: engine.api.info())
+    ready = "nvidia" in info.get("Runtimes", {})
+    mend = "Install nvidia-container-toolkit, run `nvidia-ctk runtime configure --runtime=docker`, start Docker again."
+    return Finding("GPU", ready, "containers can use it" if ready else "there, but Docker has no nvidia runtime", mend)
+
+
+def _disk(settings: AgentSettings) -> Finding:
+    settings.agent_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.agent_dir).free - settings.agent_keep_free_bytes
+    text = f"{max(0, free) / 1e9:.1f} GB may be used in {settings.agent_dir}"
+    return Finding(
+        "disk", free >= LEAST_DISK_BYTES, text, "Free some, or set FRAMELEND_AGENT_DIR to another disk; 5 GB are needed."
+    )
+
+
+def _memory(settings: AgentSettings) -> Finding:
+    total, lent = psutil.virtual_memory().total, settings.agent_memory_bytes
+    text = f"{lent / 1e9:.1f} GB of {total / 1e9:.1f} GB are lent"
+    good = lent <= total and settings.slot_memory_bytes >= 2 * MIN_MEMORY_BYTES
+    return Finding("memory", good, text, "Lend at most what there is, and at least 2 GB a slot: [limits] memory_gb, slots.")
+
+
+def _rules(settings: AgentSettings) -> Finding:
+    rules = settings.rules
+    any_rule = (
+        rules.hours or rules.programs or rules.idle_seconds or rules.load_cores or rules.hot_celsius or not rules.on_battery
+    )
+    text = "pauses by your rules; `framelend-agent status` says which cannot be kept" if any_rule else "lent at all times"
+    return Finding(
+        "rules", True if any_rule else None, text, "For a machine you use yourself see `framelend-agent example-settings`."
+    )
+
+
+async def _farm(settings: AgentSettings) -> list[Finding]:
+    try:
+        credential = read_credential(settings.agent_file)
+    except UnusableCredential as unusable:
+        return [Finding("enrolment", False, str(unusable), "framelend-agent enrol CODE")]
+    return [
+        Finding("enrolment", True, f"this machine is {credential.agent}"),
+        await _within(_broker, credential),
+        await _store(settings),
+    ]
+
+
+async def _within(look: Callable[[Credential], Awaitable[Finding]], credential: Credential) -> Finding:
+    try:
+        return await asyncio.wait_for(look(credential), PATIENCE_SECONDS)
+    except TimeoutError:
+        return Finding("broker", False, "does not answer in time", "Is a firewall in the way?")
+
+
+async def _broker(credential: Credential) -> Finding:
+    """Let in, and the mailbox is there."""
+    try:
+        connection = await connect(credential.amqp_url.get_secret_value(), credential.agent)
+    except (AuthenticationError, ProbableAuthenticationError):
+        return Finding("broker", False, "refuses this machine", "It was revoked, or its secret is an old one: enrol it again.")
+    except (AMQPError, OSError, TimeoutError) as away:
+        return Finding(
+            "broker", False, f"cannot be reached: {type(away).__name__}", "Is the network up, and a firewall in the way?"
+        )
+    try:
+        channel = await connection.channel()
+        await channel.get_queue(mailbox(credential.agent), ensure=True)
+    except (AMQPError, RuntimeError, TimeoutError):
+        return Finding("broker", False, "lets this machine in, but has no mailbox for it", "Enrol it again.")
+    finally:
+        with contextlib.suppress(AMQPError, OSError):
+            await connection.close()
+    return Finding("broker", True, "lets this machine in, and its mailbox is there")
+
+
+async def _store(settings: AgentSettings) -> Finding:
+    """And what its clock says of ours."""
+    front = Storefront(settings.agent_dir)
+    if front.origin is None:
+        return Finding("store and clock", None, "where it is, the farm tells with the first chunk; look again then")
+    skew = await front.look()
+    if skew is None:
+        return Finding(
+            "store and clock", False, f"{front.origin} cannot be reached", "Is the network up, and a firewall in the way?"
+        )
+    text = f"{front.origin} answers; this clock differs by {abs(skew):.0f} s"
+    return Finding("store and clock", abs(skew) <= MOST_SKEW_SECONDS, text, "Set the clock: timedatectl set-ntp true")

@@ -1,0 +1,53 @@
+"""What this machine shows of its owner's life: a thin reader of /proc, /sys and /dev, whose roots a test may put elsewhere.
+
+Only what a rule asks for is read, and nothing here decides. What cannot be read is unknown.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from agent.domain.comfort import Facts, Rules
+from agent.sensors_load import Load, Programs
+from agent.sensors_person import Person
+from agent.sensors_power import celsius, on_battery
+
+HEAT_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Roots:
+    proc: Path = Path("/proc")
+    sys: Path = Path("/sys")
+    dev: Path = Path("/dev")
+
+
+class Sensors:
+    """`boxes` names our own containers: what they use is not somebody else's."""
+
+    def __init__(self, rules: Rules, roots: Roots, boxes: Callable[[], frozenset[str]]) -> None:
+        self._rules, self._roots, self._boxes = rules, roots, boxes
+        self._person = Person(roots.proc, roots.sys, roots.dev)
+        self._load = Load(roots.proc, roots.sys)
+        self._programs = Programs(roots.proc, rules.programs)
+        self._celsius: tuple[float, float | None] = (-HEAT_SECONDS, None)
+
+    def read(self, now: float, paused: str | None) -> Facts:
+        """`now` is monotonic."""
+        rules, boxes = self._rules, self._boxes()
+        return Facts(
+            local=datetime.now(UTC).astimezone(),
+            paused=paused,
+            idle_seconds=self._person.idle_seconds(now) if rules.idle_seconds is not None else None,
+            other_cores=self._load.other_cores(now, boxes) if rules.load_cores is not None else None,
+            program=self._programs.running(boxes) if rules.programs else None,
+            on_battery=None if rules.on_battery else on_battery(self._roots.sys),
+            celsius=self._heat(now) if rules.hot_celsius is not None else None,
+        )
+
+    def _heat(self, now: float) -> float | None:
+        """Asked for seldom: some sensors take milliseconds to answer."""
+        if now - self._celsius[0] >= HEAT_SECONDS:
+            self._celsius = (now, celsius(self._roots.sys))
+        return self._celsius[1]

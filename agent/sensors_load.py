@@ -1,0 +1,122 @@
+"""What other programs use of this machine, and whether one of the owner's own is running. Our containers do not count."""
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+WINDOW_SECONDS = 1.5
+LEAST_SECONDS = 0.4
+YOUNG_LOOKS, AGAIN_LOOKS = 4, 60
+"""A process is looked at so often before its name is believed, for between fork and exec it still has its parent's; later only
+every so often."""
+_USER, _NICE, _SYSTEM, _IRQ, _SOFTIRQ = 0, 1, 2, 5, 6
+
+
+@dataclass(frozen=True)
+class _Look:
+    """CPU seconds since boot."""
+
+    at: float
+    busy: float
+    nice: float
+    own: float
+    boxes: dict[str, float]
+
+
+class Load:
+    def __init__(self, proc: Path, sys: Path) -> None:
+        self._proc, self._cgroup = proc, sys / "fs/cgroup"
+        self._looks: deque[_Look] = deque()
+        self._hz = float(os.sysconf("SC_CLK_TCK"))
+
+    def other_cores(self, now: float, boxes: frozenset[str]) -> float | None:
+        """Of the last second and a half. None until there are two looks, and where the kernel does not tell."""
+        look = self._look(now, boxes)
+        if look is None:
+            return None
+        while self._looks and now - self._looks[0].at > WINDOW_SECONDS:
+            self._looks.popleft()
+        self._looks.append(look)
+        first = self._looks[0]
+        return _others(first, look) if now - first.at >= LEAST_SECONDS else None
+
+    def _look(self, now: float, boxes: frozenset[str]) -> _Look | None:
+        ticks = _text(self._proc / "stat").partition("\n")[0].split()[1:]
+        if len(ticks) <= _SOFTIRQ:
+            return None
+        seconds = [int(tick) / self._hz for tick in ticks]
+        busy = sum(seconds[place] for place in (_USER, _NICE, _SYSTEM, _IRQ, _SOFTIRQ))
+        found = {box: used for box in boxes if (used := self._used(box)) is not None}
+        return _Look(now, busy, seconds[_NICE], self._own(), found)
+
+    def _own(self) -> float:
+        """This process and the children it has waited for."""
+        words = _text(self._proc / "self/stat").rpartition(")")[2].split()
+        return sum(int(word) for word in words[11:15]) / self._hz if len(words) > 15 else 0.0
+
+    def _used(self, box: str) -> float | None:
+        """CPU seconds of one container, from its cgroup (of version 1 or 2, made by Docker itself or by systemd)."""
+        for name in (f"docker/{box}", f"system.slice/docker-{box}.scope"):
+            if (nanos := _text(self._cgroup / "cpuacct" / name / "cpuacct.usage").strip()).isdigit():
+                return int(nanos) / 1e9
+            for line in _text(self._cgroup / name / "cpu.stat").splitlines():
+                if line.startswith("usage_usec "):
+                    return int(line.split()[1]) / 1e6
+        return None
+
+
+def _others(first: _Look, last: _Look) -> float | None:
+    """Our containers run at the lowest priority, so what the kernel counts as nice is theirs where their cgroups do not tell. A
+    container that has gone took its count with it: then nothing is known for a moment."""
+    nice = last.nice - first.nice
+    gone = [box for box in first.boxes if box not in last.boxes]
+    if gone and not nice:
+        return None
+    boxes = sum(used - first.boxes.get(box, 0.0) for box, used in last.boxes.items())
+    others = last.busy - first.busy - max(nice, boxes) - (last.own - first.own)
+    return max(0.0, others / (last.at - first.at))
+
+
+class Programs:
+    """Looks for programs by name, as `ps -e` shows them (15 characters)."""
+
+    def __init__(self, proc: Path, names: tuple[str, ...]) -> None:
+        self._proc, self._names = proc, {name.lower()[:15] for name in names}
+        self._looks: dict[str, int] = {}
+        self._found: dict[str, str] = {}
+
+    def running(self, boxes: frozenset[str]) -> str | None:
+        """The name of one that runs outside our containers. Looking at every process every time would alone cost as much as
+        everything else the agent does."""
+        there = set(self._processes())
+        self._looks = {process: looks for process, looks in self._looks.items() if process in there}
+        self._found = {process: name for process, name in self._found.items() if process in there}
+        for process in there:
+            looks = self._looks[process] = self._looks.get(process, 0) + 1
+            if looks <= YOUNG_LOOKS or looks % AGAIN_LOOKS == 0:
+                self._see(process, boxes)
+        return next(iter(self._found.values()), None)
+
+    def _see(self, process: str, boxes: frozenset[str]) -> None:
+        name = _text(self._proc / process / "comm").strip()
+        if name.lower() not in self._names:
+            self._found.pop(process, None)
+            return
+        where = _text(self._proc / process / "cgroup")
+        if not any(box in where for box in boxes):
+            self._found[process] = name
+
+    def _processes(self) -> Iterator[str]:
+        try:
+            yield from (name for name in os.listdir(self._proc) if name.isdigit())
+        except OSError:
+            return
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,116 @@
+"""How the agent stands, for its owner: what it does, why it does not, what it did today. As JSON, and as lines for people."""
+
+from collections.abc import Callable
+from typing import Any
+
+from agent.desk import Desk
+from agent.domain.comfort import Stance, unknown
+from agent.standing import Standing
+from agent.workplace import Workplace
+from agent.yielding import Yielding
+from contracts.events import AgentOrder
+from contracts.values import MICRO
+
+SHOWN = 5
+WAITING = "waiting for work: the farm has none for this machine at the moment"
+
+
+class Status:
+    """`answer` is what the owner's line says to a request."""
+
+    def __init__(
+        self, place: Workplace, desk: Desk, standing: Standing, yielding: Yielding, connected: Callable[[], bool]
+    ) -> None:
+        self._place, self._desk, self._standing, self._yielding = place, desk, standing, yielding
+        self._connected = connected
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        match request.get("order", "status"):
+            case "status":
+                return self.told()
+            case "pause":
+                minutes = request.get("minutes")
+                if minutes is not None and not (isinstance(minutes, int | float) and 0 < minutes <= 1_000_000):
+                    return {"error": "minutes must be a number above 0"}
+                self._yielding.pause(minutes)
+            case "resume":
+                self._yielding.resume()
+            case _:
+                return {"error": "there are only status, pause and resume"}
+        return self.told()
+
+    def told(self) -> dict[str, Any]:
+        in_hand, settings = self._desk.in_hand(), self._place.settings
+        reasons = self._reasons()
+        return {
+            "agent": self._place.agent,
+            "state": self._state(bool(reasons), bool(in_hand)),
+            "reasons": reasons or ([] if in_hand else [WAITING]),
+            "unknown": list(unknown(self._yielding.rules, self._yielding.facts)),
+            "connected": self._connected(),
+            "lent": {
+                "slots": settings.agent_slots,
+                "cores": settings.agent_cpus,
+                "memory_bytes": settings.agent_memory_bytes,
+                "priority": settings.agent_priority,
+            },
+            "attempts": [one.model_dump(mode="json") for one in in_hand],
+            "refused": [{"at": at.isoformat(), "job": job, "why": why} for at, job, why in self._desk.refused],
+            "today": self._place.journal.today(),
+            "unconfirmed_events": self._place.journal.depth(),
+        }
+
+    def _reasons(self) -> list[str]:
+        """Every one that keeps it from taking work now."""
+        wrong = [] if self._connected() else ["the broker is away; what is finished is kept until it is back"]
+        if self._standing.wrong is not None:
+            wrong.append(self._standing.wrong)
+        elif not self._standing.looked:
+            wrong.append("it is still looking at Docker and measuring this machine")
+        if not self._desk.open:
+            wrong.append("the agent is shutting down")
+        order = self._desk.order
+        if order is not None and order.order is not AgentOrder.ENABLE:
+            wrong.append(f"it was told to {order.order} by {order.by}; `framelend agents enable {order.agent}` ends that")
+        reason = self._yielding.mood.reason
+        return [*wrong, *([reason] if reason else [])]
+
+    def _state(self, is_kept: bool, is_busy: bool) -> str:
+        stance = self._yielding.mood.stance
+        if stance is not Stance.LENDING:
+            return "frozen" if stance is Stance.FROZEN and is_busy else "paused"
+        if is_kept and not is_busy:
+            return "not ready"
+        return "rendering" if is_busy else "idle"
+
+
+def not_yet(agent: str) -> dict[str, Any]:
+    """Before the broker has let the agent in for the first time."""
+    return {"agent": agent, "state": "not ready", "reasons": ["the broker cannot be reached; it is tried again all the time"]}
+
+
+def lines(told: dict[str, Any]) -> list[str]:
+    """The same, to be read."""
+    found = [f"{told['agent']}: {told['state']}"]
+    found += [f"  because {reason}" for reason in told["reasons"]]
+    if "lent" not in told:
+        return found
+    found += [f"  cannot be known on this machine: {what}" for what in told["unknown"]]
+    found += [_lent(told["lent"]), *map(_attempt, told["attempts"]), _today(told["today"])]
+    return found + [f"refused at {one['at'][:19]}Z: job {one['job']}: {one['why']}" for one in told["refused"][-SHOWN:]]
+
+
+def _lent(lent: dict[str, Any]) -> str:
+    memory = lent["memory_bytes"] / 1e9
+    return f"lends {lent['cores']:g} cores and {memory:.1f} GB to {lent['slots']} chunks at a time, priority {lent['priority']}"
+
+
+def _today(today: dict[str, Any]) -> str:
+    """What is earned only the farm knows: frames are verified there."""
+    work = f"{today['rendered']} frames rendered in {today['cpu_seconds'] / 60:.1f} CPU minutes, {today['delivered']} delivered"
+    return f"today: {work}, worth {today['expected_micro'] / MICRO:.4f} credits once verified (paid: `framelend earnings`)"
+
+
+def _attempt(one: dict[str, Any]) -> str:
+    frame = "" if one["frame"] is None else f", frame {one['frame']} since {one['frame_started_seconds_ago']:.0f} s"
+    return f"job {one['job']}{frame}: {one['text']}"

@@ -1,0 +1,107 @@
+"""Gives the machine back to its owner when his rules say so, and takes work again when they allow it.
+
+Looks twice a second while something renders, so that he has his machine within a second or so; seldom otherwise.
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+from pathlib import Path
+
+import structlog
+
+from agent import metrics
+from agent.desk import Desk
+from agent.domain import comfort
+from agent.domain.attempt import FROZEN
+from agent.domain.comfort import Mood, Stance
+from agent.sensors import Roots, Sensors
+from agent.workplace import Workplace
+
+log = structlog.get_logger()
+
+BUSY_SECONDS, IDLE_SECONDS = 0.5, 2.0
+MINUTE = 60.0
+
+
+class ByHand:
+    """The owner's own pause. Kept in a file: it outlives a restart of the agent."""
+
+    def __init__(self, kept: Path) -> None:
+        self._kept = kept
+        self._until = self._read()
+
+    def pause(self, minutes: float | None) -> None:
+        """Until he resumes when None."""
+        self._until = float("inf") if minutes is None else time.time() + MINUTE * minutes
+        self._kept.write_text(json.dumps({"until": None if minutes is None else self._until}), encoding="utf-8")
+
+    def resume(self) -> None:
+        self._until = 0.0
+        self._kept.unlink(missing_ok=True)
+
+    def words(self) -> str | None:
+        left = self._until - time.time()
+        if left <= 0:
+            return None
+        return "paused by hand" if left == float("inf") else f"paused by hand for {left / MINUTE:.0f} more minutes"
+
+    def _read(self) -> float:
+        try:
+            until = json.loads(self._kept.read_text(encoding="utf-8"))["until"]
+            return float("inf") if until is None else float(until)
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0.0
+
+
+class Yielding:
+    """`mood` is how the machine stands; `facts` what was last seen."""
+
+    def __init__(self, place: Workplace, desk: Desk) -> None:
+        settings = place.settings
+        roots = Roots(settings.agent_proc_root, settings.agent_sys_root, settings.agent_dev_root)
+        self._place, self._desk, self.rules = place, desk, settings.rules
+        self._sensors = Sensors(self.rules, roots, place.engine.boxes)
+        self._by_hand = ByHand(place.folders.root / "paused.json")
+        self._news = asyncio.Event()
+        self.mood = Mood(since=place.now())
+        self.facts = self._sensors.read(place.now(), self._by_hand.words())
+        self.look()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            self.look()
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), BUSY_SECONDS if self._desk.busy() else IDLE_SECONDS)
+
+    def pause(self, minutes: float | None) -> None:
+        self._by_hand.pause(minutes)
+        self.look()
+        self._news.set()
+
+    def resume(self) -> None:
+        self._by_hand.resume()
+        self.look()
+        self._news.set()
+
+    def look(self) -> None:
+        now = self._place.now()
+        self.facts = self._sensors.read(now, self._by_hand.words())
+        before, self.mood = self.mood, comfort.decide(self.rules, self.facts, self.mood, now)
+        self._desk.resting = self.mood.reason
+        if self.mood.stance is not before.stance:
+            self._act(self.mood)
+
+    def _act(self, mood: Mood) -> None:
+        log.info("lending" if mood.stance is Stance.LENDING else "not lending", stance=mood.stance, why=mood.reason)
+        metrics.LENDING.set(mood.stance is Stance.LENDING)
+        if mood.stance is Stance.FROZEN:
+            self._desk.freeze()
+        elif mood.stance is Stance.RESTING:
+            self._desk.give_back(FROZEN)
+        else:
+            self._desk.thaw()
+        self._desk.wanted.set()
