@@ -34,6 +34,7 @@ COMPLAINTS = {
     "engine": (Fault.SCENE, "{said}", "Set the render engine to Cycles."),
     "missing_file": (Fault.SCENE, "files that the picture needs are not in the upload: {said}", BRING_FILES),
     "unreadable_file": (Fault.SCENE, "files that the picture needs are damaged or no pictures: {said}", BRING_FILES),
+    "output_full": (Fault.SCENE, "{said}", "Remove its File Output nodes, or let them write less."),
     "no_picture": (Fault.SCENE, "{said}", "Give the compositor an output (Group Output), or switch it off."),
     "cannot_render": (Fault.SCENE, "Blender could not render: {said}", OPEN_IN_BLENDER),
     "cannot_write": (Fault.MACHINE, "the picture could not be written: {said}", FREE_DISK),

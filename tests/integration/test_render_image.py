@@ -155,7 +155,7 @@ def test_an_outside_texture_reaches_the_picture(farmhand: Farmhand) -> None:
         ("truncated", {}, 3, "cannot_open", "Missing DNA block"),
         ("not_a_blend", {}, 3, "cannot_open", "not supported"),
         ("newer", {}, 3, "newer_blender", "99.0"),
-        ("zoo", {}, 4, "cannot_render", "compositor"),
+        ("zoo", {}, 4, "missing_file", "and 4 more"),
         ("ok_small", {"format": "GIF"}, 2, "bad_task", "GIF"),
     ],
 )

@@ -13,10 +13,12 @@ import time
 from typing import Any
 
 from events import Progress, hand_over, say, take_stdout
+from needs import Lacking, Needs
 from task import SUFFIXES, BadTask, Settings, Task, read_task
 
 PROTOCOL = 2
 USE_SCRIPTS = False  # no task reaches this; a test turns it on to prove that it is what holds
+LITTLE = 64 << 10
 OUT = "/out"  # in the container's memory; a finished picture leaves it on stdout
 
 
@@ -55,11 +57,12 @@ def _run(out: Any, task: Task) -> None:
     _apply(scene, task)
     if not os.access(OUT, os.W_OK):
         raise Stop(5, "cannot_write", f"{OUT} cannot be written to")
+    needs = _needs(bpy, scene)
     progress = Progress(out)
     bpy.app.handlers.render_stats.append(progress)
     for frame in task.frames:
         progress.frame = frame
-        _give(out, frame, _render(bpy, scene, frame, SUFFIXES[task.settings.format]))
+        _give(out, frame, _render(bpy, scene, frame, SUFFIXES[task.settings.format], needs))
 
 
 def _open(bpy: Any, out: Any, blend: str) -> None:
@@ -112,21 +115,35 @@ def _apply(scene: Any, task: Task) -> None:
             setattr(render, field.identifier, False)
 
 
-def _render(bpy: Any, scene: Any, frame: int, suffix: str) -> dict[str, object]:
+def _needs(bpy: Any, scene: Any) -> Needs:
+    needs = Needs(bpy, scene)
+    try:
+        needs.check()
+    except Lacking as lacking:
+        raise Stop(4, lacking.code, str(lacking)) from lacking
+    return needs
+
+
+def _render(bpy: Any, scene: Any, frame: int, suffix: str, needs: Needs) -> dict[str, object]:
     name = f"{'-' if frame < 0 else ''}{abs(frame):06d}"
     cpu, began = _cpu_seconds(), time.monotonic()
     scene.frame_set(frame)
     if scene.camera is None:
         raise Stop(4, "no_camera", f"no camera at frame {frame}", frame)
+    try:
+        needs.check_frame(frame)
+    except Lacking as lacking:
+        raise Stop(4, lacking.code, str(lacking), frame) from lacking
     scene.render.filepath = f"{OUT}/{name}"
     try:
         bpy.ops.render.render(write_still=True, scene=scene.name)
     except RuntimeError as error:
-        written = "cannot save" not in str(error)
-        raise Stop(4 if written else 5, "cannot_render" if written else "cannot_write", str(error), frame) from error
+        if "cannot save" in str(error):
+            raise _unwritten("cannot_write", str(error), frame, f"{OUT}/{name}{suffix}") from error
+        raise Stop(4, "cannot_render", str(error), frame) from error
     path = f"{OUT}/{name}{suffix}"
     if not os.path.exists(path):
-        raise Stop(4, "cannot_render", "Blender ended without writing a picture: has the compositor an output?", frame)
+        raise Stop(4, "no_picture", "Blender ended without writing a picture: has the compositor an output?", frame)
     picture = _read_back(path, frame)
     return {
         "path": path,
@@ -144,8 +161,18 @@ def _read_back(path: str, frame: int) -> dict[str, object]:
     try:
         return dict(vars(read_picture(path)))
     except (BadPicture, OSError) as error:
+        stop = _unwritten("bad_output", str(error), frame, path)
         os.unlink(path)
-        raise Stop(5, "bad_output", f"the picture was not written whole (disk full?): {error}", frame) from error
+        raise stop from error
+
+
+def _unwritten(code: str, text: str, frame: int, path: str) -> Stop:
+    """The room for pictures is bounded; when other files of the scene have taken it, that is the scene's doing."""
+    room = os.statvfs(OUT)
+    others = sum(os.lstat(entry.path).st_size for entry in os.scandir(OUT) if entry.path != path)
+    if room.f_bavail * room.f_frsize < LITTLE and others > LITTLE:
+        return Stop(4, "output_full", f"the scene itself has written {others >> 20} MiB of other files to its output", frame)
+    return Stop(5, code, text, frame)
 
 
 def _give(out: Any, frame: int, picture: dict[str, Any]) -> None:

@@ -29,6 +29,22 @@ class Files:
         self.image_bytes = 0
         self.packed_bytes = 0
 
+    def is_used(self, block: Any) -> bool:
+        """Whether something rendered holds it."""
+        return block in self._used
+
+    def sequences(self) -> list[tuple[Any, Any]]:
+        """Image sequences that shaders show, each with the image user that says which picture."""
+        found = []
+        for owner, tree in node_trees(self._bpy):
+            for node in tree.nodes if owner in self._used else ():
+                image, user = getattr(node, "image", None), getattr(node, "image_user", None)
+                if image is None or user is None or image.source != "SEQUENCE" or not _linked(node):
+                    continue
+                if not any(part.packed_file for part in image.packed_files):
+                    found.append((image, user))
+        return found
+
     def listed(self) -> list[dict[str, Any]]:
         """One entry per file, what is missing and matters first."""
         found = [*self._images(), *self._blocks(), *self._modifiers(), *self._light_profiles()]
