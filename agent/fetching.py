@@ -1,7 +1,6 @@
 """Gets an attempt's bundle onto this disk: from the cache, or by showing the grant and downloading from where storage says."""
 
 import asyncio
-import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -37,7 +36,7 @@ class Fetch:
     def __init__(self, place: Workplace, assignment: ChunkAssigned, trace: dict[str, str]) -> None:
         self.granted: asyncio.Queue[BundleGranted] = asyncio.Queue()
         self._place, self._assignment, self._trace = place, assignment, trace
-        self._end = time.monotonic() + PATIENCE_SECONDS
+        self._end = place.now() + PATIENCE_SECONDS
         self._wrong = 0
 
     async def run(self) -> None:
@@ -70,7 +69,7 @@ class Fetch:
 
     async def _try(self, archive: Path) -> bool:
         """One URL asked for and used. Raises NoBundle when there is no point in another."""
-        if time.monotonic() > self._end:
+        if self._place.now() > self._end:
             raise NoBundle(released(Release.NETWORK, "the bundle could not be downloaded in time"))
         granted = await self._ask()
         if granted is None:

@@ -3,6 +3,7 @@
 Storage has checked the archive before; the lender's machine checks again, because the lender trusts nobody either.
 """
 
+import errno
 import re
 import stat
 import unicodedata
@@ -25,6 +26,10 @@ class UnsafeBundle(Exception):
     """The archive is not one we unpack; the text says why, for the renter."""
 
 
+class _TooLarge(UnsafeBundle):
+    """More came out than may."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """Of everything together, in bytes."""
@@ -33,7 +38,7 @@ class Limits:
 
 
 def unpack(archive: Path, into: Path, limits: Limits) -> int:
-    """Fills the new folder `into`; returns the bytes written. Raises UnsafeBundle, and OSError when the disk is full.
+    """Fills the new folder `into`; returns the bytes written. Raises UnsafeBundle, and OSError when this machine has no room.
 
     What was written before an exception is the caller's to remove.
     """
@@ -43,6 +48,10 @@ def unpack(archive: Path, into: Path, limits: Limits) -> int:
             entries = opened.infolist()
             _check(entries)
             return _write_all(opened, entries, into, min(limits.unpacked_bytes, _most(archive.stat().st_size)))
+    except _TooLarge:
+        if limits.unpacked_bytes < _most(archive.stat().st_size):  # no bomb: it is this machine that lacks the room
+            raise OSError(errno.ENOSPC, f"no room for more than {limits.unpacked_bytes >> 20} MiB of it") from None
+        raise
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, RuntimeError, ValueError) as bad:
         raise UnsafeBundle(f"the archive cannot be read: {type(bad).__name__}") from None
     except Exception as bad:
@@ -108,7 +117,7 @@ def _write(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, most: 
         while block := source.read(BLOCK):
             written += len(block)
             if written > most:
-                raise UnsafeBundle("it unpacks to more than allowed")
+                raise _TooLarge("it unpacks to more than allowed")
             file.write(block)
     target.chmod(0o644)
     return written
