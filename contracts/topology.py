@@ -51,6 +51,7 @@ ROUTES: tuple[Route, ...] = (
     # from agents
     Route(e.AgentReady, AGENT, (SCHEDULER,), hot=True),
     Route(e.AgentPulse, AGENT, (SCHEDULER,), hot=True, transient=True),
+    Route(e.ResourcesSampled, AGENT, (SCHEDULER, INTAKE), hot=True, transient=True),
     Route(e.InspectionReported, AGENT, (SCHEDULER,)),
     Route(e.ProbeMeasured, AGENT, (SCHEDULER,)),
     Route(e.BundleRequested, AGENT, (STORAGE,), transient=True),

@@ -32,6 +32,7 @@ from services.intake.repository.frames import Frames
 from services.intake.repository.jobs import Jobs
 from services.intake.repository.lenders import Agents, Earnings
 from services.intake.repository.memory import Memory
+from services.intake.repository.resources import Samples
 from services.intake.repository.timeline import Timeline
 from services.intake.repository.uploads import Uploads
 
@@ -93,6 +94,7 @@ def _memory(ground: Ground) -> Memory:
         agents=Agents(ground.repository("agents", Agent)),
         codes=Codes(ground.repository("codes", Lender)),
         earnings=Earnings(database["earnings"]),
+        samples=Samples(database["samples"], ground.clock),
         answers=Answers(database["answers"], ground.clock),
         bell=Bell(),
     )

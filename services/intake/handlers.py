@@ -205,6 +205,11 @@ def _agents(inboxes: Inboxes, memory: Memory, doorkeeper: Doorkeeper) -> None:
         known = await memory.agents.saved.update_or_add(event.agent, lambda agent, _: (machines.changed(agent, event), []))
         doorkeeper.heed(event.agent, known.state)
 
+    @inboxes.in_batches(e.ResourcesSampled)
+    async def on_resources_sampled(batch: list[Received[e.ResourcesSampled]]) -> Outcomes:
+        await memory.samples.put([(received.sender, received.event) for received in batch])
+        return [None] * len(batch)
+
     @inboxes.on(e.AgentRevoked)
     async def on_agent_revoked(event: e.AgentRevoked) -> None:
         await memory.agents.saved.update_or_add(event.agent, lambda agent, _: (machines.revoked(agent, event), []))

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from contracts.bus import NotAnnounced
-from contracts.events import AgentShare, AttemptInHand, Event, JobProgressed
+from contracts.events import AgentShare, AttemptInHand, Event, FrameUnderWay, JobProgressed
 from contracts.values import Band
 from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.job import Job
@@ -52,7 +52,7 @@ class Progress:
         fleet = {saved.id: saved.state for saved in await self._agents.heard()}
         now = await self._agents.now()
         self._doing = {agent: doing for agent, doing in self._doing.items() if now - doing[0] < FORGET}
-        working, frames = _working(fleet), self._frames_in_hand()
+        working, frames = _working(fleet), self._frames_in_hand(now)
         try:
             for job in told:
                 tally, mine = await self._chunks.tally(job.job), frames.get(job.job, {})
@@ -61,13 +61,14 @@ class Progress:
             log.info("progress not told", problem=str(away))
 
     def _snapshot(
-        self, job: Job, tally: Tally, fleet: dict[str, Agent], working: set[str], frames: dict[str, list[int]]
+        self, job: Job, tally: Tally, fleet: dict[str, Agent], working: set[str], frames: dict[str, list[FrameUnderWay]]
     ) -> JobProgressed:
         """`working` on this job, and the `frames` of it that agents have in hand."""
         shares = [
             AgentShare(
                 agent=agent,
-                frames=tuple(frames.get(agent, ())),
+                frames=tuple(one.frame for one in frames.get(agent, ())),
+                under_way=tuple(frames.get(agent, ())),
                 stored=tally.by_agent.get(agent, 0),
                 micro_wu_per_minute=fleet[agent].micro_wu_per_minute if agent in fleet else 0,
             )
@@ -80,14 +81,26 @@ class Progress:
             stored=tally.stored, total=job.total, remaining_seconds=remaining(job, tally.stored, speed), agents=tuple(shares),
         )  # fmt: skip
 
-    def _frames_in_hand(self) -> dict[str, dict[str, list[int]]]:
+    def _frames_in_hand(self, now: datetime) -> dict[str, dict[str, list[FrameUnderWay]]]:
         """Job → agent → frames; one pass for all jobs."""
-        found: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-        for agent, (_, attempts) in self._doing.items():
+        found: dict[str, dict[str, list[FrameUnderWay]]] = defaultdict(lambda: defaultdict(list))
+        for agent, (at, attempts) in self._doing.items():
             for one in attempts:
                 if one.frame is not None:
-                    found[one.job][agent].append(one.frame)
+                    found[one.job][agent].append(_under_way(one, one.frame, (now - at).total_seconds()))
         return found
+
+
+def _under_way(one: AttemptInHand, frame: int, ago: float) -> FrameUnderWay:
+    """Numbers only: no word of a lender's reaches a renter."""
+    left = None if one.remaining_seconds is None else max(0.0, one.remaining_seconds - ago)
+    return FrameUnderWay(
+        frame=frame,
+        seconds=one.frame_started_seconds_ago + max(0.0, ago),
+        sample=one.sample,
+        samples=one.samples,
+        remaining_seconds=left,
+    )
 
 
 def _working(fleet: dict[str, Agent]) -> dict[str, set[str]]:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
+from contracts.events import FrameUnderWay
 from contracts.values import Finding
 
 
@@ -72,6 +73,8 @@ class AgentLine(BaseModel):
 
     agent: str
     rendering: list[int]
+    under_way: list[FrameUnderWay] = []
+    """How far those are, as the agent said up to ten seconds ago."""
     stored: int
     wu_per_minute: float
     earned: str

@@ -174,6 +174,7 @@ def _agents(known: Job, earned: Sequence[Earned]) -> list[shapes.AgentLine]:
             shapes.AgentLine(
                 agent=agent,
                 rendering=list(share.frames) if share and known.state not in ENDED else [],
+                under_way=list(share.under_way) if share and known.state not in ENDED else [],
                 stored=max(share.stored if share else 0, one.frames if one else 0),
                 wu_per_minute=share.micro_wu_per_minute / MICRO if share else 0.0,
                 earned=credit_text(one.earned_micro if one else 0),

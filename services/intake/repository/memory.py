@@ -16,6 +16,7 @@ from services.intake.repository.codes import Codes
 from services.intake.repository.frames import Frames
 from services.intake.repository.jobs import Jobs
 from services.intake.repository.lenders import Agents, Earnings
+from services.intake.repository.resources import Samples
 from services.intake.repository.timeline import Timeline
 from services.intake.repository.uploads import Uploads
 
@@ -31,6 +32,7 @@ class Memory:
     agents: Agents
     codes: Codes
     earnings: Earnings
+    samples: Samples
     answers: Answers
     bell: Bell
 
@@ -61,6 +63,6 @@ class Memory:
     async def ensure_indexes(self) -> None:
         for part in (
             self.accounts, self.uploads, self.jobs, self.frames, self.timeline, self.agents, self.codes, self.earnings,
-            self.answers,
+            self.samples, self.answers,
         ):  # fmt: skip
             await part.ensure_indexes()

@@ -148,6 +148,11 @@ function drawQuote() {
   const over = quote.within_max_cost ? `Open until ${until}.` : `Above your limit of ${credits(job.max_cost)} credits.`;
   $("quote-answer").textContent = quote.answer === "none" ? over : `You have ${quote.answer} it.`;
 }
+function underWay(agent, frame) {
+  const far = (agent.under_way || []).find((one) => one.frame === frame);
+  const done = far && far.samples ? ` · ${Math.min(100, Math.round((100 * (far.sample || 0)) / far.samples))} %` : "";
+  return `${frame}${done}${far && far.seconds >= 1 ? ` · ${duration(far.seconds)}` : ""}`;
+}
 function drawAgents() {
   $("agents").hidden = !job.agents.length;
   const head = el("tr", {}, ...["agent", "frame", "done", "WU/min", "earned"].map((text) => el("th", { textContent: text })));
@@ -155,7 +160,7 @@ function drawAgents() {
     const swatch = el("i", { className: "swatch" });
     swatch.style.background = colour(one.agent);
     const name = el("td", { title: one.agent }, swatch, one.agent.length > 14 ? `${one.agent.slice(0, 13)}…` : one.agent);
-    const now = one.rendering.slice(0, 3).join(", ") || "–";
+    const now = one.rendering.slice(0, 3).map((frame) => underWay(one, frame)).join(", ") || "–";
     const rest = [now, one.stored, one.wu_per_minute.toFixed(1), credits(one.earned)];
     return el("tr", {}, name, ...rest.map((text) => el("td", { textContent: text })));
   }));

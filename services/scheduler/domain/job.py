@@ -66,6 +66,15 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class MemoryPeak:
+    """The most that attempts on one owner's machines took."""
+
+    owner: str
+    house: bool
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
 class Job:
     job: str
     account: str
@@ -85,6 +94,8 @@ class Job:
     total: int = 0
     picture: Picture | None = None
     memory_bytes: int = 0
+    memory_peaks: tuple[MemoryPeak, ...] = ()
+    ran_out_of_memory: bool = False
     samples: tuple[Sample, ...] = ()
     measured: tuple[Measured, ...] = ()
     version: int = 0

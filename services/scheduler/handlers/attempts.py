@@ -12,7 +12,7 @@ from services.scheduler.desk import Desk
 from services.scheduler.domain import agent as agents
 from services.scheduler.domain import chunk as chunks
 from services.scheduler.domain import job as jobs
-from services.scheduler.domain import sampling, tries
+from services.scheduler.domain import memory, sampling, tries
 from services.scheduler.domain.agent import Agent, benchmark_of
 from services.scheduler.domain.chunk import Chunk, Ending
 from services.scheduler.domain.inspection import inspected
@@ -98,6 +98,8 @@ async def _tried(desk: Desk, chunk: Chunk, agent: Agent, event: ChunkFailed) -> 
     def decide(state: Chunk, now: datetime) -> tuple[Chunk, bool]:
         return tries.failed(state, event.attempt, event.fault, event.frame, agent.house, now, desk.policy)
 
+    if event.fault is Fault.MEMORY:
+        await desk.job(chunk.job, lambda job, _: (memory.ran_out(job), []))
     if decide(chunk, await desk.now())[1]:
         await desk.job(chunk.job, lambda job, _: _failed(job, chunk, event))
     await desk.chunks.update(chunk.chunk, lambda state, now: (decide(state, now)[0], []))
