@@ -11,26 +11,31 @@ from importlib.metadata import version
 import httpx
 import structlog
 from aio_pika.abc import AbstractRobustConnection
-from aiormq.exceptions import AMQPError
 
 from agent import logs, metrics, traces
 from agent.bundle import BundleCache
 from agent.container import Engine, EngineAway
+from agent.control import open_line
 from agent.desk import Desk
 from agent.door import open_door
+from agent.entrance import enter, follow
 from agent.journal import Journal
+from agent.keyring import Keyring
 from agent.mailbox import Mailbox
 from agent.outbox import Outbox
+from agent.pacing import PacedTransport
 from agent.settings import AgentSettings, Credential, read_credential
 from agent.standing import Standing, health
+from agent.status import Status, not_yet
+from agent.storefront import Storefront
 from agent.uploads import Uploader
 from agent.workplace import Background, Folders, Workplace
-from contracts.bus import Announcer, connect
+from agent.yielding import Yielding
+from contracts.bus import Announcer
 
 log = structlog.get_logger()
 
 FLUSH_SECONDS = 5.0
-AGAIN_SECONDS = 2.0
 LOST_EVERYTHING = 70
 """Exit code when a loop that must not end has ended."""
 
@@ -42,6 +47,7 @@ class AlreadyRunning(Exception):
 async def run(settings: AgentSettings) -> int:
     """Until SIGTERM or SIGINT; the exit code. Raises UnusableCredential, AlreadyRunning."""
     credential = read_credential(settings.agent_file)
+    settings = settings.model_copy(update={"agent_image": settings.agent_image or credential.image})
     os.umask(0o022)
     logs.configure(credential.agent, settings.log_level)
     provider = traces.configure(credential.agent, settings.otlp_url)
@@ -76,30 +82,23 @@ async def _live(settings: AgentSettings, credential: Credential, folders: Folder
         return health(state["now"], connection[0].connected.is_set) if state else ["not connected yet"]
 
     door = open_door(settings.agent_http_port, wrong)
+    told: list[Status] = []
+    line = await open_line(folders.root, lambda asked: told[0].answer(asked) if told else not_yet(credential.agent))
     try:
-        connecting = asyncio.create_task(_connected(credential))
+        connecting = asyncio.create_task(enter(Keyring(settings.agent_file)))
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait((connecting, stopped), return_when=asyncio.FIRST_COMPLETED)
         if not connecting.done():
             connecting.cancel()
             return 0
         connection.append(connecting.result())
-        return await _work(settings, credential, folders, connection[0], stopping, state)
+        return await _work(settings, credential, folders, connection[0], stopping, state, told)
     finally:
+        line.close()
         door.shutdown()
         door.server_close()
         for open_one in connection:
             await open_one.close()
-
-
-async def _connected(credential: Credential) -> AbstractRobustConnection:
-    """As soon as the broker lets us in."""
-    while True:
-        try:
-            return await connect(credential.amqp_url.get_secret_value(), credential.agent)
-        except (AMQPError, ConnectionError, OSError, TimeoutError) as away:
-            log.warning("the broker cannot be reached", why=type(away).__name__)
-            await asyncio.sleep(AGAIN_SECONDS)
 
 
 async def _work(
@@ -109,11 +108,14 @@ async def _work(
     connection: AbstractRobustConnection,
     stopping: asyncio.Event,
     state: dict[str, Standing],
+    told: list[Status],
 ) -> int:
     async with _place(settings, credential, folders, connection) as place:
         desk = Desk(place)
         await _tidy(place, desk)
         standing = state["now"] = Standing(place, desk, place.journal.new_run(), version("framelend-farm"))
+        yielding = Yielding(place, desk)
+        told.append(Status(place, desk, standing, yielding, connection.connected.is_set))
         connection.reconnect_callbacks.add(desk.back_at_the_broker)
         loops = [
             asyncio.create_task(loop, name=name)
@@ -123,10 +125,14 @@ async def _work(
                 ("engine", standing.look_after_engine()),
                 ("ready", standing.tell_ready()),
                 ("pulse", standing.pulse()),
+                ("yielding", yielding.run()),
+                ("secret", follow(connection, Keyring(settings.agent_file))),
                 ("mailbox", _open_for_ever(Mailbox(connection, credential.agent, desk.take))),
             )
         ]
+        ordered = place.background.start(_stop_when_told(desk, stopping), "orders")
         code = await _until_stopped(loops, stopping)
+        ordered.cancel()
         await _stop(place, desk, standing, loops)
         return code
 
@@ -138,7 +144,7 @@ async def _place(
     journal = Journal(folders.journal)
     engine = Engine(journal.home())
     announcer = Announcer(connection, credential.agent)
-    async with httpx.AsyncClient(timeout=httpx.Timeout(30, connect=5), trust_env=False) as http:
+    async with _transfers(settings) as http:
         try:
             yield Workplace(
                 agent=credential.agent,
@@ -159,6 +165,14 @@ async def _place(
             engine.close()
 
 
+def _transfers(settings: AgentSettings) -> httpx.AsyncClient:
+    """To and from the store, within what the lender allows of his line."""
+    under = httpx.AsyncHTTPTransport(trust_env=False)
+    paced = PacedTransport(under, settings.agent_upload_bytes_per_second, settings.agent_download_bytes_per_second)
+    seen = {"response": [Storefront(settings.agent_dir).seen]}
+    return httpx.AsyncClient(timeout=httpx.Timeout(30, connect=5), trust_env=False, transport=paced, event_hooks=seen)
+
+
 async def _tidy(place: Workplace, desk: Desk) -> None:
     """What a crash has left: containers go, finished frames are taken up."""
     try:
@@ -173,6 +187,11 @@ async def _tidy(place: Workplace, desk: Desk) -> None:
 async def _open_for_ever(mailbox: Mailbox) -> None:
     await mailbox.open()
     await asyncio.Event().wait()
+
+
+async def _stop_when_told(desk: Desk, stopping: asyncio.Event) -> None:
+    await desk.told_to_stop.wait()
+    stopping.set()
 
 
 async def _until_stopped(loops: list["asyncio.Task[None]"], stopping: asyncio.Event) -> int:

@@ -4,15 +4,15 @@ import asyncio
 import sys
 
 import typer
-from pydantic import ValidationError
 
+from agent import joining
 from agent.app import AlreadyRunning, run
-from agent.settings import AgentSettings, UnusableCredential
+from agent.commands import UNUSABLE, register, settings
+from agent.settings import UnusableCredential
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Lends this machine to the farm.")
-
-UNUSABLE = 78
-"""EX_CONFIG: starting again without changing something will not help."""
+register(app)
+joining.register(app)
 
 
 @app.callback()
@@ -24,11 +24,7 @@ def _root() -> None:
 def run_command() -> None:
     """Take chunks, render them in locked containers, deliver the pictures; until SIGTERM or Ctrl-C."""
     try:
-        code = asyncio.run(run(AgentSettings()))
-    except ValidationError as wrong:
-        for error in wrong.errors(include_input=False, include_url=False):
-            print(f"FRAMELEND_{'_'.join(map(str, error['loc'])).upper()}: {error['msg']}", file=sys.stderr)
-        code = UNUSABLE
+        code = asyncio.run(run(settings()))
     except (UnusableCredential, AlreadyRunning) as unusable:
         print(str(unusable), file=sys.stderr)
         code = UNUSABLE

@@ -51,6 +51,10 @@ class Quarantine:
         self._desk.dispatch.stale()
         await self._desk.dispatch.look()
 
+    def ignore(self, agent: str) -> None:
+        """Nothing it says or has left is heard in this process from now on."""
+        self._doorkeeper.shut([agent])
+
     async def sweep(self) -> None:
         """Who is in quarantine or revoked, as the database has it: also what other processes and the operator have done."""
         self._doorkeeper.only(await self._desk.agents.unheard())

@@ -12,6 +12,6 @@ def routes(desk: Desk, gate: Gate, quarantine: Quarantine) -> Inboxes:
     inboxes = Inboxes(SCHEDULER)
     for subject in (jobs, agents, attempts, frames, resources):
         subject.register(inboxes, desk)
-    lenders.register(inboxes, desk, gate)
+    lenders.register(inboxes, desk, gate, quarantine)
     conduct.register(inboxes, quarantine)
     return inboxes

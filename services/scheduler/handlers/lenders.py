@@ -18,18 +18,19 @@ from services.scheduler.domain import chunk as chunks
 from services.scheduler.domain.agent import Agent, Hand, freed
 from services.scheduler.domain.states import AgentState
 from services.scheduler.gate import Gate
+from services.scheduler.quarantine import Quarantine
 
 log = structlog.get_logger()
 
 
-def register(inboxes: Inboxes, desk: Desk, gate: Gate) -> None:
+def register(inboxes: Inboxes, desk: Desk, gate: Gate, quarantine: Quarantine) -> None:
     @inboxes.on(EnrolmentRequested)
     async def on_enrolment_requested(event: EnrolmentRequested) -> None:
         await enrolment_requested(desk, gate, event)
 
     @inboxes.on(RevocationRequested)
     async def on_revocation_requested(event: RevocationRequested) -> None:
-        await revocation_requested(desk, gate, event)
+        await revocation_requested(desk, gate, quarantine, event)
 
     @inboxes.on(AgentControlled)
     async def on_agent_controlled(event: AgentControlled) -> None:
@@ -56,11 +57,12 @@ async def enrolment_requested(desk: Desk, gate: Gate, event: EnrolmentRequested)
         log.info("agent enrolled", agent=event.agent, owner=event.owner)
 
 
-async def revocation_requested(desk: Desk, gate: Gate, event: RevocationRequested) -> None:
+async def revocation_requested(desk: Desk, gate: Gate, quarantine: Quarantine, event: RevocationRequested) -> None:
     try:
         await desk.agents.update(event.agent, lambda agent, _: access.ended(agent, event.reason))
     except Unknown:
         raise NotYet(f"{event.agent} is not enrolled yet") from None
+    quarantine.ignore(event.agent)
     await gate.settle(event.agent)
     metrics.REVOKED.inc()
     log.warning("agent revoked", agent=event.agent, by=event.by, reason=event.reason)

@@ -84,9 +84,9 @@ class Office:
         self._doors = Doors()
         for subject in (agents, attempts, frames, jobs):
             subject.register(cast(Any, self._doors), self.desk)
-        lenders.register(cast(Any, self._doors), self.desk, self.gate)
         self.doorkeeper = Doorkeeper(SCHEDULER, Limits())
         self.quarantine = Quarantine(self.desk, self.gate, self.doorkeeper)
+        lenders.register(cast(Any, self._doors), self.desk, self.gate, self.quarantine)
         conduct.register(cast(Any, self._doors), self.quarantine)
         self._sweeps = (Leases(self.desk, Hearing(lambda: self.is_connected)), Repairs(self.desk))
 

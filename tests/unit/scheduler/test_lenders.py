@@ -152,9 +152,11 @@ async def test_secrets_cannot_be_changed_every_moment() -> None:
     await office.hear(wants_in())
     await office.hear(SecretOffered(offer="offer-1", secret_hash=SECOND), sender="ann")
     calls = len(office.management.calls)
-    with pytest.raises(SenderFault):
-        await office.hear(SecretOffered(offer="offer-2", secret_hash=THIRD), sender="ann")
-    assert len(office.management.calls) == calls
+    for offer in ("offer-1", "offer-2"):
+        with pytest.raises(SenderFault):
+            await office.hear(SecretOffered(offer=offer, secret_hash=THIRD), sender="ann")
+    await office.hear(SecretOffered(offer="offer-1", secret_hash=SECOND), sender="ann")
+    assert len(office.management.calls) == calls, "neither another one nor the same again"
     assert office.management.users == {"ann": SECOND}
 
 
@@ -244,3 +246,18 @@ def test_closed_opens_only_as_a_release_from_quarantine_does() -> None:
     for state in set(Access) - {Access.RENEWING}:
         with pytest.raises(IllegalMove):
             check(ACCESS_MOVES, "access", Access.CLOSED, state)
+
+
+def test_a_revoked_agents_access_never_opens_again() -> None:
+    """Positive control: another agent's does."""
+    agent = access.asked("ann", "owner-of-ann", "Ann", False, FIRST)
+    let_in, _ = access.settled(agent, agent)
+    assert access.is_welcome(access.renewed(let_in, SECOND))
+    gone, _ = access.ended(let_in, "sold")
+    closed, _ = access.settled(gone, gone)
+    for state in (gone, closed):
+        assert not access.is_welcome(state)
+        assert access.renewed(state, SECOND) == state
+        assert access.barred(state, "too loud", later(1)) == (state, [])
+        with pytest.raises(IllegalMove):
+            access.released(state, "please")

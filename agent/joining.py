@@ -1,0 +1,55 @@
+"""`framelend-agent enrol` and `rotate`: how a machine comes to a farm, and how it changes its secret."""
+
+import asyncio
+import platform
+from typing import Annotated
+
+import typer
+
+from agent.commands import UNUSABLE, settings
+from agent.enrolment import LONGEST_NAME, NotEnrolled, Request, enrol
+from agent.keyring import Keyring
+from agent.rotation import NotRotated, rotate
+from agent.settings import UnusableCredential
+
+Code = Annotated[str, typer.Argument(help="The one-time code that `framelend agents code` shows.")]
+Farm = Annotated[str, typer.Option(envvar="FRAMELEND_URL", help="The farm's address, e.g. https://farm.example")]
+
+
+def register(app: typer.Typer) -> None:
+    @app.command("enrol")
+    def enrol_command(
+        code: Code,
+        farm: Farm,
+        name: Annotated[str | None, typer.Option(help="What you call this machine; its host name, unless it is said.")] = None,
+    ) -> None:
+        """Bring this machine to a farm. It makes a secret of its own, which never leaves it."""
+        file = settings().agent_file
+        asked = Request(code, farm, (name or platform.node() or "machine")[:LONGEST_NAME])
+        try:
+            credential = enrol(asked, file, _say)
+        except NotEnrolled as why:
+            raise _failed(str(why), 1) from None
+        typer.echo(f"This machine is {credential.agent} now; its credential is {file}.")
+        typer.echo("Lend it: framelend-agent run")
+
+    @app.command("rotate")
+    def rotate_command() -> None:
+        """Give this machine a new secret; a running agent goes on working meanwhile."""
+        keyring = Keyring(settings().agent_file)
+        try:
+            asyncio.run(rotate(keyring, _say))
+        except UnusableCredential as why:
+            raise _failed(str(why), UNUSABLE) from None
+        except NotRotated as why:
+            raise _failed(str(why), 1) from None
+        typer.echo("This machine has a new secret; the old one is worth nothing any more.")
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _failed(text: str, code: int) -> typer.Exit:
+    _say(text)
+    return typer.Exit(code)
