@@ -10,7 +10,7 @@ A chunk cut for an agent is inserted already claimed: the stretch left the job's
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -60,9 +60,19 @@ class Placed:
 
 
 class Dispatch:
-    def __init__(self, jobs: Jobs, chunks: Chunks, agents: Agents, policy: Policy, image: str) -> None:
+    """`monotonic` tells how old is what this process remembers."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        chunks: Chunks,
+        agents: Agents,
+        policy: Policy,
+        image: str,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._jobs, self._chunks, self._agents = jobs, chunks, agents
-        self._policy, self._image = policy, image
+        self._policy, self._image, self._monotonic = policy, image, monotonic
         self._turn = asyncio.Lock()
         self._looking = False
         self._read_at = -1e9
@@ -94,12 +104,12 @@ class Dispatch:
     async def take(self, asking: Sequence[Asking], marks: Sequence[Change[Chunk]] = ()) -> list[bool]:
         """One round for agents that have just spoken; their words and the marks on chunks travel in the same grouped writes.
         Says which marks were saved. Others take their turn while the broker confirms."""
-        began = time.monotonic()
+        began = self._monotonic()
         async with self._turn:
             saved, told = await self._round(asking, marks)
         await self._chunks.tell(told)
         for _ in told:
-            metrics.WAITED.observe(time.monotonic() - began)
+            metrics.WAITED.observe(self._monotonic() - began)
         return saved
 
     async def board(self) -> Board:
@@ -140,13 +150,13 @@ class Dispatch:
     async def _refresh(self) -> list[Saved[Agent]]:
         """Jobs and agents are read anew when that was long ago; then the agents come back as they were read."""
         heard: list[Saved[Agent]] = []
-        if time.monotonic() - self._read_at > FRESH_SECONDS:
+        if self._monotonic() - self._read_at > FRESH_SECONDS:
             jobs, heard, running = await asyncio.gather(self._jobs.working(), self._agents.heard(), self._chunks.running())
             self._open = {job.job: job for job in jobs}
             self._fleet = {saved.id: saved.state for saved in heard}
             self._running = Counter(running)
             self._inserted = defaultdict(set, {job: ids for job, ids in self._inserted.items() if job in self._open})
-            self._read_at = time.monotonic()
+            self._read_at = self._monotonic()
         return heard
 
     async def _round(self, asking: Sequence[Asking], marks: Sequence[Change[Chunk]]) -> tuple[list[bool], list[Told]]:

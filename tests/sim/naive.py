@@ -1,0 +1,37 @@
+"""What a farm without policy does: the oldest job first, and every agent takes the next so many frames.
+
+The same scheduler otherwise: leases, retries and late frames are as good as ours.
+"""
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from services.scheduler.dispatch import Dispatch
+from services.scheduler.domain.job import Job
+from services.scheduler.domain.matching import Board
+from services.scheduler.domain.policy import Policy
+
+FRAMES = 10
+
+
+class FifoBoard(Board):
+    def slots(self, job: Job) -> int:
+        """Says that nobody else will come: a chunk is never made smaller for others."""
+        return 1
+
+    def _rank(self, job: str) -> Any:
+        created: datetime = self.jobs[job].created_at
+        return created, job
+
+
+class Fifo(Dispatch):
+    async def _board(self, busy: Collection[str] = ()) -> Board:
+        board = await super()._board(busy)
+        return FifoBoard(board.now, board.policy, board.image, board.jobs, board.fleet, board.queued, board.running)
+
+
+def fixed(policy: Policy) -> Policy:
+    """Chunks of so many frames, however long they take."""
+    return replace(policy, chunk=10**9, chunk_frames=FRAMES)

@@ -1,0 +1,52 @@
+"""The worlds that policy is judged in."""
+
+import random
+
+from tests.sim.setting import CALM, ROUGH, Order, Setting, Weather
+
+RENTERS = 4
+DUE = 12
+
+
+def film(seed: int, weather: Weather, agents: int = 100, frames: int = 20_000, seconds: float = 20.0) -> Setting:
+    """One job for everybody."""
+    return Setting(seed, agents, (Order("film", "ada", frames, seconds),), weather, tick=0.2)
+
+
+def calm(seed: int) -> Setting:
+    return film(seed, CALM)
+
+
+def rough(seed: int) -> Setting:
+    return film(seed, ROUGH)
+
+
+def market(seed: int, weather: Weather = ROUGH, agents: int = 100, frames: int = 3_500) -> Setting:
+    """Four equal renters who want everything at once, and twelve jobs with deadlines between theirs: at the speed of the whole
+    fleet each would take a half to a sixth of the time it has."""
+    chance = random.Random(f"market {seed}")
+    equal = tuple(Order(f"equal-{at}", f"renter-{at}", frames, 20.0) for at in range(RENTERS))
+    return Setting(seed, agents, (*equal, *(_due(at, chance, agents) for at in range(DUE))), weather, tick=0.2)
+
+
+def _due(at: int, chance: random.Random, agents: int) -> Order:
+    frames = chance.randint(200, 800)
+    alone = frames * 20.0 / agents
+    return Order(
+        f"due-{at}", f"hurried-{at % 6}", frames, 20.0, at=chance.uniform(0, 1500), deadline=120 + alone * chance.uniform(2, 6)
+    )
+
+
+def queue(seed: int, agents: int = 100, frames: int = 100_000) -> Setting:
+    """Ten frames behind a hundred thousand, at the same bid."""
+    huge = Order("huge", "ada", frames, 5.0)
+    return Setting(seed, agents, (huge, Order("small", "bert", 10, 5.0, at=300.0)), CALM, tick=0.2)
+
+
+def equals(seed: int, agents: int, frames: int = 2_000, seconds: float = 10.0) -> Setting:
+    """So many agents of equal speed."""
+    return Setting(seed, agents, (Order("film", "ada", frames, seconds, is_level=True),), CALM, is_equal=True, tick=0.2)
+
+
+def huge(seed: int, agents: int = 5_000, frames: int = 1_000_000) -> Setting:
+    return Setting(seed, agents, (Order("film", "ada", frames, 6.0),), ROUGH, tick=0.5)
