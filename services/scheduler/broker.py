@@ -11,13 +11,17 @@ from contracts.topology import AGENT_LIMITS, MAILBOX_ARGUMENTS, MAILBOXES, agent
 from services.chassis.verdicts import WorldAway
 
 MISSING = 404
+SECONDS = 9.0
+"""Three calls let an agent in, and no handler may run longer than 30 s."""
 
 
 class Broker:
     """`vhost` is the farm's. Raises WorldAway when the API cannot be reached or refuses."""
 
     def __init__(self, url: str, user: str, password: str, vhost: str, transport: httpx.BaseTransport | None = None) -> None:
-        self._client = httpx.Client(base_url=url, auth=(user, password), timeout=30, trust_env=False, transport=transport)
+        self._client = httpx.Client(
+            base_url=url, auth=(user, password), timeout=TIMEOUT_SECONDS, trust_env=False, transport=transport
+        )
         self._vhost = vhost
 
     def close(self) -> None:

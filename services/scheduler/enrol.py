@@ -20,6 +20,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from contracts.topology import SCHEDULER
 from services.chassis.service import grounded
+from services.chassis.verdicts import WorldAway
 from services.scheduler.app import Settings, Stores, stores
 from services.scheduler.broker import hashed
 from services.scheduler.domain import access
@@ -41,6 +42,8 @@ def main() -> None:
         asyncio.run(_with_stores(Settings(), arguments.amqp, _command(arguments)))
     except Refused as why:
         sys.exit(f"refused: {why}")
+    except WorldAway as away:
+        sys.exit(f"not done yet: {away}; the scheduler finishes it, or run this again")
 
 
 def _arguments(words: list[str]) -> argparse.Namespace:

@@ -23,6 +23,8 @@ from services.scheduler.repository import Agents, Chunks
 
 log = structlog.get_logger()
 
+MOST_FAILURES = 3
+"""In one sweep: one agent that the broker will not have must not hold up the others, a broker that is away need not be asked."""
 ROUNDS = 10
 """Changes of mind in a row that one settling follows."""
 
@@ -51,9 +53,16 @@ class Gate:
 
     async def sweep(self) -> None:
         """What a crash left half done."""
+        failed = 0
         for agent in await self._agents.unsettled():
-            log.info("agent's access is settled by the sweep", agent=agent)
-            await self.settle(agent)
+            try:
+                await self.settle(agent)
+                log.info("agent's access was settled by the sweep", agent=agent)
+            except WorldAway as away:
+                log.warning("agent's access is not settled yet", agent=agent, problem=str(away))
+                failed += 1
+            if failed == MOST_FAILURES:
+                return
 
     async def _read(self, agent: str) -> Agent:
         known = await self._agents.get(agent)
