@@ -7,6 +7,7 @@ leaves behind is found.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,10 +16,11 @@ from typing import Any, TypeVar
 
 import docker
 from docker.errors import DockerException, ImageNotFound, NotFound
+from docker.utils.socket import STDOUT, frames_iter
 from requests.exceptions import RequestException
 
 from agent import lockdown
-from agent.hearing import STDERR_MOST_BYTES, Voice
+from agent.hearing import STDERR_MOST_BYTES, Blocks, Voice
 from agent.lockdown import Guards, Spec
 
 AGENT_LABEL, HOME_LABEL, ATTEMPT_LABEL = "framelend.agent", "framelend.home", "framelend.attempt"
@@ -26,7 +28,9 @@ DRIVER = ("python3", "/opt/framelend/driver.py")
 SURVEY = ("python3", "/opt/framelend/survey.py")
 BENCHMARK = ("python3", "/opt/framelend/benchmark.py")
 WARDEN = ("python3", "-IS", "-c", (Path(__file__).parent / "warden.py").read_text(encoding="utf-8"))
+HOLD_TRIES, HOLD_PAUSE_SECONDS = 10, 0.1
 UNBOUNDED = 1 << 62
+ATTACHED = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
 BROKEN = (DockerException, RequestException, OSError, ValueError)
 T = TypeVar("T")
 
@@ -60,8 +64,9 @@ class Running:
     engine: "Engine"
     id: str
     _voice: Voice
-    _lifeline: Any = None
-    """The container's stdin. It ends when this closes, as it does with our process."""
+    _wire: Any = None
+    """To its stdin, which says nothing, from its stdout and stderr. The container ends when this closes, as it does with our
+    process."""
 
     async def line(self) -> bytes | None:
         """The next line of stdout without its end; None when the container has closed it."""
@@ -87,11 +92,16 @@ class Running:
         await self.engine.call(lambda: self._hold(frozen))
 
     def _hold(self, frozen: bool) -> None:
-        try:
-            (self.engine.api.pause if frozen else self.engine.api.unpause)(self.id)
-        except docker.errors.APIError:
-            if not self._is_held(frozen):
-                raise
+        """More than once: under load runc (1.1, cgroups of version 1) gives up freezing a container that starts threads."""
+        for left in reversed(range(HOLD_TRIES)):
+            try:
+                return (self.engine.api.pause if frozen else self.engine.api.unpause)(self.id)  # type: ignore[no-any-return]
+            except docker.errors.APIError:
+                if self._is_held(frozen):
+                    return None
+                if not left:
+                    raise
+            time.sleep(HOLD_PAUSE_SECONDS)
 
     def _is_held(self, frozen: bool) -> bool:
         """Whether it stands as it should, or not at all any more."""
@@ -103,8 +113,11 @@ class Running:
 
     async def cpu_micros(self) -> int:
         """CPU time of all its processes so far."""
-        stats = await self.engine.call(lambda: self.engine.api.stats(self.id, stream=False, one_shot=True))
-        return int(stats.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage", 0)) // 1000
+        return int((await self.stats()).get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage", 0)) // 1000
+
+    async def stats(self) -> dict[str, Any]:
+        """What the engine knows of its cgroup, at once (without waiting for a second look)."""
+        return dict(await self.engine.call(lambda: self.engine.api.stats(self.id, stream=False, one_shot=True)))
 
     async def wait(self) -> Exit:
         """Raises ContainerGone when it vanished."""
@@ -124,8 +137,9 @@ class Running:
         self._voice.close()
         with contextlib.suppress(EngineAway):
             await self.engine.call(lambda: self.engine.api.remove_container(self.id, force=True, v=True))
-        if self._lifeline is not None:
-            self._lifeline.close()
+        if self._wire is not None:
+            self._wire._response.close()
+            self._wire.close()
 
 
 class Engine:
@@ -198,10 +212,8 @@ class Engine:
         running = Running(self, created["Id"], voice)
         self._boxes.add(running.id)
         try:
-            stream = await self.call(lambda: self.api.attach(running.id, stdout=True, stderr=True, stream=True, demux=True))
-            voice.listen(stream, BROKEN)
-            held = {"stdin": 1, "stream": 1}
-            running._lifeline = await self.call(lambda: self.api.attach_socket(running.id, params=held))
+            wire = running._wire = await self.call(lambda: self.api.attach_socket(running.id, params=ATTACHED))
+            voice.listen(_demultiplexed(wire), BROKEN)
             await self.call(lambda: self.api.start(running.id))
         except BaseException:
             await running.remove()
@@ -209,10 +221,17 @@ class Engine:
         return running
 
 
+def _demultiplexed(wire: Any) -> Blocks:
+    """Stdout and stderr told apart, as they come."""
+    frames: Any = frames_iter
+    for stream, block in frames(wire, tty=False):
+        yield (block, None) if stream == STDOUT else (None, block)
+
+
 def _options(api: Any, spec: Spec, home: str, guards: Guards) -> dict[str, Any]:
     return {
         "image": spec.image,
-        "command": [*WARDEN, str(spec.seconds), *spec.command],
+        "command": [*WARDEN, str(spec.seconds), "lowest" if spec.lowest else "normal", *spec.command],
         "stdin_open": True,
         "name": f"framelend-{spec.attempt}",
         "user": lockdown.user(guards),

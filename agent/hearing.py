@@ -45,7 +45,9 @@ class Voice:
 
     async def line(self) -> bytes | None:
         """The next line without its end, TOO_LONG or TOO_MUCH for what cannot be heard; None when nothing more comes."""
-        while (end := self._rest.find(b"\n")) < 0:
+        searched = 0
+        while (end := self._rest.find(b"\n", searched)) < 0:
+            searched = len(self._rest)
             if self._flooded and not self._told:
                 self._told = True
                 return TOO_MUCH

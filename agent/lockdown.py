@@ -20,6 +20,8 @@ TMP_FILES, OUT_FILES = 10_000, 1_000
 OPEN_FILES = 1_024
 SACRIFICED = 500
 """When the machine itself runs out of memory, its kernel takes the stranger's process before the owner's."""
+LOWEST = {"cpu_shares": 2, "blkio_weight": 10}
+"""The least that Docker takes; other programs have 1024 and 500. Agent.warden adds the lowest nice and ionice inside."""
 _TMPFS = "rw,noexec,nosuid,nodev"
 
 
@@ -36,6 +38,7 @@ class Guards:
     own_processes: bool = True
     own_memory_segments: bool = True
     no_devices: bool = True
+    no_kernel_settings: bool = True
     no_host_folders: bool = True
     inputs_read_only: bool = True
     output_in_memory: bool = True
@@ -64,6 +67,8 @@ class Spec:
     picture_bytes: int = 0
     line_bytes: int = 4_096
     seconds: float = 3_600
+    lowest: bool = True
+    """It gets the CPU and the disk that nobody else wants."""
 
 
 def user(guards: Guards) -> str:
@@ -73,7 +78,7 @@ def user(guards: Guards) -> str:
 
 def host_config(api: Any, spec: Spec, guards: Guards) -> Any:
     """Docker's HostConfig of this container."""
-    return api.create_host_config(
+    told = api.create_host_config(
         network_mode="none" if guards.no_network else "host",
         read_only=guards.read_only_root,
         tmpfs=_tmpfs(spec, guards),
@@ -86,12 +91,14 @@ def host_config(api: Any, spec: Spec, guards: Guards) -> Any:
         mem_limit=spec.memory_bytes if guards.bounded_memory else 0,
         memswap_limit=spec.memory_bytes if guards.bounded_memory else 0,
         oom_score_adj=SACRIFICED,
+        **(LOWEST if spec.lowest else {}),
         nano_cpus=int(spec.cpus * 1e9) if guards.bounded_cpu else 0,
         ulimits=_limits(spec, guards),
         binds=_binds(spec, guards),
         log_config=LogConfig(type=LogConfig.types.NONE if guards.no_log_file else LogConfig.types.JSON),
         restart_policy={"Name": "no"},
     )
+    return told if guards.no_kernel_settings else {**told, "MaskedPaths": [], "ReadonlyPaths": []}
 
 
 def processes() -> int:

@@ -22,7 +22,8 @@ SAMPLES_PER_CPU_SECOND = 13  # of `ok_small` at 240x135, on two cores of a 2020 
 VERSION_AT = 13  # `BLENDER17-01v0500`: the four digits that end a Blender 5 header
 
 SCRIPT = """
-import socket
+import socket, sys
+sys.stderr.write("escaped%d\\n" % 42)
 open("/out/pwned", "w").write("a script ran")
 try:
     socket.create_connection(("1.1.1.1", 53), timeout=2)
@@ -30,7 +31,7 @@ try:
 except OSError as error:
     open("/out/offline", "w").write(str(error))
 """
-DRIVER = "__import__('os').system('touch /out/pwned') + 1.0"
+DRIVER = "__import__('os').system('touch /out/pwned; echo escaped$((6*7)) >&2') + 1.0"
 
 
 def ok_small() -> Any:

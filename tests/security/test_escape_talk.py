@@ -1,0 +1,109 @@
+"""Attackers' code in the render container talks without end, never ends, or lets scripts of a .blend run."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from agent.domain.attempt import Phase
+from contracts.events import Fault
+from infra.images.rendering import render_image_id
+from tests.scenes import build_scenes
+from tests.security.lair import Lair, Raid, a_lair, hostile_image
+from tests.waiting import until
+
+FLOODS = {"talk": {"lines": 60_000}, "shout": {"mebibytes": 80}, "endless_line": {"mebibytes": 64}}
+FRAME_SECONDS = 2
+CODE = ("script", "driver_script")
+MARK = "escaped42"
+"""What the code says when it runs; its own text, which Blender quotes, has it as a sum."""
+
+
+@pytest.fixture(scope="module")
+def image() -> str:
+    return hostile_image()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "agent"
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_a_container_that_floods_us_with_words_is_ended(image: str, home: Path, flood: str) -> None:
+    async with a_lair(home, image) as lair:
+        raid = await lair.attack([(flood, FLOODS[flood])], max_seconds_per_frame=60)
+    assert flood not in raid.reports, "it was ended before it had said it all"
+    assert raid.ending.fault is Fault.MACHINE
+    assert "talking" in raid.ending.text or "nonsense" in raid.ending.text
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_with_that_lock_off_the_same_flood_is_listened_to_until_its_end(image: str, home: Path, flood: str) -> None:
+    async with a_lair(home, image, bounded_talk=False) as lair:
+        raid = await lair.attack([(flood, FLOODS[flood])], max_seconds_per_frame=60)
+    assert raid.reports[flood][0], raid.said
+
+
+@pytest.mark.parametrize("locked", [True, False])
+async def test_what_a_container_says_is_kept_on_the_machines_disk_only_with_that_lock_off(
+    image: str, home: Path, locked: bool
+) -> None:
+    async with a_lair(home, image, no_log_file=locked) as lair:
+        raid = await lair.begin([("talk", {"lines": 1_000}), ("hang", {"seconds": 60.0})])
+        engine = lair.place.engine
+
+        async def heard() -> bool:
+            return sum(type(one).__name__ == "Progressed" for one in raid.runner.heard) >= 1_000
+
+        await until(heard, "a thousand lines")
+        name = f"framelend-{raid.runner.attempt.id}"
+        settings = await engine.call(lambda: engine.api.inspect_container(name))
+        await lair.withdraw(raid)
+    assert (settings["LogPath"] == "") is locked
+
+
+async def test_an_endless_frame_is_ended_when_its_time_is_over_however_busy_it_looks(image: str, home: Path) -> None:
+    async with a_lair(home, image) as lair:
+        raid = await lair.attack([("never_end", {})], max_seconds_per_frame=FRAME_SECONDS)
+    assert raid.ending.fault is Fault.TIME
+
+
+async def test_with_a_long_time_allowed_the_same_frame_goes_on(image: str, home: Path) -> None:
+    async with a_lair(home, image) as lair:
+        raid = await lair.begin([("never_end", {})], max_seconds_per_frame=3_600)
+        progress = await until(lambda: raid.runner.attempt.progress, "its first words")
+        began = time.monotonic()
+        await until(lambda: time.monotonic() - began > 2 * FRAME_SECONDS, "twice the time")
+        assert progress
+        assert raid.runner.attempt.phase is Phase.RENDERING
+        await lair.withdraw(raid)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return await asyncio.to_thread(build_scenes, tmp_path_factory.mktemp("scenes"))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def lairs(tmp_path: Path, image: str) -> AsyncIterator[tuple[Lair, Lair]]:
+    """With our image, and with the one whose driver lets scripts run."""
+    async with a_lair(tmp_path / "ours", render_image_id()) as ours, a_lair(tmp_path / "theirs", image) as theirs:
+        yield ours, theirs
+
+
+async def rendered(lair: Lair, scene: Path) -> Raid:
+    raid = await lair.render({"scene.blend": await asyncio.to_thread((scene / "scene.blend").read_bytes)})
+    await lair.ended(raid)
+    return raid
+
+
+@pytest.mark.parametrize("scene", CODE)
+async def test_code_in_a_blend_runs_only_with_the_drivers_guard_off(lairs: tuple[Lair, Lair], scenes: Path, scene: str) -> None:
+    ours, theirs = await asyncio.gather(*(rendered(lair, scenes / scene) for lair in lairs))
+    assert (ours.pictures, theirs.pictures) == ([1], [1])
+    assert MARK not in ours.said
+    assert MARK in theirs.said
