@@ -19,9 +19,7 @@ class Broker:
     """`vhost` is the farm's. Raises WorldAway when the API cannot be reached or refuses."""
 
     def __init__(self, url: str, user: str, password: str, vhost: str, transport: httpx.BaseTransport | None = None) -> None:
-        self._client = httpx.Client(
-            base_url=url, auth=(user, password), timeout=TIMEOUT_SECONDS, trust_env=False, transport=transport
-        )
+        self._client = httpx.Client(base_url=url, auth=(user, password), timeout=SECONDS, trust_env=False, transport=transport)
         self._vhost = vhost
 
     def close(self) -> None:
