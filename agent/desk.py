@@ -12,6 +12,7 @@ from agent import metrics
 from agent.domain import machine, signals
 from agent.domain.admission import Machine, PassedOver, Refused, admit
 from agent.domain.attempt import Attempt, Phase, Standing
+from agent.domain.progress import is_ending
 from agent.journal import Remembered
 from agent.rendering import picture_path
 from agent.runner import Runner
@@ -59,12 +60,18 @@ class Desk:
         self.refused: deque[tuple[datetime, str, str]] = deque(maxlen=REMEMBERED)
         """When (by this machine's clock), whose job, and why: the last ones."""
         self._ticks = 0
+        self._told_ending: frozenset[str] = frozenset()
 
     # --- what is in hand
 
     def in_hand(self) -> tuple[AttemptInHand, ...]:
         now = self._place.now()
         return tuple(runner.attempt.told(now) for runner in self._runners.values() if runner.attempt.in_hand())
+
+    def ending(self) -> tuple[str, ...]:
+        """Attempts in hand that will be over in a moment: work may follow already."""
+        now = self._place.now()
+        return tuple(name for name, runner in self._runners.items() if is_ending(runner.attempt, now))
 
     def rendering(self) -> frozenset[str]:
         """Attempts that have a container, or are about to."""
@@ -136,7 +143,7 @@ class Desk:
             memory_bytes=self._place.settings.slot_memory_bytes,
             free_disk_bytes=max(0, shutil.disk_usage(self._place.folders.root).free - self._place.settings.agent_keep_free_bytes),
             slots=self._place.settings.agent_slots,
-            in_hand=self._counted(),
+            in_hand=self._counted() - len(self.ending()),
             known=frozenset(self._runners),
             open=self.open,
             resting=bool(self.resting),
@@ -179,7 +186,15 @@ class Desk:
             for runner in list(self._runners.values()):
                 if self._ticks % LINGERING_TICKS == 0 or not runner.lingers():
                     runner.feed(signals.Tick())
+            self._look_ahead()
             self._make_room()
+
+    def _look_ahead(self) -> None:
+        """Each attempt that comes to its end is told once, so that the next one's bundle is fetched meanwhile."""
+        ending = frozenset(self.ending())
+        if ending - self._told_ending:
+            self.wanted.set()
+        self._told_ending = ending
 
     def _make_room(self) -> None:
         """Delivered pictures beyond the spool's bound go, oldest first."""

@@ -1,6 +1,7 @@
 """Gets an attempt's bundle onto this disk: from the cache, or by showing the grant and downloading from where storage says."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
@@ -33,7 +34,11 @@ class NoBundle(Exception):
 class Fetch:
     """Of one attempt. `granted` receives what storage answers."""
 
-    def __init__(self, place: Workplace, assignment: ChunkAssigned, trace: dict[str, str]) -> None:
+    def __init__(
+        self, place: Workplace, assignment: ChunkAssigned, trace: dict[str, str], received: Callable[[int], None]
+    ) -> None:
+        """`received` is told how many bytes came over the network."""
+        self._received = received
         self.granted: asyncio.Queue[BundleGranted] = asyncio.Queue()
         self._place, self._assignment, self._trace = place, assignment, trace
         self._end = place.now() + PATIENCE_SECONDS
@@ -77,6 +82,7 @@ class Fetch:
         try:
             size = self._assignment.bundle_bytes
             await download(self._place.http, granted, self._grant.bundle, size, archive)
+            self._received(size)
         except BundleAway as away:
             log.warning("bundle not downloaded", job=self._grant.job, why=str(away))
             return False

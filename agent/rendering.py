@@ -17,9 +17,11 @@ from agent.container import DRIVER, SURVEY, ContainerGone, EngineAway, EngineRef
 from agent.domain import claims, signals, survey, verdicts
 from agent.domain.admission import memory
 from agent.domain.attempt import Attempt, failed, released
+from agent.domain.progress import samples
 from agent.hearing import TOO_LONG, TOO_MUCH, CutShort
 from agent.host import PROC, Look
 from agent.lockdown import Spec
+from agent.resources import Meter
 from agent.traces import AttemptTrace
 from agent.workplace import Workplace
 from contracts.events import ChunkAssigned, Fault, ProbeMeasured, Release, RenderedFrame
@@ -32,6 +34,7 @@ CPU_LOOKS = 10
 """Every so many looks the CPU time is asked for too."""
 LINES_PER_FRAME, LINES_PER_SECOND = 2_000, 4
 """The driver says two lines a second and one per frame."""
+MOST_SECONDS = 10_000_000.0
 GRACE_SECONDS = 30.0
 """A container ends by itself so long after its grant, should nobody have ended it."""
 
@@ -49,7 +52,9 @@ class Render:
         trace: AttemptTrace,
         feed: Callable[[signals.Input], None],
         attempt: Callable[[], Attempt],
+        meter: Meter,
     ) -> None:
+        self._meter = meter
         self._place, self._assignment, self._trace, self._feed, self._attempt = place, assignment, trace, feed, attempt
         self._grant = assignment.grant
         self._folder = place.folders.work / self._grant.attempt
@@ -119,6 +124,7 @@ class Render:
     async def _contained(self) -> None:
         self._running = running = await self._place.engine.start(self._spec())
         self._feed(signals.ContainerStarted(self._place.settings.slot_cpus))
+        self._meter.start()
         look = Look(self._place.folders.spool, self.proc)
         watch = asyncio.create_task(self._watch(running, look))
         try:
@@ -133,6 +139,7 @@ class Render:
         finally:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
+            await self._meter.end()
             await running.remove()
 
     def _spec(self) -> Spec:
@@ -199,10 +206,14 @@ class Render:
             case claims.Opened():
                 metrics.CONTAINER_START_SECONDS.observe(time.monotonic() - self._began)
                 self._feed(signals.SceneOpened())
-            case claims.Progress(text=text):
-                self._feed(signals.Progressed(text))
+            case claims.Progress(text=text, remaining=left):
+                left = None if left is None else min(max(left, 0.0), MOST_SECONDS)
+                self._feed(signals.Progressed(text, samples(text), left))
             case claims.FrameDone():
+                self._meter.claimed(claim.rss_bytes)
                 await self._frame_done(claim)
+            case claims.Done() if self._running is not None:
+                await self._measure(self._running)
             case claims.Complaint(code=code, frame=frame, text=text):
                 self._feed(signals.Complained(code, frame, scrub.words(text)))
             case _:
@@ -272,8 +283,11 @@ class Render:
             looks += 1
             look.memory()
             if looks % CPU_LOOKS == 0:
-                with contextlib.suppress(EngineAway):
-                    self._feed(signals.CpuSeen(await running.cpu_micros()))
+                await self._measure(running)
+
+    async def _measure(self, running: Running) -> None:
+        with contextlib.suppress(EngineAway):
+            self._feed(signals.CpuSeen(await self._meter.look(await running.stats(), self._place.now())))
 
 
 def picture_path(place: Workplace, attempt: str, frame: int) -> Path:

@@ -36,11 +36,11 @@ class Meter:
     def start(self) -> None:
         self._meters.running[self._grant.attempt] = self
 
-    async def look(self, stats: Mapping[str, Any], output_bytes: int, now: float) -> int:
+    async def look(self, stats: Mapping[str, Any], now: float) -> int:
         """Folds in what Docker says; returns the CPU time so far, in microseconds. Says it when it is time."""
         before = self.taken.look
         card = await self._meters.gpus.card(self._gpu)
-        self.taken = resources.looked(self.taken, resources.read(stats), output_bytes, now, card.use if card else None)
+        self.taken = resources.looked(self.taken, resources.read(stats), now, card.use if card else None)
         _count(before, self.taken.look)
         await self._meters.show()
         if resources.is_due(self.taken, now):
@@ -79,7 +79,6 @@ class Meters:
         metrics.RENDER_CORES.set(sum(one.cores for one in running))
         metrics.RENDER_MEMORY.set(sum(one.look.memory_bytes for one in running))
         metrics.RENDER_PEAK.set(max((one.peak_bytes for one in running), default=0))
-        metrics.RENDER_OUTPUT.set(sum(one.output_bytes for one in running))
         for number, card in enumerate(await self.gpus.cards()):
             if card.use is not None:
                 metrics.GPU_BUSY.labels(str(number)).set(card.use.utilisation_percent / 100)

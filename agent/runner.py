@@ -15,7 +15,7 @@ from agent.fetching import Fetch, NoBundle
 from agent.rendering import Render, picture_path
 from agent.traces import AttemptTrace
 from agent.workplace import Workplace
-from contracts.events import BundleGranted, FrameUpload, UploadGranted
+from contracts.events import BundleGranted, Event, FrameUpload, UploadGranted
 
 log = structlog.get_logger()
 
@@ -35,7 +35,8 @@ class Runner:
         self._place, self._trace, self._freed, self._forgotten = place, trace, freed, forgotten
         grant = attempt.assignment.grant
         self._log = log.bind(job=grant.job, chunk=grant.chunk, attempt=grant.attempt, trace=trace.id)
-        self._fetch = Fetch(place, attempt.assignment, trace.headers())
+        self._meter = place.meters.meter(attempt.assignment, self._say)
+        self._fetch = Fetch(place, attempt.assignment, trace.headers(), self._meter.received)
         self._fetching: asyncio.Task[None] | None = None
         self._render: Render | None = None
         self._valid_until = 0.0
@@ -105,7 +106,7 @@ class Runner:
             self._fetching.cancel()
 
     def _do_start(self, _: signals.StartContainer) -> None:
-        self._render = Render(self._place, self.attempt.assignment, self._trace, self.feed, lambda: self.attempt)
+        self._render = Render(self._place, self.attempt.assignment, self._trace, self.feed, lambda: self.attempt, self._meter)
         self._start(self._render.run(), "render")
 
     def _do_kill(self, _: signals.KillContainer) -> None:
@@ -118,6 +119,11 @@ class Runner:
 
     def _do_upload(self, action: signals.Upload) -> None:
         self._start(self._upload(action.upload), "upload")
+
+    def _say(self, event: Event) -> None:
+        """Worth saying now or never."""
+        if self._render is not None:
+            self._place.background.start(self._place.say(event, self._trace.headers()), f"say {event.key()}")
 
     def _start(self, what: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
         return self._place.background.start(what, f"{name} {self.attempt.id}")
@@ -136,6 +142,7 @@ class Runner:
         path = picture_path(self._place, self.attempt.id, upload.frame)
         stored = await self._place.uploader.put(path, upload, self._valid_until - self._place.now())
         if stored:
+            self._meter.sent(upload.bytes)
             self._trace.step("upload", time.monotonic() - began, frame=upload.frame, bytes=upload.bytes)
         self.feed(signals.Uploaded(upload.frame) if stored else signals.UploadMissed(upload.frame))
 

@@ -102,6 +102,7 @@ class Standing:
             reason=self._why_none(),
             accepts=settings.acceptance,
             attempts=tuple(attempt.attempt for attempt in self._desk.in_hand()),
+            ending=self._desk.ending(),
             hardware=_hardware(settings),
             benchmark=self._benchmark,
             images=self._desk.images,

@@ -13,8 +13,10 @@ import structlog
 
 from agent.bundle import BundleCache
 from agent.container import Engine
+from agent.gpus import Gpus
 from agent.journal import Journal
 from agent.outbox import Outbox
+from agent.resources import Meters
 from agent.settings import AgentSettings
 from agent.uploads import Uploader
 from contracts.bus import Announcement, Announcer, NotAnnounced
@@ -87,6 +89,7 @@ class Workplace:
     slots: asyncio.Semaphore
     """One container each. An assignment may come a moment before the one before it has quite ended: it waits here."""
     background: Background = field(default_factory=Background)
+    meters: Meters = field(default_factory=lambda: Meters(Gpus()))
 
     async def say(self, event: Event, trace: Mapping[str, str]) -> bool:
         """Now or not at all; whether the broker has confirmed it."""

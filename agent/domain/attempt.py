@@ -138,6 +138,10 @@ class Attempt:
     looked_at: float | None = None
     """When this agent last looked at the clock."""
     progress: str = ""
+    sample: int | None = None
+    samples: int | None = None
+    remaining: float | None = None
+    """Seconds of this frame, by the renderer's own guess when it last spoke."""
     fetched: bool = False
     """The bundle came while the attempt was frozen."""
     frozen_since: float | None = None
@@ -179,6 +183,9 @@ class Attempt:
             frame=left[0] if rendering else None,
             frame_started_seconds_ago=max(0.0, now - self.frame_since) if rendering else 0.0,
             text=text[:200],
+            sample=self.sample if rendering else None,
+            samples=self.samples if rendering else None,
+            remaining_seconds=self.remaining if rendering else None,
         )
 
 

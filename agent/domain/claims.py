@@ -25,6 +25,8 @@ class Progress(Value):
     event: Literal["progress"]
     frame: Frame
     text: Label = ""
+    remaining: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """Seconds, by Blender's own guess, which may be anything."""
 
 
 class FrameDone(Value):
@@ -35,6 +37,8 @@ class FrameDone(Value):
     bytes: Bytes
     seconds: Seconds
     cpu_seconds: Seconds
+    rss_bytes: Bytes = 0
+    """The most memory the renderer had so far."""
 
 
 class Complaint(Value):

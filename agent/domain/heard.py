@@ -20,7 +20,9 @@ def scene_opened(attempt: Attempt, _: s.SceneOpened, now: float) -> s.Decision:
 
 
 def progressed(attempt: Attempt, said: s.Progressed, now: float) -> s.Decision:
-    return replace(attempt, progress=said.text, alive_at=now), ()
+    done, total = said.samples or (attempt.sample, attempt.samples)
+    told = replace(attempt, progress=said.text, sample=done, samples=total, alive_at=now)
+    return (replace(told, remaining=said.remaining) if said.remaining is not None else told), ()
 
 
 def cpu_seen(attempt: Attempt, seen: s.CpuSeen, now: float) -> s.Decision:
@@ -51,7 +53,8 @@ def complained(attempt: Attempt, said: s.Complained, now: float) -> s.Decision:
 
 
 def _next_frame(attempt: Attempt, now: float) -> Attempt:
-    return replace(attempt, frame_since=now, alive_at=now, cpu_at_frame=attempt.cpu_micros)
+    fresh = replace(attempt, sample=None, samples=None, remaining=None)
+    return replace(fresh, frame_since=now, alive_at=now, cpu_at_frame=attempt.cpu_micros)
 
 
 def evidence(attempt: Attempt, exited: s.ContainerExited) -> Evidence:

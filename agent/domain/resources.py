@@ -36,7 +36,6 @@ class Taken:
     look: Look = field(default_factory=Look)
     cores: float = 0.0
     peak_bytes: int = 0
-    output_bytes: int = 0
     received_bytes: int = 0
     sent_bytes: int = 0
     gpu: GpuUse | None = None
@@ -60,7 +59,7 @@ def _moved(entries: Iterable[Mapping[str, Any]], way: str) -> int:
     return sum(int(one.get("value") or 0) for one in entries if str(one.get("op", "")).lower() == way)
 
 
-def looked(taken: Taken, look: Look, output_bytes: int, now: float, gpu: GpuUse | None = None) -> Taken:
+def looked(taken: Taken, look: Look, now: float, gpu: GpuUse | None = None) -> Taken:
     """After a look; counters never go back, so an answer of a container that has ended changes little."""
     look = replace(
         look,
@@ -72,7 +71,7 @@ def looked(taken: Taken, look: Look, output_bytes: int, now: float, gpu: GpuUse 
     if taken.seen_at is not None and now > taken.seen_at:
         cores = min(MOST_CORES, (look.cpu_micros - taken.look.cpu_micros) / MICRO / (now - taken.seen_at))
     peak = max(taken.peak_bytes, look.memory_bytes)
-    return replace(taken, look=look, cores=cores, seen_at=now, peak_bytes=peak, output_bytes=output_bytes, gpu=gpu)
+    return replace(taken, look=look, cores=cores, seen_at=now, peak_bytes=peak, gpu=gpu)
 
 
 def claimed(taken: Taken, peak_bytes: int) -> Taken:
@@ -99,7 +98,6 @@ def told(taken: Taken) -> Resources:
         cores=taken.cores,
         memory_bytes=_bytes(taken.look.memory_bytes),
         memory_peak_bytes=_bytes(taken.peak_bytes),
-        output_bytes=_bytes(taken.output_bytes),
         disk_read_bytes=_bytes(taken.look.read_bytes),
         disk_written_bytes=_bytes(taken.look.written_bytes),
         network_received_bytes=_bytes(taken.received_bytes),

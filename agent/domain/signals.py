@@ -38,7 +38,11 @@ class SceneOpened:
 
 @dataclass(frozen=True)
 class Progressed:
+    """`samples`: (done, of all), `remaining`: seconds of this frame; each None where the renderer does not tell."""
+
     text: str
+    samples: tuple[int, int] | None = None
+    remaining: float | None = None
 
 
 @dataclass(frozen=True)

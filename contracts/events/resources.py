@@ -24,8 +24,7 @@ class Resources(Value):
     cores: Annotated[float, Field(ge=0, le=4_096, allow_inf_nan=False)] = 0.0
     memory_bytes: Bytes = 0
     memory_peak_bytes: Bytes = 0
-    output_bytes: Bytes = 0
-    """In its output folder; finished frames have left it."""
+    """Its output lies in its memory and counts."""
     disk_read_bytes: Bytes = 0
     disk_written_bytes: Bytes = 0
     network_received_bytes: Bytes = 0

@@ -74,7 +74,7 @@ class Progress:
             )
             for agent in sorted({*working, *tally.by_agent})[:MOST_SHARES]
         ]
-        speed = sum(fleet[agent].micro_wu_per_minute * len(fleet[agent].hands) for agent in working)
+        speed = sum(fleet[agent].micro_wu_per_minute * _at_work(fleet[agent]) for agent in working)
         return JobProgressed(
             job=job.job, account=job.account, state=job.state, reason=self._waits.get(job.job, job.reason)[:2000],
             revision=job.revision,
@@ -101,6 +101,11 @@ def _under_way(one: AttemptInHand, frame: int, ago: float) -> FrameUnderWay:
         samples=one.samples,
         remaining_seconds=left,
     )
+
+
+def _at_work(agent: Agent) -> int:
+    """Attempts that render; one that is about to end lends its slot to the next."""
+    return max(1, min(agent.slots, len(agent.hands)))
 
 
 def _working(fleet: dict[str, Agent]) -> dict[str, set[str]]:

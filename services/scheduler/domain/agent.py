@@ -21,6 +21,8 @@ READIES = 8
 REFERENCE = Benchmark(cpu_micros=BENCHMARK_MICRO_WU, wall_micros=BENCHMARK_MICRO_WU)
 """Stands in for an agent that has not shown a benchmark yet; what it may earn by that is bounded by the anchor."""
 LEARNING_PERCENT = 20
+MOST_HANDS = 2
+"""For each slot: what is said to be about to end may be a lie."""
 MOST_CHANGE = 4
 """One measurement counts at most as four times faster or slower than what is known."""
 
@@ -36,6 +38,8 @@ class Hand:
     """How many readies of the agent had been taken over when it was given."""
     missed_since: datetime | None = None
     """Since when the agent's pulses leave it out after it was heard."""
+    ending: bool = False
+    """The agent says it is about to end: it occupies no slot any more, so that what follows is fetched meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,8 @@ def benchmark_of(agent: Agent) -> Benchmark:
 def free_slots(agent: Agent) -> int:
     if agent.state is not AgentState.ONLINE or agent.closed_since is not None:
         return 0
-    return max(0, agent.slots - len(agent.hands))
+    busy = sum(not hand.ending for hand in agent.hands)
+    return max(0, min(agent.slots - busy, MOST_HANDS * agent.slots - len(agent.hands)))
 
 
 def holds(agent: Agent, attempt: str) -> bool:
@@ -137,7 +142,7 @@ def ready(agent: Agent, said: AgentReady, message: str, now: datetime, policy: P
     if said.run < agent.run or (message and message in agent.readies):
         return replace(agent, seen_at=now), []
     gone = {hand.attempt for hand in denied(agent, said, now, policy)}
-    kept = tuple(_heard(hand, hand.attempt in said.attempts) for hand in agent.hands if hand.attempt not in gone)
+    kept = tuple(_said(hand, said) for hand in agent.hands if hand.attempt not in gone)
     benchmark = said.benchmark or agent.benchmark
     changed = replace(
         agent,
@@ -250,6 +255,10 @@ def learned(agent: Agent, micro_wu: int, wall_micros: int) -> Decided:
     if abs(changed.micro_wu_per_minute - told) * 10 <= told:
         return changed, []
     return _told(changed)
+
+
+def _said(hand: Hand, said: AgentReady) -> Hand:
+    return replace(_heard(hand, hand.attempt in said.attempts), ending=hand.attempt in said.ending)
 
 
 def _heard(hand: Hand, is_there: bool) -> Hand:

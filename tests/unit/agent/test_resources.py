@@ -44,20 +44,20 @@ def test_both_versions_of_cgroups_are_read() -> None:
 
 def test_a_container_that_has_just_ended_says_nothing_and_takes_nothing_back() -> None:
     assert resources.read(ENDED) == Look()
-    taken = looked(looked(Taken(LIMIT), resources.read(V1), 10, 1.0), resources.read(ENDED), 0, 2.0)
+    taken = looked(looked(Taken(LIMIT), resources.read(V1), 1.0), resources.read(ENDED), 2.0)
     assert told(taken).cpu_seconds == 3.214
     assert told(taken).memory_peak_bytes == 350_000_000
     assert told(taken).disk_read_bytes == 4_106
 
 
 def test_cores_are_cpu_time_by_the_clock_between_two_looks() -> None:
-    first = looked(Taken(LIMIT), Look(cpu_micros=1_000_000), 0, 10.0)
+    first = looked(Taken(LIMIT), Look(cpu_micros=1_000_000), 10.0)
     assert told(first).cores == 0.0
-    assert told(looked(first, Look(cpu_micros=8_500_000), 0, 15.0)).cores == 1.5
+    assert told(looked(first, Look(cpu_micros=8_500_000), 15.0)).cores == 1.5
 
 
 def test_the_drivers_word_raises_the_peak_but_never_beyond_what_the_container_may_have() -> None:
-    taken = looked(Taken(LIMIT), Look(memory_bytes=100), 0, 1.0)
+    taken = looked(Taken(LIMIT), Look(memory_bytes=100), 1.0)
     assert told(claimed(taken, 900)).memory_peak_bytes == 900
     assert told(claimed(taken, 50)).memory_peak_bytes == 100
     assert told(claimed(taken, 1 << 60)).memory_peak_bytes == LIMIT
@@ -66,8 +66,8 @@ def test_the_drivers_word_raises_the_peak_but_never_beyond_what_the_container_ma
 def test_what_the_agent_moves_adds_up_and_the_gpu_is_shown_as_it_is_now() -> None:
     use = GpuUse(utilisation_percent=97, memory_bytes=5, celsius=71)
     taken = moved(moved(moved(Taken(LIMIT), received=10), sent=5), sent=6)
-    shown = told(looked(taken, Look(), 3, 1.0, use))
-    assert (shown.network_received_bytes, shown.network_sent_bytes, shown.output_bytes, shown.gpu) == (10, 11, 3, use)
+    shown = told(looked(taken, Look(), 1.0, use))
+    assert (shown.network_received_bytes, shown.network_sent_bytes, shown.gpu) == (10, 11, use)
 
 
 def test_the_first_look_is_told_at_once_and_the_next_not_before_its_time() -> None:
@@ -87,7 +87,7 @@ def test_whatever_docker_says_can_be_told(looks: list[tuple[int, int, int, float
     taken, now, peak = Taken(LIMIT), 0.0, 0
     for cpu, memory, moved_bytes, seconds in looks:
         now += seconds
-        taken = looked(taken, Look(cpu % 10**12, memory, moved_bytes, moved_bytes), memory, now)
+        taken = looked(taken, Look(cpu % 10**12, memory, moved_bytes, moved_bytes), now)
         shown = told(taken)
         assert shown.memory_peak_bytes >= peak
         peak = shown.memory_peak_bytes
