@@ -23,7 +23,7 @@ MOST_SKEW_SECONDS = 120.0
 """Signed addresses are good for minutes; the farm never believes this clock, but logs and the owner do."""
 LEAST_DISK_BYTES = 5_000_000_000
 PATIENCE_SECONDS = 20.0
-HELLO = ("python3", "-c", "print('hello')")
+HELLO = ("python3", "-c", "import time; print('hello', flush=True); time.sleep(60)")
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,10 @@ async def _hello(engine: Engine, image: str, settings: AgentSettings) -> bytes |
     spec = Spec(image, HELLO, "doctor", f"doctor-{new_id()}", settings.slot_cpus, MIN_MEMORY_BYTES)
     running = await engine.start(spec)
     try:
+        said = await running.line()
         await running.hold(frozen=True)
         await running.hold(frozen=False)
-        return await running.line()
+        return said
     finally:
         await running.remove()
 

@@ -33,7 +33,7 @@ class Person:
         counts = dict(self._counts())
         if not counts and not self._terminals:
             return None
-        if self._last is None or any(self._seen.get(name, count) != count for name, count in counts.items()):
+        if self._last is None or any(self._seen.get(name) != count for name, count in counts.items()):
             self._last = now
         self._seen = counts
         return max(0.0, min(now - self._last, self._terminals_idle()))

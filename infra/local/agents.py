@@ -71,6 +71,7 @@ def part(layout: Layout, farm: FarmFile, lent: Lent) -> Part:
         "FRAMELEND_AGENT_DIR": str(home),
         "FRAMELEND_AGENT_HTTP_PORT": str(port),
         "FRAMELEND_AGENT_IMAGE": farm["FARM_RENDER_IMAGE"],
+        "FRAMELEND_AGENT_PRIORITY": "normal",
         "FRAMELEND_OTLP_URL": f"{farm.http('TRACEBOX')}/v1/traces",
         "DOCKER_HOST": farm["FARM_DOCKER_HOST"],
         **({"FRAMELEND_AGENT_CPUS": str(lent.cpus)} if lent.cpus else {}),

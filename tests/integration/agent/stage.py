@@ -62,6 +62,7 @@ class Stage:
             "FRAMELEND_AGENT_FILE": str(credential),
             "FRAMELEND_AGENT_DIR": str(self.folder / "home"),
             "FRAMELEND_AGENT_IMAGE": self.image,
+            "FRAMELEND_AGENT_PRIORITY": "normal",
             "FRAMELEND_OTLP_URL": f"{self.world.farm.http('TRACEBOX')}/v1/traces",
         }
         return {**own, **extra}

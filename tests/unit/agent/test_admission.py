@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from agent.domain.admission import Machine, PassedOver, Refused, Taken, admit
+from contracts.values import Acceptance, Kind
 from tests.unit.agent.builders import IMAGE, a_grant, an_assignment
 
 
@@ -52,3 +53,37 @@ def test_what_does_not_fit_is_refused_with_its_reason(changes: Any, machine: Any
     answer = admit(an_assignment(**changes), a_machine(**machine), 60.0)
     assert isinstance(answer, Refused)
     assert reason in answer.text
+
+
+RULES = Acceptance(minimum_price=500_000, engines=("CYCLES",), memory_bytes=2_000_000_000, renters=("acct-1",))
+WANTED: dict[str, Any] = {"price": 500_000, "engine": "CYCLES", "memory_bytes": 2_000_000_000, "renter": "acct-1"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"price": 499_999}, "wants 0.5 credits per WU"),
+        ({"price": None}, "wants 0.5 credits per WU"),
+        ({"engine": "BLENDER_WORKBENCH"}, "does not take the engine BLENDER_WORKBENCH"),
+        ({"engine": ""}, "does not take the engine (unknown)"),
+        ({"memory_bytes": 2_000_000_001}, "takes scenes of at most 2.0 GB"),
+        ({"renter": "acct-2"}, "certain renters only"),
+        ({"renter": None}, "certain renters only"),
+    ],
+)
+def test_what_is_against_the_lenders_rules_is_refused_and_without_rules_it_is_taken(changes: dict[str, Any], words: str) -> None:
+    assert admit(an_assignment(**WANTED), a_machine(accepts=RULES), 60.0) == Taken()
+    assignment = an_assignment(**{**WANTED, **changes})
+    answer = admit(assignment, a_machine(accepts=RULES), 60.0)
+    assert isinstance(answer, Refused)
+    assert words in answer.text
+    assert admit(assignment, a_machine(), 60.0) == Taken()
+
+
+def test_an_inspection_has_no_engine_yet() -> None:
+    assignment = an_assignment(kind=Kind.INSPECT, **{**WANTED, "engine": ""})
+    assert admit(assignment, a_machine(accepts=RULES), 60.0) == Taken()
+
+
+def test_while_its_lender_has_the_machine_nothing_is_taken() -> None:
+    assert admit(an_assignment(), a_machine(resting=True), 60.0) == Refused("paused by its lender")

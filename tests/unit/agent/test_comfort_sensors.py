@@ -1,0 +1,192 @@
+"""What a machine shows of its owner, read from folders that look like one."""
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from agent.domain.comfort import Rules
+from agent.sensors import Roots, Sensors
+from agent.sensors_load import Load, Programs
+from agent.sensors_person import Person
+from agent.sensors_power import celsius, on_battery
+from tests.unit.agent.machine_tree import BOX, Tree
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(tmp_path)
+
+
+# --- the person
+
+
+def a_person(tree: Tree) -> Person:
+    return Person(tree.proc, tree.sys, tree.dev)
+
+
+def test_keys_of_a_built_in_keyboard_and_a_touchpad_are_seen_and_a_busy_disk_is_not(tree: Tree) -> None:
+    person = a_person(tree)
+    tree.interrupts(5)
+    assert person.idle_seconds(100.0) == 0.0
+    tree.interrupts(5, disk=1_000)
+    assert person.idle_seconds(160.0) == 60.0
+    tree.interrupts(6, disk=1_000)
+    assert person.idle_seconds(161.0) == 0.0
+    tree.interrupts(6, disk=2_000, touchpad=3)
+    assert person.idle_seconds(162.0) == 0.0
+
+
+def test_a_usb_keyboard_or_mouse_that_has_something_to_say_is_seen_and_a_ups_or_a_disk_is_not(tree: Tree) -> None:
+    person = a_person(tree)
+    tree.usb("1-2", 10)
+    tree.usb("1-3", 10, protocol="02")
+    tree.usb("1-4", 10, protocol="00")
+    tree.usb("1-5", 10, kind="08")
+    person.idle_seconds(0.0)
+    tree.usb("1-4", 500, protocol="00")
+    tree.usb("1-5", 500, kind="08")
+    assert person.idle_seconds(50.0) == 50.0
+    tree.usb("1-3", 11, protocol="02")
+    assert person.idle_seconds(51.0) == 0.0
+    tree.usb("1-2", 11)
+    assert person.idle_seconds(52.0) == 0.0
+
+
+def test_a_keyboard_plugged_in_later_is_found(tree: Tree) -> None:
+    person = a_person(tree)
+    tree.interrupts(1)
+    person.idle_seconds(0.0)
+    tree.usb("2-1", 1)
+    assert person.idle_seconds(20.0) == 0.0
+    assert person.idle_seconds(25.0) == 5.0
+
+
+def test_typing_in_a_terminal_counts_also_before_the_first_look(tree: Tree) -> None:
+    tree.terminal("pts/0", time.time() - 30)
+    tree.terminal("tty1", time.time() - 3_000)
+    idle = a_person(tree)
+    assert idle.idle_seconds(0.0) == 0.0
+    assert idle.idle_seconds(500.0) == pytest.approx(30, abs=5)
+
+
+def test_a_machine_without_any_of_these_does_not_pretend(tree: Tree) -> None:
+    assert a_person(tree).idle_seconds(0.0) is None
+
+
+# --- other programs
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_our_containers_and_we_ourselves_use_is_not_somebody_elses(tree: Tree, version: int) -> None:
+    load, boxes = Load(tree.proc, tree.sys), frozenset({BOX})
+    tree.cpu(100.0)
+    tree.box(50.0, version)
+    assert load.other_cores(0.0, boxes) is None
+    tree.cpu(103.0, own=0.5)
+    tree.box(52.0, version)
+    assert load.other_cores(1.0, boxes) == pytest.approx(0.5)
+    assert Load(tree.proc, tree.sys).other_cores(1.0, boxes) is None
+
+
+def test_without_knowing_our_containers_their_use_would_count(tree: Tree) -> None:
+    load = Load(tree.proc, tree.sys)
+    tree.cpu(100.0)
+    tree.box(50.0)
+    load.other_cores(0.0, frozenset())
+    tree.cpu(102.0)
+    tree.box(52.0)
+    assert load.other_cores(1.0, frozenset()) == pytest.approx(2.0)
+
+
+def test_niced_time_is_our_containers_where_their_cgroups_do_not_tell(tree: Tree) -> None:
+    load = Load(tree.proc, tree.sys)
+    tree.cpu(100.0, nice=10.0)
+    load.other_cores(0.0, frozenset())
+    tree.cpu(100.2, nice=12.0)
+    assert load.other_cores(1.0, frozenset()) == pytest.approx(0.2, abs=0.05)
+
+
+def test_a_container_that_ends_is_not_taken_for_another_program(tree: Tree) -> None:
+    load = Load(tree.proc, tree.sys)
+    tree.cpu(100.0)
+    tree.box(50.0)
+    load.other_cores(0.0, frozenset({BOX}))
+    tree.cpu(104.0)
+    assert load.other_cores(1.0, frozenset()) is None
+    tree.cpu(104.3)
+    assert load.other_cores(2.0, frozenset()) == pytest.approx(0.3)
+
+
+def test_his_own_blender_is_found_and_one_in_our_container_is_not(tree: Tree) -> None:
+    programs, boxes = Programs(tree.proc, ("blender", "a-very-long-program-name")), frozenset({BOX})
+    tree.process(7, "bash")
+    tree.process(8, "blender", f"/docker/{BOX}")
+    assert programs.running(boxes) is None
+    tree.process(9, "bash")
+    assert programs.running(boxes) is None
+    tree.process(9, "blender")
+    assert programs.running(boxes) == "blender"
+    shutil.rmtree(tree.proc / "9")
+    assert programs.running(boxes) is None
+    tree.process(10, "a-very-long-pro")
+    assert programs.running(boxes) == "a-very-long-pro"
+
+
+def test_an_old_process_that_becomes_blender_is_found_after_a_while(tree: Tree) -> None:
+    programs = Programs(tree.proc, ("blender",))
+    tree.process(7, "launcher")
+    for _ in range(5):
+        programs.running(frozenset())
+    tree.process(7, "blender")
+    assert "blender" in [programs.running(frozenset()) for _ in range(60)]
+
+
+# --- power and heat
+
+
+def test_a_laptop_on_its_battery_is_told_from_one_on_its_line_and_from_a_desktop_with_a_wireless_mouse(tree: Tree) -> None:
+    assert on_battery(tree.sys) is None
+    tree.supply("mouse", type="Battery", scope="Device", status="Discharging")
+    assert on_battery(tree.sys) is None
+    tree.supply("BAT0", type="Battery", status="Discharging")
+    assert on_battery(tree.sys) is True
+    tree.supply("AC", type="Mains", online="1")
+    assert on_battery(tree.sys) is False
+    tree.supply("AC", type="Mains", online="0")
+    assert on_battery(tree.sys) is True
+
+
+def test_the_hottest_processor_counts_and_neither_a_disk_nor_a_broken_sensor(tree: Tree) -> None:
+    assert celsius(tree.sys) is None
+    tree.chip(0, "nvme", 95_000)
+    assert celsius(tree.sys) is None
+    tree.chip(1, "k10temp", 61_500, 70_250)
+    tree.chip(2, "coretemp", 255_000)
+    assert celsius(tree.sys) == 70.25
+    tree.put(tree.sys / "class/thermal/thermal_zone0/type", "x86_pkg_temp\n")
+    tree.put(tree.sys / "class/thermal/thermal_zone0/temp", "81000\n")
+    assert celsius(tree.sys) == 81.0
+
+
+# --- all of them
+
+
+def test_only_what_a_rule_asks_for_is_read(tree: Tree) -> None:
+    tree.interrupts(1)
+    tree.chip(1, "k10temp", 61_500)
+    tree.supply("BAT0", type="Battery", status="Discharging")
+    roots = Roots(tree.proc, tree.sys, tree.dev)
+    nothing = Sensors(Rules(), roots, frozenset).read(0.0, None)
+    assert (nothing.idle_seconds, nothing.on_battery, nothing.celsius, nothing.other_cores) == (None, None, None, None)
+    rules = Rules(idle_seconds=60.0, on_battery=False, hot_celsius=80.0)
+    found = Sensors(rules, roots, frozenset).read(0.0, "paused by hand")
+    assert (found.idle_seconds, found.on_battery, found.celsius, found.paused) == (0.0, True, 61.5, "paused by hand")
+
+
+def test_this_very_machine_can_be_read(tmp_path: Path) -> None:
+    rules = Rules(idle_seconds=60.0, load_cores=1.0, programs=("blender",), on_battery=False, hot_celsius=80.0)
+    sensors = Sensors(rules, Roots(), frozenset)
+    sensors.read(0.0, None)
+    assert sensors.read(1.0, None).other_cores is not None
