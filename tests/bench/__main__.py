@@ -10,19 +10,26 @@ from infra.images import rendering
 from infra.local import farm
 from infra.local.layout import Layout
 
-NAMES = ("startup", "overhead", "assignments", "settlement", "memory")
+NAMES = ("startup", "overhead", "assignments", "settlement", "flood", "memory", "simulator")
+FARMLESS = frozenset({"simulator"})
 
 
 def main(wanted: tuple[str, ...]) -> int:
+    if set(wanted) <= FARMLESS:
+        return _run(wanted)
     os.environ.setdefault("FARM_DIR", ".farm-bench")
     layout = Layout.of()
     farm.up(layout, farm.INFRA)
     rendering.remember(layout, rendering.render_image_id())
     try:
-        for name in wanted:
-            asyncio.run(importlib.import_module(f"tests.bench.bench_{name}").main())
+        return _run(wanted)
     finally:
         farm.down(layout, remove=True)
+
+
+def _run(wanted: tuple[str, ...]) -> int:
+    for name in wanted:
+        asyncio.run(importlib.import_module(f"tests.bench.bench_{name}").main())
     return 0
 
 

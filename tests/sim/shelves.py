@@ -27,19 +27,19 @@ class Shelf(Generic[S]):
     """`kept(id, before, after)` sees every write, for the indexes."""
 
     def __init__(self, now: Callable[[], Awaitable[datetime]], tell: Callable[[Event], Awaitable[None]], kept: Kept[S]) -> None:
-        self.states: dict[str, tuple[int, S]] = {}
+        self.states: dict[str, Saved[S]] = {}
         self.now, self._tell, self._kept = now, tell, kept
         self.pending = self
 
     async def get(self, id: str) -> S | None:
         found = self.states.get(id)
-        return found[1] if found else None
+        return found.state if found else None
 
     async def read_many(self, ids: Iterable[str]) -> dict[str, Saved[S]]:
-        return {id: Saved(id, *self.states[id]) for id in dict.fromkeys(ids) if id in self.states}
+        return {id: self.states[id] for id in dict.fromkeys(ids) if id in self.states}
 
     def saved(self, ids: Iterable[str]) -> list[Saved[S]]:
-        return [Saved(id, *self.states[id]) for id in ids]
+        return list(map(self.states.__getitem__, ids))
 
     async def add(self, id: str, state: S, events: Sequence[Event] = ()) -> bool:
         return (await self.add_many([New(id, state, events, {})]))[0]
@@ -77,7 +77,7 @@ class Shelf(Generic[S]):
         won: list[bool] = []
         told: list[Told] = []
         for change in changes:
-            won.append(self.states[change.before.id][0] == change.before.version)
+            won.append(self.states[change.before.id].version == change.before.version)
             if won[-1]:
                 self._put(change.before.id, change.state)
                 told += [(change.before.id, {"event": event}) for event in change.events]
@@ -89,7 +89,7 @@ class Shelf(Generic[S]):
 
     def touch(self, id: str, state: S) -> None:
         """Outside the version; no index may depend on what is changed."""
-        self.states[id] = (self.states[id][0], state)
+        self.states[id] = Saved(id, self.states[id].version, state)
 
     def _put_new(self, one: New[S]) -> bool:
         is_new = one.id not in self.states
@@ -98,9 +98,9 @@ class Shelf(Generic[S]):
         return is_new
 
     def _put(self, id: str, state: S) -> None:
-        version, before = self.states.get(id, (0, None))
-        self.states[id] = (version + 1, state)
-        self._kept(id, before, state)
+        before = self.states.get(id)
+        self.states[id] = Saved(id, before.version + 1 if before else 1, state)
+        self._kept(id, before.state if before else None, state)
 
 
 class JobShelf(Jobs):
@@ -112,7 +112,7 @@ class JobShelf(Jobs):
         super().__init__(cast(Any, Shelf[Job](now, tell, lambda *_: None)))
 
     def all(self) -> list[Job]:
-        return [state for _, state in self.store.states.values()]
+        return [saved.state for saved in self.store.states.values()]
 
     async def working(self) -> list[Job]:
         return [job for job in self.all() if job.state in WORKING]
@@ -152,11 +152,11 @@ class ChunkShelf(Chunks):
         self._running[after.job] += (now in HELD_CHUNK) - (was in HELD_CHUNK)
 
     def all(self) -> list[Chunk]:
-        return [state for _, state in self.store.states.values()]
+        return [saved.state for saved in self.store.states.values()]
 
     def _held_ones(self) -> list[Chunk]:
         states = self.store.states
-        return [states[id][1] for id in self._held]
+        return [states[id].state for id in self._held]
 
     async def existing(self, chunks: Collection[str]) -> set[str]:
         return {id for id in chunks if id in self.store.states}
@@ -210,7 +210,7 @@ class AgentShelf(Agents):
 
     async def note_heard(self, seen: Mapping[str, datetime]) -> None:
         for agent, at in seen.items():
-            self.store.touch(agent, replace(self.store.states[agent][1], seen_at=at))
+            self.store.touch(agent, replace(self.store.states[agent].state, seen_at=at))
 
     async def unsettled(self) -> list[str]:
         return []

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.scheduler.dispatch import Dispatch
 from services.scheduler.domain.policy import Policy
-from tests.sim import measures, naive, worlds
+from tests.sim import measures, naive, replay, worlds
 from tests.sim.setting import CALM, ROUGH, Nature, Order, Setting, Weather, natures, scene
 from tests.sim.world import World
 
@@ -63,6 +64,13 @@ def test_a_short_job_behind_a_long_one_starts_within_one_chunk_time_and_first_co
 def test_ten_equal_agents_are_several_times_as_fast_as_one() -> None:
     one, ten = (measures.outcome(lived(worlds.equals(1, agents, frames=300))).makespan for agents in (1, 10))
     assert one / ten > 7
+
+
+@pytest.mark.parametrize("path", sorted(replay.FOLDER.glob("*.json")), ids=lambda path: path.stem)
+def test_a_recorded_run_of_the_real_farm_takes_about_as_long_in_the_simulator(path: Path) -> None:
+    recording = replay.load(path)
+    world = lived(replay.setting(recording), Policy(chunk=recording.chunk_seconds))
+    assert measures.outcome(world).makespan == pytest.approx(recording.makespan, rel=0.15)
 
 
 # --- the yardsticks themselves

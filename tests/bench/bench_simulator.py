@@ -1,0 +1,122 @@
+"""How good is the policy? The scheduler's own code in virtual time (`tests.sim`), beside first come, first served in tens.
+
+Every seed is a world of its own, lived under both policies. `BENCH_SEEDS` (20), `BENCH_PROCESSES` (one per core) and
+`BENCH_HUGE=0` (leaves out the run of 5,000 agents and a million frames) make it shorter.
+"""
+
+import asyncio
+import math
+import os
+import statistics
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
+
+from services.scheduler.domain.policy import Policy
+from tests.bench.ground import number
+from tests.bench.report import Row, publish, row
+from tests.sim import measures, pictures, replay
+from tests.sim.trial import Trial, live, speed_up
+from tests.sim.world import World
+
+SEEDS = 20
+WORLDS = ("calm", "rough", "market")
+AGENTS = (1, 2, 5, 10, 20, 50, 100)
+BOUND = "lower bound: ΣWU ÷ Σ speed while present"
+
+
+async def main() -> None:
+    with ProcessPoolExecutor(number("BENCH_PROCESSES", os.cpu_count() or 1), get_context("spawn")) as pool:
+        one_each = [pool.submit(speed_up, agents) for agents in reversed(AGENTS)]
+        trials = await asyncio.to_thread(_trials, pool)
+        speeds = dict(zip(reversed(AGENTS), [await asyncio.wrap_future(one) for one in one_each], strict=True))
+        huge = [await asyncio.wrap_future(pool.submit(live, "huge", 1, "ours"))] if number("BENCH_HUGE", 1) else []
+    times = {agents: one.makespan or math.nan for agents, one in speeds.items()}
+    pictures.table([*trials, *speeds.values(), *huge])
+    pictures.speed_up(times)
+    pictures.ratios(trials)
+    replayed = await _replayed()
+    rows = [*_ours(trials), *_naive(trials), *_wall(trials, huge), *replayed]
+    publish(
+        "simulator", [*rows, *(row(f"speed-up, {n} equal agents", "×", [times[1] / times[n]], better="higher") for n in AGENTS)]
+    )
+
+
+def _trials(pool: ProcessPoolExecutor) -> list[Trial]:
+    seeds = range(1, number("BENCH_SEEDS", SEEDS) + 1)
+    wanted = [(world, seed, policy) for seed in seeds for world in WORLDS for policy in ("ours", "naive")]
+    queues = [("queue", seed, "ours") for seed in (1, 2, 3)]
+    futures: list[Future[Trial]] = [pool.submit(live, *one) for one in (*wanted, *queues, ("queue", 1, "naive"))]
+    return [future.result() for future in futures]
+
+
+def _of(trials: Sequence[Trial], world: str, policy: str, what: str) -> list[float]:
+    found = [getattr(one, what) for one in trials if (one.world, one.policy) == (world, policy)]
+    return [one for one in found if one is not None]
+
+
+def _ours(trials: Sequence[Trial]) -> list[Row]:
+    return _policy(trials, "ours", "")
+
+
+def _naive(trials: Sequence[Trial]) -> list[Row]:
+    return _policy(trials, "naive", "naive: ")
+
+
+def _policy(trials: Sequence[Trial], policy: str, mark: str) -> list[Row]:
+    def values(world: str, what: str) -> list[float]:
+        return _of(trials, world, policy, what)
+
+    calm, rough = values("calm", "ratio"), values("rough", "ratio")
+    kept = [one.kept for one in trials if one.kept is not None and one.policy == policy]
+    return [
+        row(f"{mark}makespan / lower bound", "", calm, baseline=BOUND, against=[1.0]),
+        _p95(f"{mark}makespan / lower bound, P95 with churn", rough),
+        _share(f"{mark}deadlines kept", kept),
+        row(f"{mark}Jain index", "", values("market", "jain"), better="higher", note="4 equal renters, until the first is done"),
+        row(f"{mark}duplicate work", "", values("rough", "duplicate"), note="10 % slow, 20 % churn"),
+        row(f"{mark}small job behind 100,000 frames, to its first chunk", "s", values("queue", "waited")),
+        *([] if mark else [row("chunks within 25 % of 60 s after 3", "", values("calm", "aim"), better="higher")]),
+    ]
+
+
+def _p95(measure: str, values: Sequence[float]) -> Row:
+    """The value that 95 % of the seeds do not exceed (nearest rank)."""
+    ordered = sorted(values)
+    found = ordered[math.ceil(0.95 * len(ordered)) - 1]
+    note = f"median {statistics.median(ordered):.3f}"
+    return Row(measure, "", found, ordered[0], ordered[-1], len(ordered), BOUND, 1.0, found, note=note)
+
+
+def _share(measure: str, kept: Sequence[tuple[int, int]]) -> Row:
+    """Of all deadlines of all seeds; the spread is between seeds."""
+    each = [good / of for good, of in kept]
+    share = sum(good for good, _ in kept) / sum(of for _, of in kept)
+    return Row(
+        measure, "", share, min(each), max(each), len(kept), better="higher", note=f"{sum(of for _, of in kept)} deadlines"
+    )
+
+
+def _wall(trials: Sequence[Trial], huge: Sequence[Trial]) -> list[Row]:
+    """What the simulator itself costs."""
+    whole = [one.wall for one in trials if one.world == "calm" and one.policy == "ours"]
+    rows = [row("100 agents, 20,000 frames: real time", "s", whole)]
+    for one in huge:
+        rows.append(row(f"5,000 agents, {one.frames:,} frames: real time", "s", [one.wall]))
+        rows.append(
+            row("5,000 agents, 1 M frames: makespan / lower bound", "", [one.ratio or math.nan], note="10 % slow, 20 % churn")
+        )
+    return rows
+
+
+async def _replayed() -> list[Row]:
+    """Recorded runs of the real farm, through the simulator."""
+    rows = []
+    for path in sorted(replay.FOLDER.glob("*.json")):
+        recording = replay.load(path)
+        world = World(replay.setting(recording), Policy(chunk=recording.chunk_seconds))
+        await world.run()
+        simulated = measures.outcome(world).makespan
+        name = f"replay of a real run, {path.stem}: makespan"
+        rows.append(row(name, "s", [simulated], baseline="as recorded", against=[recording.makespan]))
+    return rows

@@ -1,0 +1,73 @@
+"""One world lived to its end under one policy, boiled down to the figures; runs in a process of its own."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from services.scheduler.dispatch import Dispatch
+from services.scheduler.domain.policy import Policy
+from tests.sim import measures, naive, worlds
+from tests.sim.setting import Setting
+from tests.sim.world import World
+
+SETTINGS: dict[str, Callable[[int], Setting]] = {
+    "calm": worlds.calm,
+    "rough": worlds.rough,
+    "market": worlds.market,
+    "queue": worlds.queue,
+    "huge": worlds.huge,
+}
+POLICIES: dict[str, tuple[Policy, type[Dispatch]]] = {
+    "ours": (Policy(), Dispatch),
+    "naive": (naive.fixed(Policy()), naive.Fifo),
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of it; figures that a world cannot have are None. `frames`: how many were stored."""
+
+    world: str
+    seed: int
+    policy: str
+    frames: int
+    wall: float
+    """Real seconds it took to simulate."""
+    ratio: float | None = None
+    makespan: float | None = None
+    duplicate: float | None = None
+    aim: float | None = None
+    kept: tuple[int, int] | None = None
+    jain: float | None = None
+    waited: float | None = None
+    """Virtual seconds from acceptance to the first chunk of the small job."""
+
+
+def live(world: str, seed: int, policy: str) -> Trial:
+    return of(world, seed, policy, SETTINGS[world](seed))
+
+
+def of(name: str, seed: int, policy: str, setting: Setting) -> Trial:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    rules, dispatch = POLICIES[policy]
+    world, began = World(setting, rules, dispatch), time.monotonic()
+    asyncio.run(world.run(until="small"))
+    wall, frames = time.monotonic() - began, sum(map(len, world.stored.values()))
+    if name == "queue":
+        return Trial(name, seed, policy, frames, wall, waited=world.first["small"] - world.accepted["small"])
+    measures.verify(world)
+    found = measures.outcome(world)
+    kept = measures.deadlines(world) if name == "market" else None
+    equal = [job for job in world.orders if job.startswith("equal-")]
+    jain = measures.fairness(world, equal) if equal else None
+    return Trial(
+        name, seed, policy, frames, wall, found.ratio, found.makespan, found.duplicate, found.aim, kept, jain
+    )  # fmt: skip
+
+
+def speed_up(agents: int) -> Trial:
+    return of(f"{agents} equal", 1, "ours", worlds.equals(1, agents))
