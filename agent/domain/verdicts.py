@@ -39,6 +39,7 @@ COMPLAINTS = {
     "cannot_render": (Fault.SCENE, "Blender could not render: {said}", OPEN_IN_BLENDER),
     "cannot_write": (Fault.MACHINE, "the picture could not be written: {said}", FREE_DISK),
     "bad_output": (Fault.MACHINE, "the picture was not written whole: {said}", FREE_DISK),
+    "no_gpu": (Fault.MACHINE, "the GPU cannot be used: {said}", "Look at the driver and NVIDIA's container toolkit."),
     "bad_task": (Fault.MACHINE, "the farm asked for something that makes no sense: {said}", TELL_THE_FARM),
 }
 """`error.code` of the driver's protocol: whose fault, what happened, what to do."""
@@ -119,7 +120,7 @@ def _plain(said: Complaint, log: str) -> str:
         return f"the scene renders with {engine}, an add-on's engine that the farm does not have"
     text = said.text.replace("/in/bundle/", "").replace("Error: ", "")
     lines = dict.fromkeys(line.strip() for line in text.splitlines() if line.strip())
-    plain = "; ".join(lines)
+    plain = "; ".join(lines) or "it gives no reason"
     return next((f"{words} ({plain})" for part, words in OPENING.items() if part in plain), plain)
 
 

@@ -31,11 +31,11 @@ def overdue(attempt: Attempt, now: float) -> Ending | None:
     budget = assignment.budget_seconds
     if budget is not None and attempt.container_since is not None and now - attempt.container_since > budget:
         return failed(Fault.TIME, f"the time budget of {budget} s is used up", frame)
-    if now - attempt.frame_since > assignment.max_seconds_per_frame:
-        return _too_slow(attempt, now - attempt.frame_since, frame)
     if now - attempt.alive_at > IDLE_SECONDS:
         text = f"neither a word nor CPU use for {IDLE_SECONDS} s: it hangs"
         return replace(failed(Fault.MACHINE, text, frame), advice="If it happens again, restart Docker or this machine.")
+    if now - attempt.frame_since > assignment.max_seconds_per_frame:
+        return _too_slow(attempt, now - attempt.frame_since, frame)
     return None
 
 

@@ -13,11 +13,8 @@ from contracts.events import (
     Fault,
     FramesCompleted,
     FramesRendered,
-    InspectionReported,
-    ProbeMeasured,
     Release,
 )
-from contracts.values import Kind
 from tests.unit.agent.builders import Life, a_grant, a_picture, an_assignment, an_upload
 
 
@@ -145,94 +142,6 @@ def test_a_failed_attempt_whose_frames_cannot_be_delivered_says_so_all_the_same(
     assert [said.fault for said in life.told(ChunkFailed)] == [Fault.SCENE]
     life.delivers(1)
     assert life.frames_told(FramesCompleted) == [[1]]
-
-
-@pytest.mark.parametrize(
-    ("code", "out_of_memory", "fault"),
-    [
-        (1, False, Fault.MACHINE),
-        (2, False, Fault.MACHINE),
-        (3, False, Fault.SCENE),
-        (4, False, Fault.SCENE),
-        (5, False, Fault.MACHINE),
-        (125, False, Fault.MACHINE),
-        (127, False, Fault.MACHINE),
-        (134, False, Fault.SCENE),
-        (137, True, Fault.MEMORY),
-        (139, False, Fault.SCENE),
-        (0, False, Fault.MACHINE),
-    ],
-)
-def test_an_exit_code_says_whose_fault_it_is(code: int, out_of_memory: bool, fault: Fault) -> None:
-    (said,) = Life.rendering().exits(code, out_of_memory).told(ChunkFailed)
-    assert said.fault is fault
-
-
-@pytest.mark.parametrize("code", [137, 143])
-def test_a_container_that_somebody_else_stopped_is_nobodys_fault(code: int) -> None:
-    (said,) = Life.rendering().exits(code).told(ChunkReleased)
-    assert said.reason is Release.STOPPED
-
-
-def test_a_lost_container_ends_the_attempt_as_docker_says() -> None:
-    life = Life.rendering().on(signals.ContainerLost(released(Release.STOPPED, "docker is away")))
-    assert [said.reason for said in life.told(ChunkReleased)] == [Release.STOPPED]
-
-
-def test_a_frame_that_takes_too_long_is_stopped() -> None:
-    life = Life.rendering().renders(1).delivers(1)
-    life.on(signals.Progressed("Sample 1/48"), signals.Tick(), after=119.0)
-    assert not life.wants(signals.KillContainer)
-    life.on(signals.Tick(), after=2.0)
-    assert life.wants(signals.KillContainer)
-    (said,) = life.exits(137).told(ChunkFailed)
-    assert (said.fault, said.frame) == (Fault.TIME, 2)
-
-
-def test_a_sample_over_its_budget_is_stopped_and_tells_what_it_cost() -> None:
-    life = Life.rendering(an_assignment(1, kind=Kind.SAMPLE, budget_seconds=30))
-    life.on(signals.CpuSeen(31_000_000), signals.Tick(), after=31.0)
-    (said,) = life.exits(137).told(ChunkFailed)
-    assert (said.fault, said.cpu_micros) == (Fault.TIME, 31_000_000)
-
-
-def test_a_silent_and_idle_container_is_stopped_but_a_silent_busy_one_is_not() -> None:
-    assignment = an_assignment(1, max_seconds_per_frame=10_000)
-    busy, idle = Life.rendering(assignment), Life.rendering(assignment)
-    for second in range(30):
-        busy.on(signals.CpuSeen(second * 5_000_000), signals.Tick(), after=5.0)
-        idle.on(signals.CpuSeen(1_000), signals.Tick(), after=5.0)
-    assert not busy.wants(signals.KillContainer)
-    assert idle.wants(signals.KillContainer)
-    assert [said.fault for said in idle.exits(137).told(ChunkFailed)] == [Fault.MACHINE]
-
-
-def test_the_first_reason_to_stop_a_container_stands() -> None:
-    life = Life.rendering().on(signals.ContainerMisbehaved(failed(Fault.MACHINE, "nonsense")))
-    life.on(signals.ContainerMisbehaved(failed(Fault.SCENE, "more nonsense")))
-    (said,) = life.exits(137).told(ChunkFailed)
-    assert said.text == "nonsense"
-
-
-def test_a_probe_tells_its_cost_and_delivers_no_picture() -> None:
-    life = Life.rendering(an_assignment(5, kind=Kind.PROBE, scale_percent=50))
-    grant = life.attempt.assignment.grant
-    life.on(signals.Probed(ProbeMeasured(grant=grant, frame=5, scale_percent=50, cpu_micros=900_000)))
-    life.exits(0)
-    assert [type(event) for event in life.told()] == [ProbeMeasured, ChunkCompleted]
-
-
-def test_an_inspection_tells_its_report_even_of_a_file_that_cannot_be_opened() -> None:
-    assignment = an_assignment(kind=Kind.INSPECT)
-    life = Life.rendering(assignment)
-    life.on(signals.Surveyed(InspectionReported(grant=assignment.grant, error="cannot_open: no")))
-    life.exits(3)
-    assert [type(event) for event in life.told()] == [InspectionReported, ChunkCompleted]
-
-
-def test_an_inspection_without_a_report_has_failed() -> None:
-    (said,) = Life.rendering(an_assignment(kind=Kind.INSPECT)).exits(137, out_of_memory=True).told(ChunkFailed)
-    assert (said.fault, said.frame) == (Fault.MEMORY, None)
 
 
 def test_a_bundle_that_cannot_be_had_ends_the_attempt() -> None:

@@ -1,0 +1,160 @@
+"""What ends an attempt's container, and what the scheduler is told about it."""
+
+import pytest
+
+from agent.domain import signals
+from agent.domain.attempt import failed, released
+from contracts.events import ChunkCompleted, ChunkFailed, ChunkReleased, Fault, InspectionReported, ProbeMeasured, Release
+from contracts.values import Kind
+from tests.unit.agent.builders import Life, an_assignment
+
+
+@pytest.mark.parametrize(
+    ("code", "out_of_memory", "fault"),
+    [
+        (1, False, Fault.MACHINE),
+        (2, False, Fault.MACHINE),
+        (3, False, Fault.SCENE),
+        (4, False, Fault.SCENE),
+        (5, False, Fault.MACHINE),
+        (125, False, Fault.MACHINE),
+        (127, False, Fault.MACHINE),
+        (134, False, Fault.SCENE),
+        (137, True, Fault.MEMORY),
+        (139, False, Fault.SCENE),
+        (0, False, Fault.MACHINE),
+    ],
+)
+def test_an_exit_code_says_whose_fault_it_is(code: int, out_of_memory: bool, fault: Fault) -> None:
+    (said,) = Life.rendering().exits(code, out_of_memory).told(ChunkFailed)
+    assert said.fault is fault
+
+
+@pytest.mark.parametrize("code", [137, 143])
+def test_a_container_that_somebody_else_stopped_is_nobodys_fault(code: int) -> None:
+    (said,) = Life.rendering().exits(code).told(ChunkReleased)
+    assert said.reason is Release.STOPPED
+
+
+def test_a_lost_container_ends_the_attempt_as_docker_says() -> None:
+    life = Life.rendering().on(signals.ContainerLost(released(Release.STOPPED, "docker is away")))
+    assert [said.reason for said in life.told(ChunkReleased)] == [Release.STOPPED]
+
+
+def test_a_frame_that_takes_too_long_is_stopped() -> None:
+    life = Life.rendering().renders(1).delivers(1)
+    life.on(signals.Progressed("Sample 1/48"), signals.Tick(), after=119.0)
+    assert not life.wants(signals.KillContainer)
+    life.on(signals.Tick(), after=2.0)
+    assert life.wants(signals.KillContainer)
+    (said,) = life.exits(137).told(ChunkFailed)
+    assert (said.fault, said.frame) == (Fault.TIME, 2)
+
+
+def test_a_sample_over_its_budget_is_stopped_and_tells_what_it_cost() -> None:
+    life = Life.rendering(an_assignment(1, kind=Kind.SAMPLE, budget_seconds=30))
+    life.on(signals.CpuSeen(31_000_000), signals.Tick(), after=31.0)
+    (said,) = life.exits(137).told(ChunkFailed)
+    assert (said.fault, said.cpu_micros) == (Fault.TIME, 31_000_000)
+
+
+def test_a_silent_and_idle_container_is_stopped_but_a_silent_busy_one_is_not() -> None:
+    assignment = an_assignment(1, max_seconds_per_frame=10_000)
+    busy, idle = Life.rendering(assignment), Life.rendering(assignment)
+    for second in range(30):
+        busy.on(signals.CpuSeen(second * 5_000_000), signals.Tick(), after=5.0)
+        idle.on(signals.CpuSeen(1_000), signals.Tick(), after=5.0)
+    assert not busy.wants(signals.KillContainer)
+    assert idle.wants(signals.KillContainer)
+    assert [said.fault for said in idle.exits(137).told(ChunkFailed)] == [Fault.MACHINE]
+
+
+def test_the_first_reason_to_stop_a_container_stands() -> None:
+    life = Life.rendering().on(signals.ContainerMisbehaved(failed(Fault.MACHINE, "nonsense")))
+    life.on(signals.ContainerMisbehaved(failed(Fault.SCENE, "more nonsense")))
+    (said,) = life.exits(137).told(ChunkFailed)
+    assert said.text == "nonsense"
+
+
+def test_a_probe_tells_its_cost_and_delivers_no_picture() -> None:
+    life = Life.rendering(an_assignment(5, kind=Kind.PROBE, scale_percent=50))
+    grant = life.attempt.assignment.grant
+    life.on(signals.Probed(ProbeMeasured(grant=grant, frame=5, scale_percent=50, cpu_micros=900_000)))
+    life.exits(0)
+    assert [type(event) for event in life.told()] == [ProbeMeasured, ChunkCompleted]
+
+
+def test_an_inspection_tells_its_report_even_of_a_file_that_cannot_be_opened() -> None:
+    assignment = an_assignment(kind=Kind.INSPECT)
+    life = Life.rendering(assignment)
+    life.on(signals.Surveyed(InspectionReported(grant=assignment.grant, error="cannot_open: no")))
+    life.exits(3)
+    assert [type(event) for event in life.told()] == [InspectionReported, ChunkCompleted]
+
+
+def test_an_inspection_without_a_report_has_failed() -> None:
+    (said,) = Life.rendering(an_assignment(kind=Kind.INSPECT)).exits(137, out_of_memory=True).told(ChunkFailed)
+    assert (said.fault, said.frame) == (Fault.MEMORY, None)
+
+
+def test_a_container_that_has_given_everything_and_does_not_leave_is_ended_and_the_chunk_is_complete() -> None:
+    life = Life.rendering(an_assignment(1)).renders(1)
+    life.on(signals.Tick(), after=9.0)
+    assert not life.wants(signals.KillContainer)
+    life.on(signals.Tick(), after=2.0)
+    assert life.wants(signals.KillContainer)
+    life.exits(137).delivers(1)
+    assert life.told(ChunkCompleted)
+
+
+@pytest.mark.parametrize("code", [1, 134, 137, 139])
+def test_how_a_container_leaves_that_has_given_everything_is_its_own_business(code: int) -> None:
+    life = Life.rendering(an_assignment(1)).renders(1).exits(code).delivers(1)
+    assert life.told(ChunkCompleted)
+    assert not life.told(ChunkFailed)
+
+
+def test_a_frame_that_was_kept_from_computing_is_the_machines_fault_and_one_that_computed_is_not() -> None:
+    assignment = an_assignment(1, max_seconds_per_frame=120)
+    starved, busy = Life.rendering(assignment), Life.rendering(assignment)
+    for second in range(1, 26):
+        starved.on(signals.CpuSeen(second * 250_000), signals.Tick(), after=5.0)
+        busy.on(signals.CpuSeen(second * 5_000_000), signals.Tick(), after=5.0)
+    assert [said.fault for said in starved.exits(137).told(ChunkFailed)] == [Fault.MACHINE]
+    assert [said.fault for said in busy.exits(137).told(ChunkFailed)] == [Fault.TIME]
+
+
+def test_a_slow_machine_that_lends_a_tenth_of_a_core_is_not_blamed_for_giving_just_that() -> None:
+    life = Life(an_assignment(1, max_seconds_per_frame=120))
+    life.on(signals.BundleFetched(), signals.ContainerStarted(cpus=0.1), signals.SceneOpened())
+    for second in range(1, 26):
+        life.on(signals.CpuSeen(second * 500_000), signals.Tick(), after=5.0)
+    assert [said.fault for said in life.exits(137).told(ChunkFailed)] == [Fault.TIME]
+
+
+def test_a_short_sleep_of_the_machine_is_not_the_frames_time_and_a_long_one_gives_the_chunk_back() -> None:
+    life = Life.rendering(an_assignment(1, lease_seconds=60, max_seconds_per_frame=120))
+    for _ in range(30):
+        life.on(signals.Progressed("Sample 1/48"), signals.Tick(), after=3.0)
+    life.on(signals.Tick(), after=50.0)
+    assert not life.wants(signals.KillContainer)
+    life.on(signals.Tick(), after=500.0)
+    assert life.wants(signals.KillContainer)
+    (said,) = life.exits(137).told(ChunkReleased)
+    assert "asleep" in said.text
+
+
+def test_a_container_found_paused_by_somebody_else_when_it_is_ended_is_nobodys_failure() -> None:
+    life = Life.rendering(an_assignment(1))
+    life.on(signals.Tick(), after=130.0)
+    life.on(signals.StoodStill())
+    assert [said.reason for said in life.exits(137).told(ChunkReleased)] == [Release.STOPPED]
+    orders = Life.rendering().on(signals.Withdrawn("cancelled"), signals.StoodStill()).exits(137)
+    assert not orders.told(ChunkReleased)
+
+
+def test_the_renter_is_told_what_to_do_and_the_lenders_advice_stays_with_the_lender() -> None:
+    (scene,) = Life.rendering().on(signals.Complained("no_camera", None, "no camera")).exits(4).told(ChunkFailed)
+    (machine,) = Life.rendering().on(signals.Complained("cannot_write", None, "no")).exits(5).told(ChunkFailed)
+    assert "camera" in scene.hint
+    assert machine.hint == ""
