@@ -120,6 +120,7 @@ async def _work(
         loops = [
             asyncio.create_task(loop, name=name)
             for name, loop in (
+                ("attempts", _until_broken(place.background)),
                 ("outbox", place.outbox.run()),
                 ("desk", desk.run()),
                 ("engine", standing.look_after_engine()),
@@ -192,6 +193,11 @@ async def _open_for_ever(mailbox: Mailbox) -> None:
 async def _stop_when_told(desk: Desk, stopping: asyncio.Event) -> None:
     await desk.told_to_stop.wait()
     stopping.set()
+
+
+async def _until_broken(background: Background) -> None:
+    """Until a task of an attempt has failed."""
+    await background.broken.wait()
 
 
 async def _until_stopped(loops: list["asyncio.Task[None]"], stopping: asyncio.Event) -> int:

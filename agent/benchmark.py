@@ -1,5 +1,6 @@
 """How fast this machine is: the benchmark frame of the render image, locked down like any render, its median kept per image."""
 
+import contextlib
 import json
 import statistics
 from pathlib import Path
@@ -52,7 +53,8 @@ def _median(runs: list[Measured]) -> Benchmark:
 
 
 def _keep(kept: Path, key: str, benchmark: Benchmark) -> None:
-    kept.write_text(json.dumps({key: benchmark.model_dump()}), encoding="utf-8")
+    with contextlib.suppress(OSError):  # it is measured again after a restart, then
+        kept.write_text(json.dumps({key: benchmark.model_dump()}), encoding="utf-8")
 
 
 def _read(kept: Path, key: str) -> Benchmark | None:

@@ -6,7 +6,6 @@ and renamed. Containers see it read-only, so jobs with the same bundle share it.
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import shutil
 import time
@@ -14,24 +13,12 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
-
 from agent import unpack
-from contracts.events import BundleGranted
 
 FILES = "files"
 UNFINISHED = ".new-"
-BLOCK = 1 << 20
 FREE_DISK_BYTES = 512 << 20
 """Never filled up."""
-
-
-class TamperedBundle(Exception):
-    """What came is not what the hash promises."""
-
-
-class BundleAway(Exception):
-    """It could not be downloaded now; ask for another URL."""
 
 
 class BundleCache:
@@ -109,25 +96,3 @@ def _size(entry: Path) -> int:
         return int((entry / "bytes").read_text(encoding="ascii"))
     except (OSError, ValueError):
         return 0
-
-
-async def download(client: httpx.AsyncClient, granted: BundleGranted, sha256: str, size: int, to: Path) -> None:
-    """Writes exactly the promised bytes to `to`. Raises BundleAway, TamperedBundle, and OSError when the disk is full."""
-    digest, total = hashlib.sha256(), 0
-    try:
-        async with client.stream("GET", granted.url) as answer:
-            if answer.status_code != httpx.codes.OK:
-                raise BundleAway(f"the store answers {answer.status_code}")
-            with to.open("wb") as file:
-                async for block in answer.aiter_raw(BLOCK):
-                    total += len(block)
-                    if total > size:
-                        raise TamperedBundle(f"more than the promised {size} bytes")
-                    digest.update(block)
-                    file.write(block)
-    except (httpx.HTTPError, httpx.InvalidURL) as away:
-        raise BundleAway(f"the store is away: {type(away).__name__}") from None
-    if total < size and digest.hexdigest() != sha256:
-        raise BundleAway(f"{total} of {size} bytes came")
-    if digest.hexdigest() != sha256:
-        raise TamperedBundle("its bytes do not have its hash")

@@ -228,10 +228,14 @@ def _demultiplexed(wire: Any) -> Blocks:
         yield (block, None) if stream == STDOUT else (None, block)
 
 
+def _warden(spec: Spec) -> tuple[str, ...]:
+    return (*WARDEN, str(spec.seconds), "lowest" if spec.lowest else "normal")
+
+
 def _options(api: Any, spec: Spec, home: str, guards: Guards) -> dict[str, Any]:
     return {
         "image": spec.image,
-        "command": [*WARDEN, str(spec.seconds), "lowest" if spec.lowest else "normal", *spec.command],
+        "command": [*_warden(spec), *spec.command] if guards.tied_to_agent else list(spec.command),
         "stdin_open": True,
         "name": f"framelend-{spec.attempt}",
         "user": lockdown.user(guards),

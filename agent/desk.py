@@ -5,6 +5,7 @@ import shutil
 from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 import structlog
 
@@ -252,7 +253,9 @@ class Desk:
             self._place.journal.forget(attempt)
             return
         now = self._place.now()
-        frames = [held for held in past.frames if picture_path(self._place, attempt, held[0].frame).is_file()]
+        paths = {held[0].frame: picture_path(self._place, attempt, held[0].frame) for held in past.frames}
+        frames = [held for held in past.frames if paths[held[0].frame].is_file()]
+        _clear_but(self._place.folders.spool / attempt, frozenset(paths.values()))
         taken_up = machine.take_up(past.assignment, frames, past.ended, now, now + past.seconds_left)
         self._runner(taken_up, past.trace)
 
@@ -267,3 +270,10 @@ def _pass_on(runner: Runner, event: Event) -> None:
             runner.feed(signals.Withdrawn(event.reason or "taken away by the scheduler"))
         case _:
             pass
+
+
+def _clear_but(folder: Path, kept: frozenset[Path]) -> None:
+    """Pictures that were being copied or checked when the agent died: nobody was told of them."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path not in kept:
+            path.unlink(missing_ok=True)

@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from uuid import uuid4
 
 import structlog
 
 from agent import metrics
-from agent.bundle import BundleAway, TamperedBundle, download
 from agent.domain.attempt import Ending, failed, released
+from agent.downloading import BundleAway, Download, TamperedBundle
 from agent.unpack import UnsafeBundle
 from agent.workplace import Workplace
 from contracts.events import BundleGranted, BundleRequested, ChunkAssigned, Fault, Release
@@ -19,6 +18,7 @@ log = structlog.get_logger()
 
 ANSWER_SECONDS = 5.0
 PATIENCE_SECONDS = 600.0
+"""Without a byte."""
 TRIES_WITH_WRONG_BYTES = 3
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -60,11 +60,13 @@ class Fetch:
 
     async def _download(self) -> None:
         archive = self._place.folders.downloads / f"{self._grant.bundle}-{uuid4().hex}"
+        download = Download(self._place.http, archive, self._grant.bundle, self._assignment.bundle_bytes)
         turn = 0
         try:
-            while not await self._try(archive):
+            while not await self._try(download):
                 await asyncio.sleep(PAUSES[min(turn, len(PAUSES) - 1)])
                 turn += 1
+            await self._place.cache.add(self._grant.bundle, archive)
         except UnsafeBundle as unsafe:
             raise NoBundle(failed(Fault.SCENE, f"the bundle is refused: {unsafe}")) from None
         except OSError as full:
@@ -72,23 +74,25 @@ class Fetch:
         finally:
             archive.unlink(missing_ok=True)
 
-    async def _try(self, archive: Path) -> bool:
+    async def _try(self, download: Download) -> bool:
         """One URL asked for and used. Raises NoBundle when there is no point in another."""
         if self._place.now() > self._end:
             raise NoBundle(released(Release.NETWORK, "the bundle could not be downloaded in time"))
         granted = await self._ask()
         if granted is None:
             return False
+        before = download.bytes
         try:
-            size = self._assignment.bundle_bytes
-            await download(self._place.http, granted, self._grant.bundle, size, archive)
-            self._received(size)
+            await download.go_on(granted.url)
         except BundleAway as away:
-            log.warning("bundle not downloaded", job=self._grant.job, why=str(away))
+            log.warning("bundle not downloaded", job=self._grant.job, why=str(away), bytes=download.bytes)
+            if download.bytes > before:
+                self._end = self._place.now() + PATIENCE_SECONDS
             return False
         except TamperedBundle as tampered:
             return self._refuse(tampered)
-        await self._place.cache.add(self._grant.bundle, archive)
+        finally:
+            self._received(max(0, download.bytes - before))
         return True
 
     def _refuse(self, tampered: TamperedBundle) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from agent.domain.attempt import Attempt, HeldFrame, Phase, Standing
+from agent.lasting import LastingClock, Reserve
 from contracts.bus import Announcement, NotAnEvent, new_id, read
 from contracts.events import ChunkAssigned, Event, RenderedFrame
 from contracts.values import MICRO
@@ -52,7 +53,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Remembered:
-    """An attempt of a former run of this agent. `seconds_left` until its grant ends, by this machine's clock."""
+    """An attempt of a former run of this agent. `seconds_left` until its grant ends."""
 
     assignment: ChunkAssigned
     trace: Mapping[str, str]
@@ -62,12 +63,14 @@ class Remembered:
 
 
 class Journal:
-    """Used from the event loop only. Times on disk are this machine's wall clock and only ever compared with itself."""
+    """Used from the event loop only. `reserve` keeps room beside the file, so that a full disk stops no decision."""
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.executescript("pragma journal_mode=wal; pragma synchronous=normal; pragma foreign_keys=on;")
         self._db.executescript(_TABLES)
+        self._clock = LastingClock(self._db)
+        self.reserve = Reserve(path.with_suffix(".reserve"))
 
     def close(self) -> None:
         self._db.close()
@@ -77,12 +80,12 @@ class Journal:
         with self._transaction():
             self._db.execute(
                 "insert or ignore into attempts values (?, ?, ?, ?, 0)",
-                (attempt.id, attempt.assignment.model_dump_json(), json.dumps(dict(trace)), time.time() + seconds_left),
+                (attempt.id, attempt.assignment.model_dump_json(), json.dumps(dict(trace)), self._clock.now() + seconds_left),
             )
 
     def record(self, before: Attempt, after: Attempt, told: Iterable[Event], trace: Mapping[str, str]) -> None:
         """One decision: frames whose standing changed, and what is to be told, together."""
-        until = time.time() + 86_400
+        until = self._clock.now() + 86_400
         with self._transaction():
             for held in _changed(before, after):
                 row = (after.id, held.frame, held.picture.model_dump_json(), held.standing)
@@ -113,7 +116,7 @@ class Journal:
     def keep(self, event: Event, trace: Mapping[str, str], seconds: float = 86_400) -> None:
         """An event that belongs to no attempt of ours; worthless after `seconds`."""
         with self._transaction():
-            self._keep(Announcement(event, trace=trace), time.time() + seconds)
+            self._keep(Announcement(event, trace=trace), self._clock.now() + seconds)
 
     def forget(self, attempt: str) -> None:
         with self._transaction():
@@ -121,7 +124,7 @@ class Journal:
 
     def waiting(self, after: int, most: int) -> list[Waiting]:
         """Events not confirmed yet, oldest first, with numbers above `after`; worthless ones are dropped on the way."""
-        self._db.execute("delete from events where until < ?", (time.time(),))
+        self._db.execute("delete from events where until < ?", (self._clock.now(),))
         rows = self._db.execute(
             "select number, id, key, body, trace from events where number > ? order by number limit ?", (after, most)
         ).fetchall()
@@ -157,7 +160,7 @@ class Journal:
                 yield Remembered(
                     assignment=ChunkAssigned.model_validate_json(assignment),
                     trace=json.loads(trace),
-                    seconds_left=until - time.time(),
+                    seconds_left=until - self._clock.now(),
                     ended=bool(ended),
                     frames=tuple(self._frames(attempt)),
                 )
@@ -189,6 +192,7 @@ class Journal:
             return None
 
     def _transaction(self) -> "_Transaction":
+        self.reserve.look()
         return _Transaction(self._db)
 
 

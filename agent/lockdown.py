@@ -50,6 +50,7 @@ class Guards:
     no_core_files: bool = True
     no_log_file: bool = True
     bounded_talk: bool = True
+    tied_to_agent: bool = True
 
 
 @dataclass(frozen=True)

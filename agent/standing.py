@@ -22,6 +22,7 @@ PULSE_SECONDS = 10.0
 ENGINE_SECONDS = 30.0
 AGAIN_SECONDS = 1.0
 BUNDLES = 100
+DISK_FULL = "the disk that holds the agent's folder is full"
 
 
 class Standing:
@@ -52,6 +53,9 @@ class Standing:
         image, place = self._place.settings.agent_image, self._place
         if image is None:
             return "no render image was agreed to (FRAMELEND_AGENT_IMAGE)"
+        place.journal.reserve.look()
+        if place.journal.reserve.full:
+            return DISK_FULL
         try:
             if swept := await place.engine.sweep(self._desk.rendering):
                 log.warning("containers nobody wanted any more were removed", containers=swept)
@@ -96,6 +100,8 @@ class Standing:
 
     def _ready(self) -> AgentReady:
         settings = self._place.settings
+        if self._place.journal.reserve.full:  # known at once; what else may be wrong, at the next look
+            self.wrong = DISK_FULL
         return AgentReady(
             run=self._run,
             slots=0 if self._why_none() else settings.agent_slots,

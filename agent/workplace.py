@@ -48,9 +48,11 @@ class Folders:
 
 
 class Background:
-    """Tasks that somebody must hold on to. One that fails is an error of ours and is logged as such."""
+    """Tasks that somebody must hold on to. One that fails is an error of ours: what it was about to do for an attempt will never
+    be done, so the process must not go on as if nothing had happened. Its next run takes up what the journal holds."""
 
     def __init__(self) -> None:
+        self.broken = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, what: Coroutine[Any, Any, Any], name: str) -> "asyncio.Task[Any]":
@@ -63,6 +65,7 @@ class Background:
         self._tasks.discard(task)
         if not task.cancelled() and (problem := task.exception()) is not None:
             log.error("a task failed", task=task.get_name(), exc_info=problem)
+            self.broken.set()
 
     async def finish(self, seconds: float) -> None:
         """Waits, then cancels what is left."""

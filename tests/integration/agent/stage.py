@@ -176,13 +176,17 @@ class Stage:
         url = f"{farm.http('RABBIT_MANAGEMENT')}/api/connections/username/{self.agent}"
         httpx.delete(url, auth=farm.rabbit_admin, timeout=10).raise_for_status()
 
-    def containers(self) -> list[str]:
+    def running(self) -> list[str]:
+        """Containers of this agent that run."""
+        return self.containers("-q")
+
+    def containers(self, which: str = "-aq") -> list[str]:
         words = [
             "docker",
             "-H",
             self.world.farm["FARM_DOCKER_HOST"],
             "ps",
-            "-aq",
+            which,
             "--filter",
             f"label=framelend.agent={self.agent}",
         ]

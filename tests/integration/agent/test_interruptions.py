@@ -56,7 +56,7 @@ async def test_after_a_kill_no_container_is_left_and_finished_frames_are_deliver
     assignment = await stage.assign(a_bundle(scenes / "bench_1s"), *range(1, 40), picture=BENCH)
     await stage.hear(FramesRendered, assignment)
     running.kill()
-    assert stage.containers()
+    await until(lambda: not stage.running(), "the container ends with its agent, before the next one looks", 10)
     finished = set(stage.frames_said(FramesRendered, assignment))
     stage.withholding = False
     stage.process = await stage.start()

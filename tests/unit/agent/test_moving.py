@@ -1,6 +1,5 @@
 """Bundles in, pictures out, over a store that answers as it likes."""
 
-import hashlib
 import io
 import json
 import zipfile
@@ -10,17 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from agent.bundle import BundleAway, BundleCache, TamperedBundle, download
+from agent.bundle import BundleCache
 from agent.settings import UnusableCredential, read_credential
 from agent.uploads import Uploader
-from contracts.events import BundleGranted
 from tests.unit.agent.builders import an_upload
 
-BODY = b"bundle" * 100
-HASH = hashlib.sha256(BODY).hexdigest()
-GRANTED = BundleGranted(
-    agent="agent-1", job="job-1", attempt="attempt-1", bundle=HASH, bytes=len(BODY), url="http://store/b", seconds_valid=60
-)
+HASH = "c" * 64
 
 
 def a_store(answer: Callable[[httpx.Request], httpx.Response]) -> httpx.AsyncClient:
@@ -33,31 +27,6 @@ def _bytes(body: bytes) -> httpx.Response:
 
 def _away(request: httpx.Request) -> httpx.Response:
     raise httpx.ConnectError("refused", request=request)
-
-
-async def test_the_promised_bytes_are_downloaded(tmp_path: Path) -> None:
-    async with a_store(lambda _: _bytes(BODY)) as http:
-        await download(http, GRANTED, HASH, len(BODY), tmp_path / "b")
-    assert (tmp_path / "b").read_bytes() == BODY
-
-
-@pytest.mark.parametrize(
-    ("answer", "problem"),
-    [
-        (lambda _: _bytes(BODY + b"x"), TamperedBundle),
-        (lambda _: _bytes(b"B" + BODY[1:]), TamperedBundle),
-        (lambda _: _bytes(BODY[:-1]), BundleAway),
-        (lambda _: httpx.Response(403, content=BODY), BundleAway),
-        (lambda _: httpx.Response(302, headers={"location": "http://else/"}), BundleAway),
-        (_away, BundleAway),
-    ],
-)
-async def test_anything_else_is_not_the_bundle(
-    tmp_path: Path, answer: Callable[[httpx.Request], httpx.Response], problem: type[Exception]
-) -> None:
-    async with a_store(answer) as http:
-        with pytest.raises(problem):
-            await download(http, GRANTED, HASH, len(BODY), tmp_path / "b")
 
 
 def an_archive(path: Path, size: int) -> Path:
@@ -85,7 +54,7 @@ async def test_the_cache_drops_what_was_used_longest_ago_and_never_what_is_in_us
 
 async def test_a_bundle_that_does_not_unpack_leaves_nothing_in_the_cache(tmp_path: Path) -> None:
     cache = BundleCache(tmp_path / "cache", most_bytes=500)
-    with pytest.raises(Exception, match="more than allowed"):
+    with pytest.raises(Exception, match="no room"):
         await cache.add(HASH, an_archive(tmp_path / "a.zip", 1_000))
     assert cache.find(HASH) is None
     assert list((tmp_path / "cache").iterdir()) == []
