@@ -10,7 +10,7 @@ HANDED = 10
 """Exit code after something was handed over."""
 
 
-def _png(width: int = WIDTH, height: int = HEIGHT, rows: bytes | None = None) -> bytes:
+def a_png(width: int = WIDTH, height: int = HEIGHT, rows: bytes | None = None) -> bytes:
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     body = zlib.compress(rows if rows is not None else bytes(height * (1 + 3 * width)))
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
@@ -34,11 +34,17 @@ def _write(body: bytes) -> None:
 
 
 def honest_picture() -> tuple[bool, str]:
-    return _hand_over(_png())
+    return _hand_over(a_png())
+
+
+def swapped_afterwards() -> tuple[bool, str]:
+    """Another picture of the same frame, once the first one was seen."""
+    _hand_over(a_png())
+    return _hand_over(a_png(rows=b"\0\xff" * (HEIGHT * (1 + 3 * WIDTH) // 2)))
 
 
 def frame_of_others() -> tuple[bool, str]:
-    return _hand_over(_png(), frame=7)
+    return _hand_over(a_png(), frame=7)
 
 
 def no_picture() -> tuple[bool, str]:
@@ -50,39 +56,39 @@ def empty_picture() -> tuple[bool, str]:
 
 
 def too_large_a_picture(most: int) -> tuple[bool, str]:
-    return _hand_over(_png() + bytes(most))
+    return _hand_over(a_png() + bytes(most))
 
 
 def announced_too_large() -> tuple[bool, str]:
-    return _hand_over(_png(), bytes=1 << 43)
+    return _hand_over(a_png(), bytes=1 << 43)
 
 
 def negative_size() -> tuple[bool, str]:
-    return _hand_over(_png(), bytes=-1)
+    return _hand_over(a_png(), bytes=-1)
 
 
 def more_announced_than_given() -> tuple[bool, str]:
-    return _hand_over(_png(), bytes=len(_png()) + 1_000)
+    return _hand_over(a_png(), bytes=len(a_png()) + 1_000)
 
 
 def more_given_than_announced() -> tuple[bool, str]:
-    return _hand_over(_png() + b"\nand more\n", bytes=len(_png()))
+    return _hand_over(a_png() + b"\nand more\n", bytes=len(a_png()))
 
 
 def cut_off() -> tuple[bool, str]:
-    return _hand_over(_png()[:-20])
+    return _hand_over(a_png()[:-20])
 
 
 def another_size() -> tuple[bool, str]:
-    return _hand_over(_png(WIDTH, HEIGHT - 1))
+    return _hand_over(a_png(WIDTH, HEIGHT - 1))
 
 
 def bomb() -> tuple[bool, str]:
-    return _hand_over(_png(60_000, 60_000, bytes(1_000_000)))
+    return _hand_over(a_png(60_000, 60_000, bytes(1_000_000)))
 
 
 def right_head_wrong_body() -> tuple[bool, str]:
-    return _hand_over(_png(rows=b"\0" * 10))
+    return _hand_over(a_png(rows=b"\0" * 10))
 
 
 def plant_links(target: str) -> tuple[bool, str]:
