@@ -5,6 +5,7 @@ house agent does all, since the smallest farm has just that. Where the rest goes
 """
 
 import asyncio
+import os
 import statistics
 import tempfile
 import time
@@ -123,12 +124,18 @@ def _length(span: dict[str, Any]) -> float:
     return float(span["end"] - span["start"])
 
 
+def _wanted() -> list[Form]:
+    """All, or those that BENCH_FORMS names: `BENCH_FORMS="1 s,5 s"`."""
+    named = [name.strip() for name in os.environ.get("BENCH_FORMS", "").split(",") if name.strip()]
+    return [form for form in FORMS if not named or form.name in named]
+
+
 async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with a_world() as world:
             rental = await _rental(world, Path(folder))
             scenes = await asyncio.to_thread(build_scenes, Path(folder) / "scenes")
-            rows = [line for form in FORMS for line in (await _pairs(rental, scenes, form)).rows(form)]
+            rows = [line for form in _wanted() for line in (await _pairs(rental, scenes, form)).rows(form)]
     publish("overhead", rows)
 
 
