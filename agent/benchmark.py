@@ -2,34 +2,61 @@
 
 import contextlib
 import json
+import os
 import statistics
 from pathlib import Path
 
+import structlog
 from pydantic import ValidationError
 
-from agent.container import BENCHMARK, Engine
+from agent.container import BENCHMARK, Engine, EngineRefused
 from agent.domain.admission import MIN_MEMORY_BYTES
 from agent.domain.claims import Measured, NonsenseClaim, read_claim
+from agent.domain.gpus import Card
 from agent.lockdown import Spec
+from agent.process import Processes
 from contracts.bus import new_id
 from contracts.values import MICRO, Benchmark
+
+log = structlog.get_logger()
 
 
 class BenchmarkFailed(Exception):
     """The frame did not render; the text holds the container's last words."""
 
 
-async def measured(engine: Engine, image: str, agent: str, cpus: float, kept: Path) -> Benchmark:
-    """From `kept` when it was measured before with this image and as many CPUs. Raises BenchmarkFailed, EngineAway."""
+async def measured(engine: Engine | Processes, image: str, agent: str, cpus: float, kept: Path) -> Benchmark:
+    """From `kept` when it was measured before with this image and as many CPUs. At normal priority, for a few seconds: what
+    counts is the machine, not the moment's crowd. Raises BenchmarkFailed, EngineAway."""
     key = f"{image} {cpus}"
     if found := _read(kept, key):
         return found
-    benchmark = _median(await _run(engine, Spec(image, BENCHMARK, agent, f"benchmark-{new_id()}", cpus, 2 * MIN_MEMORY_BYTES)))
+    spec = Spec(image, BENCHMARK, agent, f"benchmark-{new_id()}", cpus, 2 * MIN_MEMORY_BYTES, lowest=False)
+    benchmark = _median(await _run(engine, spec))
     _keep(kept, key, benchmark)
     return benchmark
 
 
-async def _run(engine: Engine, spec: Spec) -> list[Measured]:
+async def measured_gpu(engine: Engine | Processes, image: str, agent: str, card: Card, folder: Path) -> Benchmark | None:
+    """Of one GPU; kept below `folder` while image and driver stay. None when it fails: then the farm does not use that GPU.
+    Raises EngineAway."""
+    kept, key = folder / f"benchmark-{card.id}.json", f"{image} {card.driver}"
+    if found := _read(kept, key):
+        return found
+    command, name, memory = (*BENCHMARK, "gpu"), f"benchmark-{new_id()}", 4 * MIN_MEMORY_BYTES
+    try:
+        runs = await _run(
+            engine, Spec(image, command, agent, name, float(os.cpu_count() or 1), memory, lowest=False, gpu=card.id)
+        )
+    except (BenchmarkFailed, EngineRefused) as failed:
+        log.warning("a GPU is not lent: its benchmark frame did not render", gpu=card.name, why=str(failed))
+        return None
+    benchmark = _median(runs)
+    _keep(kept, key, benchmark)
+    return benchmark
+
+
+async def _run(engine: Engine | Processes, spec: Spec) -> list[Measured]:
     running = await engine.start(spec)
     try:
         found: list[Measured] = []

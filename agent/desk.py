@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from contracts.events import (
     Release,
     UploadGranted,
 )
+from contracts.values import Gpu
 
 log = structlog.get_logger()
 
@@ -52,6 +53,7 @@ class Desk:
         self._arrived = asyncio.Event()
         self.wanted = asyncio.Event()
         self.images: tuple[str, ...] = ()
+        self.gpus: tuple[Gpu, ...] = ()
         self.open = True
         self.resting = ""
         """Why its owner has the machine; then nothing is taken, and what is in hand stands still."""
@@ -145,11 +147,19 @@ class Desk:
             free_disk_bytes=max(0, shutil.disk_usage(self._place.folders.root).free - self._place.settings.agent_keep_free_bytes),
             slots=self._place.settings.agent_slots,
             in_hand=self._counted() - len(self.ending()),
+            gpus=self.gpus,
+            gpus_taken=frozenset(gpu for gpu in self._gpus_taken() if gpu),
             known=frozenset(self._runners),
             open=self.open,
             resting=bool(self.resting),
             accepts=self._place.settings.acceptance,
         )
+
+    def _gpus_taken(self) -> Iterator[str | None]:
+        ending = self.ending()
+        for name, runner in self._runners.items():
+            if runner.attempt.in_hand() and name not in ending:
+                yield runner.attempt.assignment.gpu
 
     def _release(self, assignment: ChunkAssigned, trace: Mapping[str, str], reason: Release, text: str) -> None:
         grant = assignment.grant

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from docker.types import LogConfig, Ulimit
+from docker.types import DeviceRequest, LogConfig, Ulimit
 
 UID = 10001
 TMP_BYTES = 256 << 20
@@ -68,6 +68,8 @@ class Spec:
     picture_bytes: int = 0
     line_bytes: int = 4_096
     seconds: float = 3_600
+    gpu: str | None = None
+    """The driver's id of the one GPU it sees."""
     lowest: bool = True
     """It gets the CPU and the disk that nobody else wants."""
 
@@ -97,6 +99,7 @@ def host_config(api: Any, spec: Spec, guards: Guards) -> Any:
         ulimits=_limits(spec, guards),
         binds=_binds(spec, guards),
         log_config=LogConfig(type=LogConfig.types.NONE if guards.no_log_file else LogConfig.types.JSON),
+        device_requests=_gpus(spec),
         restart_policy={"Name": "no"},
     )
     return told if guards.no_kernel_settings else {**told, "MaskedPaths": [], "ReadonlyPaths": []}
@@ -143,6 +146,13 @@ def _binds(spec: Spec, guards: Guards) -> list[str]:
         folder.chmod(0o777)
         binds.append(f"{folder}:/out:rw")
     return binds if guards.no_host_folders else [*binds, "/:/host:ro"]
+
+
+def _gpus(spec: Spec) -> list[DeviceRequest] | None:
+    """Through NVIDIA's container toolkit, which mounts the driver and opens this one device; no other is seen."""
+    if spec.gpu is None:
+        return None
+    return [DeviceRequest(driver="nvidia", device_ids=[spec.gpu], capabilities=[["gpu", "compute", "utility"]])]
 
 
 def _limit(name: str, most: int) -> Ulimit:

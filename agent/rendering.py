@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import shutil
 import time
@@ -17,7 +16,7 @@ from agent.container import DRIVER, SURVEY, ContainerGone, EngineAway, EngineRef
 from agent.domain import claims, signals, survey, verdicts
 from agent.domain.admission import memory
 from agent.domain.attempt import Attempt, failed, released
-from agent.domain.progress import samples
+from agent.domain.progress import heard
 from agent.hearing import TOO_LONG, TOO_MUCH, CutShort
 from agent.host import PROC, Look
 from agent.lockdown import Spec
@@ -34,7 +33,6 @@ CPU_LOOKS = 10
 """Every so many looks the CPU time is asked for too."""
 LINES_PER_FRAME, LINES_PER_SECOND = 2_000, 4
 """The driver says two lines a second and one per frame."""
-MOST_SECONDS = 10_000_000.0
 GRACE_SECONDS = 30.0
 """A container ends by itself so long after its grant, should nobody have ended it."""
 
@@ -54,9 +52,8 @@ class Render:
         attempt: Callable[[], Attempt],
         meter: Meter,
     ) -> None:
-        self._meter = meter
         self._place, self._assignment, self._trace, self._feed, self._attempt = place, assignment, trace, feed, attempt
-        self._grant = assignment.grant
+        self._grant, self._meter = assignment.grant, meter
         self._folder = place.folders.work / self._grant.attempt
         self._running: Running | None = None
         self._turn: asyncio.Task[bool] | None = None
@@ -148,8 +145,7 @@ class Render:
         files = self._place.cache.find(self._grant.bundle)
         if files is None:
             raise FileNotFoundError(0, "the bundle is gone from the cache")
-        _make(self._folder, self._task())
-        (self._place.folders.spool / self._grant.attempt).mkdir(exist_ok=True)
+        self._place.folders.prepare(self._grant.attempt, self._task())
         return Spec(
             image=self._assignment.image,
             command=SURVEY if inspect else DRIVER,
@@ -161,6 +157,7 @@ class Render:
             picture_bytes=0 if inspect else self._grant.max_bytes,
             line_bytes=survey.REPORT_BYTES if inspect else claims.LINE_BYTES,
             seconds=max(0.0, self._attempt().ends_at - self._place.now()) + GRACE_SECONDS,
+            gpu=self._assignment.gpu,
         )
 
     def _task(self) -> dict[str, Any]:
@@ -170,6 +167,7 @@ class Render:
             "frames": list(self._attempt().to_render()),
             "settings": {**own, "format": "PNG", "color_depth": str(self._assignment.picture.bits)},
             "scale_percent": self._assignment.scale_percent,
+            **({"gpu": True} if self._assignment.gpu else {}),
         }
 
     def _new_decoder(self) -> pictures.Decoder:
@@ -207,8 +205,7 @@ class Render:
                 metrics.CONTAINER_START_SECONDS.observe(time.monotonic() - self._began)
                 self._feed(signals.SceneOpened())
             case claims.Progress(text=text, remaining=left):
-                left = None if left is None else min(max(left, 0.0), MOST_SECONDS)
-                self._feed(signals.Progressed(text, samples(text), left))
+                self._feed(heard(text, left))
             case claims.FrameDone():
                 self._meter.claimed(claim.rss_bytes)
                 await self._frame_done(claim)
@@ -293,9 +290,3 @@ class Render:
 def picture_path(place: Workplace, attempt: str, frame: int) -> Path:
     """Where a finished frame is kept until it is delivered and a while longer."""
     return place.folders.spool / attempt / pictures.file_name(frame)
-
-
-def _make(folder: Path, task: dict[str, Any]) -> None:
-    """The container's user is another one: it may read /in, inside a folder nobody else may enter."""
-    (folder / "in" / "bundle").mkdir(parents=True)
-    (folder / "in" / "task.json").write_text(json.dumps(task), encoding="utf-8")

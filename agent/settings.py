@@ -73,6 +73,8 @@ class AgentSettings(BaseSettings):
     """Disk that no chunk may use up."""
     agent_upload_bytes_per_second: Annotated[int, Field(ge=1_000)] | None = None
     agent_download_bytes_per_second: Annotated[int, Field(ge=1_000)] | None = None
+    agent_gpu_image: Digest | None = None
+    """The render image with GPU kernels that the owner agreed to; without it no GPU is lent."""
     agent_gpus: tuple[str, ...] | None = None
     """Devices lent; None lends all."""
     agent_priority: Literal["lowest", "normal"] = "lowest"

@@ -8,13 +8,14 @@ import psutil
 import structlog
 
 from agent import metrics
-from agent.benchmark import BenchmarkFailed, measured
+from agent.benchmark import BenchmarkFailed, measured, measured_gpu
 from agent.container import EngineAway
 from agent.desk import Desk
+from agent.domain.gpus import lent
 from agent.settings import AgentSettings
 from agent.workplace import Workplace
 from contracts.events import AgentPulse, AgentReady
-from contracts.values import Benchmark, Hardware
+from contracts.values import Benchmark, Gpu, Hardware
 
 log = structlog.get_logger()
 
@@ -32,6 +33,7 @@ class Standing:
         self._place, self._desk, self._run, self._version = place, desk, run, version
         self._began = place.now()
         self._benchmark: Benchmark | None = None
+        self._gpu_benchmarks: dict[str, Benchmark | None] = {}
         self.looked = False
         self.wrong: str | None = None
         """Why no work can be taken; None when it can, and until it was looked at for the first time."""
@@ -69,8 +71,21 @@ class Standing:
             return str(away)
         except BenchmarkFailed as failed:
             return f"the benchmark frame did not render: {failed}"
-        self._desk.images = (image,)
+        self._desk.gpus = await self._gpus()
+        gpu_image = place.settings.agent_gpu_image
+        self._desk.images = (image, gpu_image) if gpu_image and any(gpu.benchmark for gpu in self._desk.gpus) else (image,)
         return None
+
+    async def _gpus(self) -> tuple[Gpu, ...]:
+        """What is lent of this machine's GPUs, measured where the GPU image is here. One that fails is not used by this run."""
+        place, cards = self._place, await self._place.meters.gpus.cards()
+        image, chosen = place.settings.agent_gpu_image, place.settings.agent_gpus
+        if image is None or not cards or not await place.engine.has(image):
+            return ()
+        for card in cards:
+            if card.id not in self._gpu_benchmarks and lent([card], chosen, {}):
+                self._gpu_benchmarks[card.id] = await measured_gpu(place.engine, image, place.agent, card, place.folders.root)
+        return lent(cards, chosen, {id: found for id, found in self._gpu_benchmarks.items() if found})
 
     async def tell_ready(self) -> None:
         """For ever: says readiness whenever it is wanted, always the latest, until the broker has it."""
@@ -109,7 +124,7 @@ class Standing:
             accepts=settings.acceptance,
             attempts=tuple(attempt.attempt for attempt in self._desk.in_hand()),
             ending=self._desk.ending(),
-            hardware=_hardware(settings),
+            hardware=_hardware(settings, self._desk.gpus),
             benchmark=self._benchmark,
             images=self._desk.images,
             bundles=self._place.cache.names(BUNDLES),
@@ -131,12 +146,11 @@ class Standing:
         )
 
 
-def _hardware(settings: AgentSettings) -> Hardware:
+def _hardware(settings: AgentSettings, gpus: tuple[Gpu, ...]) -> Hardware:
     """What one slot lends."""
     system = os.uname()
-    return Hardware(
-        cores=settings.slot_cpus, memory_bytes=settings.slot_memory_bytes, system=f"{system.sysname} {system.machine}"
-    )
+    named = f"{system.sysname} {system.machine}"
+    return Hardware(cores=settings.slot_cpus, memory_bytes=settings.slot_memory_bytes, gpus=gpus, system=named)
 
 
 def health(standing: Standing, connected: Callable[[], bool]) -> list[str]:

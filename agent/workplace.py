@@ -1,6 +1,7 @@
 """What every attempt of this agent works with: its folders, Docker, the bundle cache, the store, the way out to the bus."""
 
 import asyncio
+import json
 import shutil
 import time
 from collections.abc import Coroutine, Mapping
@@ -45,6 +46,13 @@ class Folders:
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(exist_ok=True)
         self.spool.mkdir(exist_ok=True)
+
+    def prepare(self, attempt: str, task: dict[str, Any]) -> None:
+        """/in of its container, whose user is another one: it may read there, inside a folder nobody else may enter."""
+        inside = self.work / attempt / "in"
+        (inside / "bundle").mkdir(parents=True)
+        (inside / "task.json").write_text(json.dumps(task), encoding="utf-8")
+        (self.spool / attempt).mkdir(exist_ok=True)
 
 
 class Background:

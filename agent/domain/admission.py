@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from agent.domain.attempt import FROZEN
+from agent.domain.gpus import refusal
 from contracts.events import ChunkAssigned
-from contracts.values import MICRO, Acceptance, Kind, Renderer
+from contracts.values import MICRO, Acceptance, Gpu, Kind, Renderer
 
 ANYTHING = Acceptance()
 MIN_MEMORY_BYTES = 1_000_000_000
@@ -25,6 +26,8 @@ class Machine:
     slots: int
     in_hand: int
     known: frozenset[str]
+    gpus: tuple[Gpu, ...] = ()
+    gpus_taken: frozenset[str] = frozenset()
     open: bool = True
     resting: bool = False
     accepts: Acceptance = ANYTHING
@@ -71,6 +74,7 @@ def _reasons(assignment: ChunkAssigned, machine: Machine) -> tuple[tuple[bool, s
         (needed > lent, f"needs {needed / 1e9:.1f} GB of memory, {lent / 1e9:.1f} GB are lent"),
         (disk > machine.free_disk_bytes, f"needs {disk / 1e9:.1f} GB of disk, {machine.free_disk_bytes / 1e9:.1f} GB are free"),
         (machine.in_hand > machine.slots, "every slot is taken"),
+        *((True, why) for why in (refusal(assignment.gpu, machine.gpus, machine.gpus_taken),) if why),
         *_unwanted(assignment, machine.accepts),
     )
 

@@ -4,6 +4,7 @@ Asked as CSV with named columns, the one form of its output that NVIDIA describe
 in one of several ways, by age of the driver.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ MIB = 1 << 20
 COLUMNS = ("uuid", "name", "memory.total", "memory.used", "utilization.gpu", "temperature.gpu", "driver_version")
 UNKNOWN = ("[N/A]", "N/A", "[Not Supported]", "[Unknown Error]", "[GPU is lost]", "")
 MOST = 16
+_ID = re.compile(r"GPU-[0-9a-fA-F-]{8,64}")
 Row = Mapping[str, str | None]
 
 
@@ -44,9 +46,9 @@ def cards(said: Iterable[Row]) -> tuple[Card, ...]:
 
 def _card(row: Row) -> Card | None:
     id, name, total = row.get("uuid"), row.get("name"), _number(row.get("memory.total"))
-    if not id or not name or not total or not id.startswith("GPU-"):
+    if not id or not name or not total or not _ID.fullmatch(id):
         return None
-    return Card(id[:200], name[:200], int(total) * MIB, row.get("driver_version") or "", _use(row))
+    return Card(id, name[:200], int(total) * MIB, row.get("driver_version") or "", _use(row))
 
 
 def _use(row: Row) -> GpuUse | None:

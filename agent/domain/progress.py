@@ -3,6 +3,7 @@
 import re
 
 from agent.domain.attempt import Attempt, Phase
+from agent.domain.signals import Progressed
 
 AHEAD_SECONDS = 10.0
 """An attempt that ends sooner occupies no slot any more: the next one's bundle is fetched while it renders its last frames.
@@ -10,6 +11,7 @@ Further ahead, a chunk would wait here that another machine could begin at once.
 LATE_SECONDS = 1.0
 """Delivering takes no container; when it lasts, the slot is free."""
 MOST = 1_000_000
+MOST_SECONDS = 10_000_000.0
 _SAMPLE = re.compile(r"\bSample (\d{1,7})/(\d{1,7})\b")
 
 
@@ -18,6 +20,11 @@ def samples(text: str) -> tuple[int, int] | None:
     found = _SAMPLE.search(text)
     done, total = (int(word) for word in found.groups()) if found else (0, 0)
     return (min(done, total), total) if 1 <= total <= MOST else None
+
+
+def heard(text: str, remaining: float | None) -> Progressed:
+    """From the container's words; Blender's guess may be anything."""
+    return Progressed(text, samples(text), None if remaining is None else min(max(remaining, 0.0), MOST_SECONDS))
 
 
 def seconds_left(attempt: Attempt, now: float) -> float | None:

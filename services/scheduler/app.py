@@ -30,6 +30,8 @@ class Settings(ServiceSettings):
     """32 bytes in hex; storage has the same."""
     render_image: str
     """Digest of the image that assignments name; agents without it get no work."""
+    render_gpu_image: str = ""
+    """Digest of the one that keeps the GPU kernels; without it nothing is rendered on GPUs."""
     management_url: str = ""
     management_user: str = ""
     management_password: SecretStr = SecretStr("")
@@ -84,7 +86,7 @@ def stores(ground: Ground, settings: Settings) -> Stores:
 def desk(ground: Ground, settings: Settings, kept: Stores) -> Desk:
     jobs, chunks, agents = kept.jobs, kept.chunks, kept.agents
     policy = settings.policy()
-    dispatch = Dispatch(jobs, chunks, agents, policy, settings.render_image)
+    dispatch = Dispatch(jobs, chunks, agents, policy, settings.render_image, gpu_image=settings.render_gpu_image)
     return Desk(
         jobs=jobs,
         chunks=chunks,

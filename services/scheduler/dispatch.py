@@ -10,7 +10,7 @@ A chunk cut for an agent is inserted already claimed: the stretch left the job's
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -24,10 +24,12 @@ from services.chassis.repository import Change, Decide, Decision, New, Saved
 from services.scheduler import metrics
 from services.scheduler.domain import agent as agents_domain
 from services.scheduler.domain import chunk as chunks_domain
-from services.scheduler.domain.agent import Agent, Hand
+from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.assignment import assigned
 from services.scheduler.domain.chunk import Chunk, Holder
 from services.scheduler.domain.cutting import chunk_of, cut
+from services.scheduler.domain.devices import gpu_for
+from services.scheduler.domain.hands import Hand
 from services.scheduler.domain.job import Cut, Job
 from services.scheduler.domain.matching import Board, Offer
 from services.scheduler.domain.policy import Policy
@@ -70,7 +72,9 @@ class Dispatch:
         policy: Policy,
         image: str,
         monotonic: Callable[[], float] = time.monotonic,
+        gpu_image: str = "",
     ) -> None:
+        self._gpu_image = gpu_image
         self._jobs, self._chunks, self._agents = jobs, chunks, agents
         self._policy, self._image, self._monotonic = policy, image, monotonic
         self._turn = asyncio.Lock()
@@ -183,7 +187,15 @@ class Dispatch:
         for wanted, (now_is, cuts) in zip(by_job.values(), cut_jobs, strict=True):
             chunks = [chunk_of(now_is, new, board.now) for new in cuts]
             placed += [self._placed(board, one, now_is, chunk, True) for one, chunk in zip(wanted, chunks, strict=False)]
-        return placed
+        return list(self._with_gpus(placed))
+
+    def _with_gpus(self, placed: Sequence[Placed]) -> Iterator[Placed]:
+        """Each GPU is given once, also when several of an agent's slots are filled together."""
+        given: dict[str, set[str]] = defaultdict(set)
+        for one in placed:
+            gpu = gpu_for(one.job, one.chunk, self._fleet[one.agent], given[one.agent], self._gpu_image)
+            given[one.agent].add(gpu)
+            yield replace(one, hand=replace(one.hand, gpu=gpu)) if gpu else one
 
     def _placed(self, board: Board, offer: Offer, job: Job, chunk: Chunk, fresh: bool) -> Placed:
         return Placed(offer.agent, job, Hand(new_id(), chunk.chunk, chunk.job, board.now), chunk, fresh)
@@ -255,7 +267,9 @@ class Dispatch:
         return New(one.chunk.chunk, chunks_domain.claimed(one.chunk, holder), (told,), one.job.trace)
 
     def _assignment(self, board: Board, one: Placed) -> tuple[Holder, ChunkAssigned]:
-        return assigned(one.job, one.chunk, self._fleet[one.agent], one.hand.attempt, self._image, board.now, self._policy)
+        image, gpu = (self._gpu_image, one.hand.gpu) if one.hand.gpu else (self._image, None)
+        holder, told = assigned(one.job, one.chunk, self._fleet[one.agent], one.hand.attempt, image, board.now, self._policy)
+        return holder, told if gpu is None else told.model_copy(update={"gpu": gpu})
 
     async def _note(self, one: Placed, good: bool) -> None:
         if not good:

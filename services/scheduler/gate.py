@@ -16,8 +16,9 @@ from services.scheduler import metrics
 from services.scheduler.broker import Broker
 from services.scheduler.domain import access
 from services.scheduler.domain import chunk as chunks
-from services.scheduler.domain.agent import Agent, Hand
+from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.chunk import Ending
+from services.scheduler.domain.hands import Hand
 from services.scheduler.domain.states import UNSETTLED
 from services.scheduler.repository import Agents, Chunks
 

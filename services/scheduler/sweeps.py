@@ -15,8 +15,9 @@ from services.scheduler import metrics
 from services.scheduler.desk import Desk
 from services.scheduler.domain import agent as agents
 from services.scheduler.domain import chunk as chunks
-from services.scheduler.domain.agent import Agent, Hand
+from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.chunk import Chunk, Decided, Ending
+from services.scheduler.domain.hands import Hand
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import AgentState, ChunkState, JobState
 from services.scheduler.gate import Gate

@@ -11,6 +11,7 @@ import sys
 import time
 from typing import Any
 
+import device
 from driver import PROTOCOL
 from events import say, take_stdout
 
@@ -20,13 +21,18 @@ SAMPLES = 8
 WIDTH, HEIGHT = 240, 135
 
 
-def main() -> int:
-    """Returns the exit code. The first render of a process loads the kernels, so it is not counted."""
+def main(arguments: list[str]) -> int:
+    """Returns the exit code; the one argument there may be is `gpu`. The first render loads the kernels and is not counted."""
     out = take_stdout()
     import bpy  # only now: file descriptor 1 is ours
 
     say(out, "hello", protocol=PROTOCOL, blender=".".join(str(part) for part in bpy.app.version))
     scene = _scene(bpy)
+    try:
+        device.use(bpy, scene, "gpu" in arguments)
+    except device.NoGpu as error:
+        say(out, "error", code="no_gpu", frame=None, text=str(error)[:300])
+        return 5
     scene.cycles.samples = WARM_UP_SAMPLES
     _measure(bpy)
     scene.cycles.samples = SAMPLES
@@ -50,7 +56,7 @@ def _scene(bpy: Any) -> Any:
     scene.render.engine = "CYCLES"
     scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = WIDTH, HEIGHT, 100
     cycles = scene.cycles
-    cycles.device, cycles.seed, cycles.use_adaptive_sampling, cycles.use_denoising = "CPU", 0, False, False
+    cycles.seed, cycles.use_adaptive_sampling, cycles.use_denoising = 0, False, False
     scene.world = bpy.data.worlds.new("sky")
     scene.world.node_tree.nodes["Background"].inputs["Color"].default_value = (0.25, 0.4, 0.7, 1)
     _things(bpy)
@@ -95,4 +101,4 @@ def _cpu_seconds() -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

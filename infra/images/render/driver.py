@@ -12,6 +12,7 @@ import sys
 import time
 from typing import Any
 
+import device
 from events import Progress, hand_over, say, take_stdout
 from needs import Lacking, Needs
 from task import SUFFIXES, BadTask, Settings, Task, read_task
@@ -55,6 +56,10 @@ def _run(out: Any, task: Task) -> None:
     _open(bpy, out, task.blend)
     scene = _scene(bpy, task.settings)
     _apply(scene, task)
+    try:
+        device.use(bpy, scene, task.gpu)
+    except device.NoGpu as error:
+        raise Stop(5, "no_gpu", str(error)) from error
     if not os.access(OUT, os.W_OK):
         raise Stop(5, "cannot_write", f"{OUT} cannot be written to")
     needs = _needs(bpy, scene)

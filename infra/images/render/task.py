@@ -14,7 +14,7 @@ MAX_SIDE = 65_536
 DEPTHS = {"PNG": ("8", "16"), "OPEN_EXR": ("16", "32")}
 SUFFIXES = {"PNG": ".png", "OPEN_EXR": ".exr"}
 
-Value = TypeVar("Value", int, str)
+Value = TypeVar("Value", int, str, bool)
 
 
 class BadTask(Exception):
@@ -43,6 +43,7 @@ class Task:
     frames: tuple[int, ...]
     settings: Settings
     scale_percent: int = 100
+    gpu: bool = False
 
 
 def read_task(arguments: list[str]) -> Task:
@@ -59,13 +60,14 @@ def read_task(arguments: list[str]) -> Task:
 
 def parse_task(raw: Any) -> Task:
     """Raises `BadTask` with the field's name when anything is off."""
-    fields = _object(raw, "task", {"blend", "frames", "settings", "scale_percent"})
+    fields = _object(raw, "task", {"blend", "frames", "settings", "scale_percent", "gpu"})
     scale = _within(_maybe(fields, "scale_percent", int), "scale_percent", 1, 100)
     return Task(
         blend=_blend(fields.get("blend")),
         frames=_frames(fields.get("frames") or []),
         settings=_settings(fields.get("settings") or {}),
         scale_percent=100 if scale is None else scale,
+        gpu=_maybe(fields, "gpu", bool) or False,
     )
 
 

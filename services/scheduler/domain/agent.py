@@ -13,6 +13,7 @@ from datetime import datetime
 from contracts.events import AgentChanged, AgentEnrolled, AgentOrder, AgentOrdered, AgentReady, AgentRevoked, Event
 from contracts.values import Acceptance, Benchmark, Hardware
 from contracts.work import BENCHMARK_MICRO_WU, wupm
+from services.scheduler.domain.hands import Hand, after_pulse, after_ready
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import AGENT_MOVES, HEARD_AGENT, Access, AgentState, IllegalMove, check
 
@@ -25,21 +26,6 @@ MOST_HANDS = 2
 """For each slot: what is said to be about to end may be a lie."""
 MOST_CHANGE = 4
 """One measurement counts at most as four times faster or slower than what is known."""
-
-
-@dataclass(frozen=True)
-class Hand:
-    attempt: str
-    chunk: str
-    job: str
-    since: datetime
-    heard: bool = False
-    word: int = 0
-    """How many readies of the agent had been taken over when it was given."""
-    missed_since: datetime | None = None
-    """Since when the agent's pulses leave it out after it was heard."""
-    ending: bool = False
-    """The agent says it is about to end: it occupies no slot any more, so that what follows is fetched meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +128,7 @@ def ready(agent: Agent, said: AgentReady, message: str, now: datetime, policy: P
     if said.run < agent.run or (message and message in agent.readies):
         return replace(agent, seen_at=now), []
     gone = {hand.attempt for hand in denied(agent, said, now, policy)}
-    kept = tuple(_said(hand, said) for hand in agent.hands if hand.attempt not in gone)
+    kept = tuple(after_ready(hand, said) for hand in agent.hands if hand.attempt not in gone)
     benchmark = said.benchmark or agent.benchmark
     changed = replace(
         agent,
@@ -179,7 +165,7 @@ def pulsed(agent: Agent, run: str, attempts: Sequence[str], now: datetime, polic
     lives on without a word about its slots is trusted with them again after a while."""
     if agent.state not in HEARD_AGENT | {AgentState.OFFLINE} or run < agent.run:
         return agent, []
-    hands = tuple(_pulse(hand, hand.attempt in attempts, now) for hand in agent.hands)
+    hands = tuple(after_pulse(hand, hand.attempt in attempts, now) for hand in agent.hands)
     is_over = agent.closed_since is not None and now - agent.closed_since > policy.after("closed")
     alive = replace(agent, seen_at=now, hands=hands, closed_since=None if is_over else agent.closed_since)
     if agent.state is AgentState.OFFLINE:
@@ -255,20 +241,6 @@ def learned(agent: Agent, micro_wu: int, wall_micros: int) -> Decided:
     if abs(changed.micro_wu_per_minute - told) * 10 <= told:
         return changed, []
     return _told(changed)
-
-
-def _said(hand: Hand, said: AgentReady) -> Hand:
-    return replace(_heard(hand, hand.attempt in said.attempts), ending=hand.attempt in said.ending)
-
-
-def _heard(hand: Hand, is_there: bool) -> Hand:
-    return replace(hand, heard=True, missed_since=None) if is_there else hand
-
-
-def _pulse(hand: Hand, is_there: bool, now: datetime) -> Hand:
-    if is_there or not hand.heard:
-        return _heard(hand, is_there)
-    return hand if hand.missed_since is not None else replace(hand, missed_since=now)
 
 
 def _offering(agent: Agent, reason: str) -> Decided:

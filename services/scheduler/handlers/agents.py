@@ -18,8 +18,9 @@ from services.scheduler.desk import Desk
 from services.scheduler.dispatch import Asking
 from services.scheduler.domain import agent as domain
 from services.scheduler.domain import chunk as chunks
-from services.scheduler.domain.agent import Agent, Decided, Hand
+from services.scheduler.domain.agent import Agent, Decided
 from services.scheduler.domain.chunk import Chunk, Ending
+from services.scheduler.domain.hands import Hand
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import AgentState
 

@@ -15,7 +15,8 @@ from services.scheduler import metrics
 from services.scheduler.desk import Desk
 from services.scheduler.domain import access, orders
 from services.scheduler.domain import chunk as chunks
-from services.scheduler.domain.agent import Agent, Hand, freed
+from services.scheduler.domain.agent import Agent, freed
+from services.scheduler.domain.hands import Hand
 from services.scheduler.domain.states import AgentState
 from services.scheduler.gate import Gate
 from services.scheduler.quarantine import Quarantine

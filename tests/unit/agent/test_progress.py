@@ -6,7 +6,7 @@ import pytest
 
 from agent.domain import machine, signals
 from agent.domain.attempt import Attempt, HeldFrame, Phase, Standing, completed, withdrawn
-from agent.domain.progress import AHEAD_SECONDS, LATE_SECONDS, is_ending, samples, seconds_left
+from agent.domain.progress import AHEAD_SECONDS, LATE_SECONDS, heard, is_ending, samples, seconds_left
 from contracts.events import RenderedFrame
 from tests.unit.agent.builders import an_assignment
 
@@ -42,11 +42,15 @@ def test_samples_are_read_where_blender_tells(text: str, found: tuple[int, int] 
     assert samples(text) == found
 
 
+def test_blenders_guess_is_bounded() -> None:
+    assert [heard("", guess).remaining for guess in (-1.0, 5.0, 1e30, None)] == [0.0, 5.0, 1e7, None]
+
+
 def test_what_blender_tells_is_in_the_pulse_until_the_next_frame() -> None:
-    attempt, _ = machine.decide(rendering(3), signals.Progressed("Sample 3/8", (3, 8), 4.5), NOW)
+    attempt, _ = machine.decide(rendering(3), heard("Sample 3/8", 4.5), NOW)
     told = attempt.told(NOW + 2)
     assert (told.frame, told.sample, told.samples, told.remaining_seconds) == (1, 3, 8, 4.5)
-    attempt, _ = machine.decide(attempt, signals.Progressed("Denoising"), NOW)
+    attempt, _ = machine.decide(attempt, heard("Denoising", None), NOW)
     assert attempt.told(NOW).samples == 8
     attempt, _ = machine.decide(attempt, signals.FrameTaken(a_frame(1, 5.0).picture), NOW + 5)
     told = attempt.told(NOW + 5)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from contracts.events import AgentReady
 from contracts.values import Hardware
-from services.scheduler.domain.agent import MOST_HANDS, Agent, Hand, free_slots, freed, ready, reserved
+from services.scheduler.domain.agent import MOST_HANDS, Agent, free_slots, freed, ready, reserved
+from services.scheduler.domain.hands import Hand
 from services.scheduler.domain.policy import Policy
 from tests.unit.scheduler.builders import GIB, an_agent
 

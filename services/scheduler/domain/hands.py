@@ -1,0 +1,37 @@
+"""A hand: one attempt that we gave, or are giving, to an agent; and what the agent's word about it changes."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from contracts.events import AgentReady
+
+
+@dataclass(frozen=True)
+class Hand:
+    attempt: str
+    chunk: str
+    job: str
+    since: datetime
+    heard: bool = False
+    word: int = 0
+    """How many readies of the agent had been taken over when it was given."""
+    missed_since: datetime | None = None
+    """Since when the agent's pulses leave it out after it was heard."""
+    gpu: str = ""
+    """The agent's GPU it was given; none: its CPU."""
+    ending: bool = False
+    """The agent says it is about to end: it occupies no slot any more, so that what follows is fetched meanwhile."""
+
+
+def after_ready(hand: Hand, said: AgentReady) -> Hand:
+    return replace(_heard(hand, hand.attempt in said.attempts), ending=hand.attempt in said.ending)
+
+
+def after_pulse(hand: Hand, is_there: bool, now: datetime) -> Hand:
+    if is_there or not hand.heard:
+        return _heard(hand, is_there)
+    return hand if hand.missed_since is not None else replace(hand, missed_since=now)
+
+
+def _heard(hand: Hand, is_there: bool) -> Hand:
+    return replace(hand, heard=True, missed_since=None) if is_there else hand
