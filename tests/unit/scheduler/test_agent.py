@@ -6,6 +6,7 @@ from contracts.events import AgentChanged, AgentEnrolled, AgentReady, AgentRevok
 from contracts.values import Benchmark, Hardware
 from services.scheduler.domain import agent as agents
 from services.scheduler.domain.agent import Agent
+from services.scheduler.domain.hands import Hand
 from services.scheduler.domain.states import AgentState
 from tests.unit.scheduler.builders import GIB, NOW, POLICY, WU, a_hand, an_agent, later
 
@@ -17,7 +18,7 @@ def a_ready(run: str = "run-1", slots: int = 2, attempts: tuple[str, ...] = (), 
     )  # fmt: skip
 
 
-def heard_hand(attempt: str = "first") -> agents.Hand:
+def heard_hand(attempt: str = "first") -> Hand:
     return a_hand(attempt, heard=True)
 
 
