@@ -1,0 +1,141 @@
+"""The scheduler as a process: agents that fall silent, lie, change their secret, are shut out."""
+
+from pathlib import Path
+
+import pytest
+from aio_pika.abc import AbstractIncomingMessage
+from aiormq.exceptions import ChannelAccessRefused
+
+from contracts.bus import Announcement, Announcer, NotAnnounced
+from contracts.events import (
+    AgentChanged,
+    AgentEnrolled,
+    AgentPulse,
+    AgentRevoked,
+    ChunkCompleted,
+    InspectionReported,
+    JobEstimated,
+    JobRendered,
+)
+from contracts.topology import BILLING, INTAKE, SCHEDULER, mailbox
+from contracts.values import FrameRange, Kind
+from tests.integration.scheduler_stage import (  # noqa: F401
+    Fleet,
+    a_deposit,
+    a_hold,
+    a_quote,
+    a_submission,
+    enrolled,
+    operator,
+    quoted,
+    rotated,
+    secret_in,
+    some_facts,
+    the_fleet,
+    the_scheduler,
+    the_willing,
+)
+from tests.integration.world import World
+from tests.waiting import until
+
+
+async def test_an_agent_that_falls_silent_loses_its_lease_and_its_late_frames_still_count(world: World, willing: Fleet) -> None:
+    asked = a_submission(frames=(FrameRange(first=1, last=1),))
+    willing.house.is_idle = True
+    await world.say(INTAKE, asked)
+    await world.say(BILLING, a_deposit(asked))
+    await until(lambda: willing.house.held, "the inspection is in hand")
+    willing.house.is_silent = True
+    await world.hear(AgentChanged, agent=willing.house.agent, state="offline")
+    willing.house.is_silent = False
+    first = next(iter(willing.house.held.values()))
+    await until(lambda: willing.house.stopped, "the void attempt was answered")
+    assert {stop.attempt for stop in willing.house.stopped} == {first.grant.attempt}
+    willing.house.is_idle = False
+    await world.say(willing.house.agent, InspectionReported(grant=first.grant, facts=some_facts(), cpu_micros=1))
+    estimate = await world.hear(JobEstimated, job=asked.job)
+    assert estimate.frames == (), "one frame, sampled and final"
+    await world.say(BILLING, a_quote(estimate), a_hold(asked))
+    await world.hear(JobRendered, job=asked.job)
+
+
+async def test_a_stranger_cannot_speak_of_an_attempt_it_was_never_given(world: World, willing: Fleet) -> None:
+    asked = a_submission()
+    await quoted(world, asked)
+    await world.hear(JobRendered, job=asked.job)
+    grant = willing.given(asked.job, Kind.RENDER)[0].grant
+    eve = next(agent for agent in willing.all() if agent.agent != grant.agent)
+    await world.dead(SCHEDULER)
+    await world.say(eve.agent, ChunkCompleted(job=grant.job, chunk=grant.chunk, attempt=grant.attempt))
+    parked: list[AbstractIncomingMessage] = []
+
+    async def parks() -> bool:
+        parked.extend(await world.dead(SCHEDULER))
+        return bool(parked)
+
+    await until(parks, "the false word is parked")
+    assert parked[0].headers["x-sender"] == eve.agent
+    assert parked[0].headers["x-verdict"] == "sender_fault"
+
+
+async def test_an_enrolled_agent_is_told_and_can_reach_its_own_mailbox_only(world: World, willing: Fleet) -> None:
+    ann, bob = willing.ann, willing.bob
+    (told,) = world.said(AgentEnrolled, agent=ann.agent)
+    assert (told.owner, told.house) == ("owner-of-ann", False)
+    assert ann.assigned, "it reads its own mailbox"
+    channel = await ann.connection.channel()
+    theirs = await channel.get_queue(mailbox(bob.agent), ensure=False)
+    with pytest.raises(ChannelAccessRefused):
+        await theirs.consume(ann.take)
+    posing = Announcer(ann.connection, bob.agent)
+    with pytest.raises(NotAnnounced):
+        await posing.announce(Announcement(AgentPulse(run=ann.run)))
+
+
+async def test_enrolling_again_renews_the_secret_and_somebody_elses_id_is_refused(
+    world: World, willing: Fleet, tmp_path: Path
+) -> None:
+    again = ["--name", "x", "--out", str(tmp_path / "x.json"), "--amqp", f"amqp://127.0.0.1:1/{world.vhost}"]
+    code, said = await operator(world, "--agent", willing.bob.agent, "--owner", "eve", *again)
+    assert code != 0
+    assert "belongs to owner-of-bob" in said
+    assert len(world.said(AgentEnrolled, agent=willing.bob.agent)) == 1
+
+
+async def test_a_revoked_agent_is_cut_off_and_its_id_is_never_used_again(world: World, willing: Fleet, tmp_path: Path) -> None:
+    carl = await enrolled(world, tmp_path, "carl")
+    code, said = await operator(world, "revoke", "--agent", carl.agent)
+    carl.close()
+    assert code == 0, said
+    await world.hear(AgentRevoked, agent=carl.agent)
+    await until(lambda: not carl.connection.connected.is_set(), "its connections are closed")
+    await carl.connection.close()
+    assert await world.refuses(carl.agent, carl.secret)
+    code, said = await operator(
+        world, "--agent", carl.agent, "--owner", "owner-of-carl", "--name", "c", "--out", str(tmp_path / "c"),
+        "--amqp", f"amqp://127.0.0.1:1/{world.vhost}",
+    )  # fmt: skip
+    assert code != 0
+    assert "never used again" in said
+
+
+async def test_a_machine_changes_its_secret_while_it_holds_a_chunk(world: World, willing: Fleet) -> None:
+    """The chunk is neither lost nor given twice; the connection that was open is the one that delivers it."""
+    asked = a_submission()
+    willing.ann.is_idle = True
+    await world.say(INTAKE, asked)
+    await world.say(BILLING, a_deposit(asked))
+    await until(lambda: willing.ann.held, "a sample is in hand")
+    (one,) = willing.ann.held.values()
+    before = willing.ann.connection.transport
+    code, said = await rotated(willing.ann.file)
+    assert code == 0, said
+    assert willing.ann.connection.transport is before, "it was not made anew"
+    fresh = secret_in(willing.ann.file)
+    assert await world.refuses(willing.ann.agent, willing.ann.secret)
+    assert fresh != willing.ann.secret
+    assert not await world.refuses(willing.ann.agent, fresh)
+    await willing.ann.work(one.grant)
+    await world.hear(JobEstimated, job=asked.job)
+    given = [other for other in willing.given(asked.job) if other.grant.chunk == one.grant.chunk]
+    assert [other.grant.attempt for other in given] == [one.grant.attempt]
