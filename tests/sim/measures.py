@@ -1,6 +1,6 @@
 """What a world's run is judged by."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,23 +52,15 @@ def lower_bound(work: float, lenders: Sequence[Nature], began: float) -> float:
 
 
 def aim(world: World) -> float | None:
-    """Of the chunks that were as long as they should be by plan: those cut while more than ten rounds of work were left."""
+    """Of the chunks that were as long as they should be by plan: those that ended in the first four fifths of the time."""
     wanted, spans = world.office.desk.policy.chunk, _spans(world)
     good = [abs(seconds - wanted) <= wanted / 4 for seconds in spans]
     return sum(good) / len(good) if good else None
 
 
 def _spans(world: World) -> list[float]:
-    began: dict[str, float] = {}
-    for at, event in world.assigned:
-        began[event.grant.attempt] = at
-    nth: Counter[str] = Counter()
-    spans = []
-    for at, attempt, agent in world.completed:
-        nth[agent] += 1
-        if nth[agent] > 3 and at < 0.8 * max(world.ended.values()):
-            spans.append(at - began[attempt])
-    return spans
+    plenty = 0.8 * max(world.ended.values())
+    return [seconds for machine in world.machines.values() for at, seconds in machine.spans[3:] if at < plenty]
 
 
 def jain(shares: Sequence[float]) -> float:

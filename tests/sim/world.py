@@ -11,7 +11,6 @@ from contracts.events import (
     AttemptCancelled,
     AttemptVoid,
     ChunkAssigned,
-    ChunkCompleted,
     CreditsHeld,
     DepositHeld,
     Event,
@@ -64,9 +63,6 @@ class World:
         """Job → micro-WU of its stored frames."""
         self.done_at_end = dict[str, dict[str, int]]()
         """Job → what all jobs had when it ended."""
-        self.assigned: list[tuple[float, ChunkAssigned]] = []
-        self.completed: list[tuple[float, str, str]] = []
-        """When an agent said that this attempt had nothing left: second, attempt, agent."""
         self._arriving: dict[int, dict[type[Event], list[Received[Any]]]] = {}
         self._sent = 0
 
@@ -90,8 +86,6 @@ class World:
         weather = self.setting.weather
         if isinstance(event, AgentPulse) and self._chance.random() < weather.lost_pulses:
             return
-        if isinstance(event, ChunkCompleted):
-            self.completed.append((self.time.seconds, event.attempt, sender))
         self._sent += 1
         received = Received(event, sender, f"m{self._sent}", 0, self.time.wall, {})
         self._arrive(received, self._delay())
@@ -138,10 +132,8 @@ class World:
 
     def _mail(self, event: Event) -> None:
         machine = self.machines[str(event.addressee)]
-        if isinstance(event, ChunkAssigned):
-            self.assigned.append((self.time.seconds, event))
-            if event.grant.kind == "render":
-                self.first.setdefault(event.grant.job, self.time.seconds)
+        if isinstance(event, ChunkAssigned) and event.grant.kind == "render":
+            self.first.setdefault(event.grant.job, self.time.seconds)
         if self._chance.random() >= self.setting.weather.lost_mail:
             self.time.after(self._delay(), _calling(machine.read, event))
 
