@@ -17,6 +17,7 @@ from agent.domain.signals import Action, Decision, Input
 from agent.domain.verdicts import verdict
 from agent.domain.watching import asleep, overdue, paused, slept
 from contracts.events import ChunkAssigned, ChunkCompleted, ChunkFailed, ChunkReleased, Event, Fault, Release, RenderedFrame
+from contracts.values import ranges
 
 LAST_DELIVERY_SECONDS = 30
 """An attempt that failed or is given back waits this long for its finished frames before it says so: they need not be
@@ -205,6 +206,7 @@ def _last_word(attempt: Attempt, ending: Ending) -> Event | None:
     ids: dict[str, Any] = {"job": grant.job, "chunk": grant.chunk, "attempt": grant.attempt}
     if ending.end is End.COMPLETED:
         return ChunkCompleted(**ids)
+    ids["delivered"] = ranges(held.frame for held in attempt.frames if held.standing is Standing.COMPLETED)
     if ending.release is not None:
         return ChunkReleased(**ids, reason=ending.release, text=ending.text[:2000])
     if ending.fault is not None:

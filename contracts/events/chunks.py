@@ -122,6 +122,8 @@ class ChunkReleased(Event):
     attempt: Id
     reason: Release
     text: Text = ""
+    delivered: Annotated[Ranges, Field(max_length=1_000)] = ()
+    """Frames that lie in the store already, whether storage has looked at them or not: nobody need render them again."""
 
 
 class Fault(StrEnum):
@@ -148,6 +150,8 @@ class ChunkFailed(Event):
     cpu_micros: Annotated[int, Field(ge=0, le=10**12)] = 0
     hint: Text = ""
     """What the renter may do about it, where the scene is at fault."""
+    delivered: Annotated[Ranges, Field(max_length=1_000)] = ()
+    """As in `ChunkReleased`."""
 
 
 class ProbeMeasured(Event):

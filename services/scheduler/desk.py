@@ -1,7 +1,7 @@
 """What the handlers and sweeps work with, wired once in `app`."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from contracts.events import Event
@@ -15,6 +15,7 @@ from services.scheduler.domain.chunk import Chunk, knows
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import AgentState
+from services.scheduler.domain.verification import Verification
 from services.scheduler.learning import Learning
 from services.scheduler.progress import Progress
 from services.scheduler.repository import Agents, Chunks, Jobs
@@ -34,6 +35,7 @@ class Desk:
     """Grant keys by id."""
     say: Callable[[Event], Awaitable[None]]
     now: Callable[[], Awaitable[datetime]]
+    verification: Verification = field(default_factory=Verification)
 
     async def job(self, job: str, decide: Decide[Job]) -> Job:
         """Decide on a job that a service speaks of. Raises NotYet while it is unknown; then brings its chunks in line."""

@@ -106,10 +106,15 @@ class Leases:
 
     async def _unfinished(self, now: datetime) -> int:
         """Their agents said they were done; not every frame came."""
-        late = await self._desk.chunks.done_before(now - self._desk.policy.after("settle"))
+        found = await self._desk.chunks.done_before(now - self._desk.policy.after("settle"))
+        late = [chunk for chunk in found if self._is_late(chunk, now)]
         for chunk in late:
             await self._incomplete(chunk.chunk, chunk.holder.attempt if chunk.holder else "")
         return len(late)
+
+    def _is_late(self, chunk: Chunk, now: datetime) -> bool:
+        done_at = chunk.holder.done_at if chunk.holder else None
+        return done_at is not None and self._desk.verification.is_overdue(done_at, now, self._desk.policy)
 
     async def _incomplete(self, chunk: str, attempt: str) -> None:
         log.warning("attempt incomplete", chunk=chunk, attempt=attempt)

@@ -44,6 +44,8 @@ class Holder:
     hard_end: datetime
     done_at: datetime | None = None
     """When its agent said that nothing is left to do."""
+    awaited: Ranges = ()
+    """It was given up by then, and these frames of it lie in the store, unverified."""
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,15 @@ def gave_up(chunk: Chunk, attempt: str, why: Ending, now: datetime) -> Chunk:
     return replace(_to(_past(chunk, why, now), ChunkState.QUEUED), opened_at=now)
 
 
+def left(chunk: Chunk, attempt: str, why: Ending, delivered: Ranges, now: datetime) -> Chunk:
+    """The holder is gone, and has put these frames into the store first. While storage has not said what they are worth the chunk
+    is given to nobody, so that they are not rendered again; `settle` bounds that."""
+    awaited = ranges(frame for frame in frames(missing(chunk)) if spans.holds(delivered, frame))
+    if not awaited or chunk.holder is None or not is_held_by(chunk, attempt):
+        return gave_up(chunk, attempt, why, now)
+    return replace(alive(chunk, attempt), holder=replace(chunk.holder, done_at=now, awaited=awaited))
+
+
 def voided(chunk: Chunk, attempt: str, reason: str, now: datetime) -> Decided:
     """As `gave_up`, told to the agent, which is alive and must stop."""
     if chunk.holder is None or chunk.holder.attempt != attempt:
@@ -248,8 +259,18 @@ def _advanced(chunk: Chunk, attempt: str, now: datetime) -> Decided:
     """Counted anew; finished when nothing is missing."""
     chunk = replace(chunk, stored=count(chunk.frames) - count(missing(chunk)))
     if chunk.stored < count(chunk.frames) or not is_open(chunk):
-        return chunk, []
+        return _let_go(chunk, now), []
     return _finished(chunk, attempt, now)
+
+
+def _let_go(chunk: Chunk, now: datetime) -> Chunk:
+    """Of a holder that has left, once all it has put into the store is stored."""
+    if chunk.holder is None or not chunk.holder.awaited:
+        return chunk
+    lacking = set(frames(missing(chunk)))
+    if any(frame in lacking for frame in frames(chunk.holder.awaited)):
+        return chunk
+    return gave_up(chunk, chunk.holder.attempt, Ending.GIVEN_BACK, now)
 
 
 def _finished(chunk: Chunk, attempt: str, now: datetime) -> Decided:

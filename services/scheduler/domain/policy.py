@@ -23,6 +23,8 @@ class Policy:
     """After giving a chunk back an agent that says nothing of its slots gets work again only after this time."""
     settle: int = 15
     """After an agent says a chunk is completed, frames may be in verification for so long before they are given out again."""
+    settle_silent: int = 180
+    """The same while storage says nothing at all."""
     retry_same: int = 15
     """An agent may try a chunk it has failed on again after this time; others at once."""
     slack: int = 120

@@ -35,6 +35,10 @@ def taken(spans: Ranges, number: int) -> tuple[Ranges, Ranges]:
     return tuple(first), ()
 
 
+def holds(spans: Ranges, frame: int) -> bool:
+    return any(frame in span for span in spans)
+
+
 def without(spans: Ranges, removed: Iterable[int]) -> Ranges:
     """All frames but these (few) ones."""
     for frame in removed:
@@ -56,4 +60,4 @@ def missing(spans: Ranges, stored: Iterable[Ranges]) -> Ranges:
     return ranges(frame for frame in frames(spans) if frame not in have)
 
 
-__all__ = ["count", "frames", "missing", "normalised", "nth", "ranges", "taken", "without"]
+__all__ = ["count", "frames", "holds", "missing", "normalised", "nth", "ranges", "taken", "without"]

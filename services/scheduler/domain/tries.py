@@ -10,24 +10,33 @@ from dataclasses import replace
 from datetime import datetime
 
 from contracts.events import Fault
-from contracts.values import frames
-from services.scheduler.domain.chunk import FORMER, Chunk, Ending, Failure, Tries, gave_up, is_open, missing
+from contracts.values import Ranges, frames
+from services.scheduler.domain.chunk import FORMER, Chunk, Ending, Failure, Tries, is_open, left, missing
 from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.spans import holds
 
 
 def failed(
-    chunk: Chunk, attempt: str, fault: Fault, frame: int | None, by_house: bool, now: datetime, policy: Policy
+    chunk: Chunk,
+    attempt: str,
+    fault: Fault,
+    frame: int | None,
+    by_house: bool,
+    now: datetime,
+    policy: Policy,
+    delivered: Ranges = (),
 ) -> tuple[Chunk, bool]:
-    """The holder could not go on; True when that is final: the third try, or a scene fault, on the house agent."""
+    """The holder could not go on; True when that is final: the third try, or a scene fault, on the house agent. Nothing is held
+    against frames that it has `delivered`."""
     if chunk.holder is None or chunk.holder.attempt != attempt:
         return chunk, False
     holder = chunk.holder
-    tried = _tried(chunk, attempt, _blamed(chunk, frame))
+    tried = _tried(chunk, attempt, _blamed(chunk, frame, delivered))
     if fault is Fault.MEMORY:
         tried = replace(tried, memory_factor=2)
     tried = replace(tried, failed_on=(*tried.failed_on, Failure(holder.agent, now))[-FORMER:])
     final = by_house and (fault is Fault.SCENE or _most_tries(tried) >= policy.tries)
-    return replace(gave_up(_to_house(tried, policy), attempt, Ending.FAILED, now)), final
+    return left(_to_house(tried, policy), attempt, Ending.FAILED, delivered, now), final
 
 
 def rejected(
@@ -45,8 +54,8 @@ def rejected(
     return _to_house(tried, policy), by_house and _most_tries(tried) >= policy.tries
 
 
-def _blamed(chunk: Chunk, frame: int | None) -> list[int | None]:
-    lacking = list(frames(missing(chunk)))
+def _blamed(chunk: Chunk, frame: int | None, delivered: Ranges) -> list[int | None]:
+    lacking = [one for one in frames(missing(chunk)) if not holds(delivered, one)]
     if frame in lacking:
         return [frame]
     return [*lacking] or [None]

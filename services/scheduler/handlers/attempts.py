@@ -96,7 +96,7 @@ async def chunk_failed(desk: Desk, agent: str, event: ChunkFailed) -> None:
 
 async def _tried(desk: Desk, chunk: Chunk, agent: Agent, event: ChunkFailed) -> None:
     def decide(state: Chunk, now: datetime) -> tuple[Chunk, bool]:
-        return tries.failed(state, event.attempt, event.fault, event.frame, agent.house, now, desk.policy)
+        return tries.failed(state, event.attempt, event.fault, event.frame, agent.house, now, desk.policy, event.delivered)
 
     if event.fault is Fault.MEMORY:
         await desk.job(chunk.job, lambda job, _: (memory.ran_out(job), []))
@@ -126,8 +126,8 @@ async def chunk_released(desk: Desk, agent: str, event: ChunkReleased) -> None:
     """An interruption: no try is counted. The agent gets nothing more until it says it is ready."""
     await desk.chunk_of(agent, event.job, event.chunk, event.attempt)
     log.info("chunk released", job=event.job, chunk=event.chunk, agent=agent, reason=event.reason, text=event.text)
-    decide = chunks.gave_up
-    await desk.chunks.update(event.chunk, lambda state, now: (decide(state, event.attempt, Ending.GIVEN_BACK, now), []))
+    why, frames = Ending.GIVEN_BACK, event.delivered
+    await desk.chunks.update(event.chunk, lambda state, now: (chunks.left(state, event.attempt, why, frames, now), []))
 
     def released(state: Agent, now: datetime) -> agents.Decided:
         if not agents.holds(state, event.attempt):

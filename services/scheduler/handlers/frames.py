@@ -63,6 +63,7 @@ async def stored(desk: Desk, batch: Sequence[Received[FramesStored]]) -> list[Ou
     found = await desk.chunks.read_many(one.event.chunk for one in batch)
     known = [one for one in batch if one.event.chunk in found]
     now = await desk.now()
+    desk.verification.heard(now, desk.policy)
     states = await _advance(desk, known, found, now)
     for one in known:
         desk.learning.note(one.event)
@@ -151,6 +152,7 @@ async def completed(desk: Desk, batch: Sequence[Received[FramesCompleted]]) -> l
 async def rejected(desk: Desk, event: FramesRejected) -> None:
     chunk, agent = await _known(desk, event.chunk), await desk.agents.get(event.agent)
     house = agent is not None and agent.house
+    desk.verification.heard(await desk.now(), desk.policy)
     bad = [frame.frame for frame in event.frames]
     log.warning("frames rejected", job=event.job, chunk=event.chunk, agent=event.agent, code=event.frames[0].code)
 
@@ -166,6 +168,7 @@ async def rejected(desk: Desk, event: FramesRejected) -> None:
 
 async def superfluous(desk: Desk, event: FramesSuperfluous) -> None:
     await _known(desk, event.chunk)
+    desk.verification.heard(await desk.now(), desk.policy)
     metrics.SUPERFLUOUS.inc(len(event.frames))
     decide = domain.superfluous
     await desk.chunks.update(

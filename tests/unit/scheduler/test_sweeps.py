@@ -94,6 +94,7 @@ async def test_a_completed_attempt_with_frames_missing_is_given_out_again(office
     await pass_time(office, 20, "ann", "bob")
     await office.chunks.update("chunk", lambda chunk, now: chunks.brought(chunk, held.attempt, "ann", [1, 2], now))
     await office.hear(ChunkCompleted(job="job", chunk="chunk", attempt=held.attempt), "ann")
+    office.desk.verification.heard(await office.desk.now(), POLICY)
     await pass_time(office, 15, "ann", "bob")
     assert endings(office) == [], "frames may still be in verification"
     await pass_time(office, 5, "ann", "bob")

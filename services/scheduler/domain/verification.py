@@ -1,0 +1,31 @@
+"""Whether storage is at work: frames that lie in the store are worth waiting for while it is not.
+
+Theory. An agent that says it is done may be lying, so its frames are waited for only a moment, and then rendered again. But
+storage can be the one that is late: it may be down, or its store or database away, for minutes. It says something about every
+frame it looks at, so as long as it has said nothing since the agent was done, it may not have looked yet. After a silence it has
+a backlog: the moment begins anew with its first word. A silence longer than `settle_silent` is not waited for.
+"""
+
+from datetime import datetime
+
+from services.scheduler.domain.policy import Policy
+
+
+class Verification:
+    """When storage was heard: last, and since when without a long break."""
+
+    def __init__(self) -> None:
+        self._last: datetime | None = None
+        self._since: datetime | None = None
+
+    def heard(self, now: datetime, policy: Policy) -> None:
+        """It has stored, refused or passed over some frame."""
+        if self._last is None or now - self._last > policy.after("settle"):
+            self._since = now
+        self._last = now
+
+    def is_overdue(self, done_at: datetime, now: datetime, policy: Policy) -> bool:
+        """Whether what was delivered by then should have been looked at."""
+        if self._last is None or self._since is None or self._last < done_at:
+            return now - done_at > policy.after("settle_silent")
+        return now - max(done_at, self._since) > policy.after("settle")
