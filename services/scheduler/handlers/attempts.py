@@ -12,7 +12,7 @@ from services.scheduler.desk import Desk
 from services.scheduler.domain import agent as agents
 from services.scheduler.domain import chunk as chunks
 from services.scheduler.domain import job as jobs
-from services.scheduler.domain import memory, sampling, tries
+from services.scheduler.domain import memory, sampling, tries, words
 from services.scheduler.domain.agent import Agent, benchmark_of
 from services.scheduler.domain.chunk import Chunk, Ending
 from services.scheduler.domain.inspection import inspected
@@ -20,13 +20,6 @@ from services.scheduler.domain.job import Decided, Job
 from services.scheduler.domain.states import JobState
 
 log = structlog.get_logger()
-
-HINTS = {
-    Fault.SCENE: "Open the file in Blender 5.0, render this frame there, mend what it complains about, and submit again.",
-    Fault.MEMORY: "Use smaller textures, less subdivision or a lower resolution.",
-    Fault.MACHINE: "This is the farm's fault, not your file's. Submit again; what is stored stays paid and downloadable.",
-    Fault.TIME: "The frame takes far longer than its neighbours. Use fewer samples or a lower resolution.",
-}
 
 
 def register(inboxes: Inboxes, desk: Desk) -> None:
@@ -139,10 +132,8 @@ async def chunk_released(desk: Desk, agent: str, event: ChunkReleased) -> None:
 
 
 def _failed(job: Job, chunk: Chunk, event: ChunkFailed) -> Decided:
-    where = "the file could not be looked at" if chunk.kind is Kind.INSPECT else "rendering failed"
-    at = "" if event.frame is None else f" at frame {event.frame}"
-    reason = f"{where}{at}, also on a house agent: {event.text or event.fault}"
-    return jobs.failed(job, f"{event.fault}_fault", reason, HINTS[event.fault], event.log_tail)
+    said = words.reason(chunk.kind, event)
+    return jobs.failed(job, f"{event.fault}_fault", said, words.hint(event), event.log_tail)
 
 
 def _work(desk: Desk, agent: Agent, cpu_micros: int, budget: int) -> int:
