@@ -75,6 +75,38 @@ AGENTS = Row(
             (Query(or_zero(lately("framelend_agent_uploads", where='outcome="failed"')), "failed"),),
             unit="suffix: uploads",
         ),
+        Panel(
+            "Cores that rendering takes",
+            "By agent: what its containers use, without the agent itself. Well below the cores lent: the scene, or a limit.",
+            (Query("max by (agent) (framelend_agent_render_cores)", "{{agent}}"),),
+            unit="suffix: cores",
+        ),
+        Panel(
+            "Memory that rendering takes",
+            "By agent, without the file cache. Near what is lent: chunks will run out of memory.",
+            (
+                Query("max by (agent) (framelend_agent_render_memory_bytes)", "{{agent}}"),
+                Query("max(framelend_agent_render_memory_peak_bytes)", "largest container's peak"),
+            ),
+            unit="bytes",
+        ),
+        Panel(
+            "Moved by agents",
+            "Bundles and frames over the network, and what containers read and write on disks. Frames render while others travel.",
+            (
+                Query(rate("framelend_agent_network_bytes", "way"), "{{way}} over the network"),
+                Query(rate("framelend_agent_render_disk_bytes", "way"), "{{way}} on disks"),
+            ),
+            unit="Bps",
+        ),
+        Panel(
+            "GPUs",
+            "The busiest and the warmest of all lent (NVIDIA); 0 where there is none. Warm and idle: somebody else uses it.",
+            (
+                Query(or_zero("max(framelend_agent_gpu_utilisation_ratio) * 100"), "busy, %"),
+                Query(or_zero("max(framelend_agent_gpu_celsius)"), "degrees Celsius"),
+            ),
+        ),
     ),
 )
 
