@@ -186,16 +186,16 @@ def _inbox(service: str, row: Route) -> Queue:
     if row.transient:
         arguments = {"x-queue-type": "classic", "x-max-length": 10_000, "x-overflow": "drop-head", "x-message-ttl": 60_000}
     else:
-        arguments = {
-            "x-queue-type": "quorum",
-            "x-delivery-limit": 100,
-            "x-dead-letter-exchange": DEAD,
-            "x-dead-letter-routing-key": service,
-            "x-dead-letter-strategy": "at-least-once",
-            "x-overflow": "reject-publish",
-        }
+        arguments = {"x-queue-type": "quorum", "x-delivery-limit": 100, "x-overflow": "reject-publish"}
         if row.publisher == AGENT:
+            # No dead letter exchange: an agent sets its messages' time to live, and would park as many as it likes, unheard.
             arguments |= {"x-max-length": 100_000, "x-max-length-bytes": 512 << 20}
+        else:
+            arguments |= {
+                "x-dead-letter-exchange": DEAD,
+                "x-dead-letter-routing-key": service,
+                "x-dead-letter-strategy": "at-least-once",
+            }
         if row.hot:
             arguments["x-single-active-consumer"] = True
     return Queue(f"{service}.{key}", arguments, (binding,))

@@ -98,6 +98,9 @@ class BatchConsumer:
     async def _handle(self, group: list[AbstractIncomingMessage]) -> None:
         good: list[Pair] = []
         for message in group:
+            if not self._disposal.doorkeeper.still_admits(message, self._row):
+                await self._disposal.drop(message)
+                continue
             try:
                 good.append((message, receive(message, self._row)))
             except Exception as problem:

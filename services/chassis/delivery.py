@@ -24,6 +24,14 @@ RETRY, KEY, SENDER, REASON, VERDICT, INBOX, REFUSED = (
 )  # fmt: skip
 
 
+MOST_DELIVERIES = 50
+"""Half of what the broker allows, after which it would drop an agent's message without a word."""
+
+
+class TooOften(Exception):
+    """Handed out again and again without ever being answered for: it may bring down whoever handles it."""
+
+
 class Impostor(SenderFault):
     """Refused for identity: can never be replayed."""
 
@@ -46,7 +54,9 @@ class Received(Generic[E]):
 
 
 def receive(message: AbstractIncomingMessage, row: Route) -> Received[Any]:
-    """Raises Impostor or NotAnEvent."""
+    """Raises Impostor, NotAnEvent or TooOften."""
+    if deliveries_of(message) > MOST_DELIVERIES:
+        raise TooOften(f"handed out {deliveries_of(message)} times")
     sender = sender_of(message, row)
     event = read(row.event.key(), message.body)
     claimed = getattr(getattr(event, "grant", None), "agent", sender)
@@ -98,7 +108,10 @@ def retries_of(message: AbstractIncomingMessage) -> int:
 
 
 def deliveries_of(message: AbstractIncomingMessage) -> int:
-    """How often the broker has handed this message out; quorum queues count from the second time on."""
+    """How often the broker has handed this message out; quorum queues count from the second time on. Until then the header is
+    whatever the sender has put there."""
+    if not message.redelivered:
+        return 1
     count = message.headers.get("x-delivery-count", 0)
     return 1 + (count if isinstance(count, int) else 0)
 
@@ -108,4 +121,4 @@ def _trace(message: AbstractIncomingMessage) -> dict[str, str]:
     return {name: value[:512] for name in ("traceparent", "tracestate") if isinstance(value := headers.get(name), str)}
 
 
-__all__ = ["Impostor", "NotAnEvent", "Received", "deliveries_of", "receive", "retries_of", "sender_of", "speaker"]
+__all__ = ["Impostor", "NotAnEvent", "Received", "TooOften", "deliveries_of", "receive", "retries_of", "sender_of", "speaker"]

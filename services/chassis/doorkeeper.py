@@ -96,8 +96,20 @@ class Doorkeeper:
             return self._dropped("shut out")
         if self._limits is None or message.exchange != AGENTS:
             return True
-        wrong = self._count(who, len(message.body), self._limits)
+        wrong = self._count(who, _size(message), self._limits)
         return wrong is None or self._dropped(wrong)
+
+    def still_admits(self, message: AbstractIncomingMessage, row: Route) -> bool:
+        """Of a message that was let in and has waited since: False when its agent has gone too far in the meantime."""
+        if row.publisher != AGENT:
+            return True
+        who = speaker(message)
+        if who in self._shut:
+            return self._dropped("shut out")
+        conduct = self._conduct.get(who)
+        if self._limits is None or conduct is None or (wrong := offence(conduct, self._limits)) is None:
+            return True
+        return self._dropped(wrong)
 
     def erred(self, who: str, row: Route) -> None:
         """A message that was let in turned out to be its sender's fault."""
@@ -147,3 +159,8 @@ class Doorkeeper:
     def _dropped(self, why: str) -> bool:
         metrics.DROPPED.labels(self._service, why).inc()
         return False
+
+
+def _size(message: AbstractIncomingMessage) -> int:
+    """Body and, about, headers, which may be as large as a frame."""
+    return len(message.body) + (len(repr(message.headers)) if message.headers else 0)

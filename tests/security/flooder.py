@@ -1,0 +1,111 @@
+"""A hostile agent as a program of its own: with its real credential it says as much as the broker takes, for so many seconds.
+
+    python -m tests.security.flooder URL AGENT valid|broken|for-storage SECONDS LONGEST
+
+Two connections, four channels, no confirms. Cut off it tries to log in again and again. It goes on for so many seconds, and until
+it was cut off, but not beyond the longest. Prints a line of JSON at the end.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+
+import aiormq
+from aiormq.abc import AbstractChannel, AbstractConnection
+from pamqp.commands import Basic
+
+from contracts.bus import new_id
+from contracts.events import AgentReady, BundleRequested, ChunkFailed, Event
+from contracts.topology import AGENT_LIMITS, AGENTS
+from contracts.values import Hardware
+
+CONNECTIONS, CHANNELS = AGENT_LIMITS["max-connections"], 2
+TOGETHER = 20
+"""Messages before the other channels have their turn."""
+
+
+@dataclass
+class Told:
+    """`cut_after`: seconds from the first message until the broker threw it out, if it did; `logins`: how often it came in."""
+
+    said: int = 0
+    cut_after: float | None = None
+    logins: int = 0
+    refused: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+
+def messages(kind: str) -> Iterator[tuple[type[Event], bytes]]:
+    """What the agent floods with."""
+    run = new_id()
+    hardware = Hardware(cores=1, memory_bytes=1 << 30, system="hostile")
+    valid = AgentReady(run=run, slots=0, hardware=hardware).model_dump_json().encode()
+    while True:
+        if kind == "valid":
+            yield AgentReady, valid
+        elif kind == "for-storage":
+            yield BundleRequested, b'{"grant": "none"}'
+        else:
+            yield AgentReady, b"{broken"
+            yield ChunkFailed, b"[]"
+
+
+class Flooder:
+    def __init__(self, url: str, agent: str, kind: str, seconds: float, longest: float) -> None:
+        self._url, self._agent, self._kind = url, agent, kind
+        self.told = Told()
+        self._ends, self._must_end = self.told.began + seconds, self.told.began + longest
+
+    def _is_over(self) -> bool:
+        now = time.monotonic()
+        return now > self._must_end or (now > self._ends and self.told.cut_after is not None)
+
+    async def run(self) -> Told:
+        while not self._is_over():
+            connections: list[AbstractConnection] = []
+            try:
+                channels = await self._channels(connections)
+                self.told.logins += 1
+                await asyncio.gather(*(self._flood(channel) for channel in channels))
+            except (aiormq.AMQPError, ConnectionError, OSError, RuntimeError, asyncio.CancelledError):
+                self._was_cut()
+            for connection in connections:
+                with suppress(Exception, asyncio.CancelledError):
+                    await connection.close()
+            await asyncio.sleep(0.05)
+        return self.told
+
+    async def _channels(self, connections: list[AbstractConnection]) -> list[AbstractChannel]:
+        channels = []
+        for _ in range(CONNECTIONS):
+            connections.append(await aiormq.connect(self._url))
+            channels += [await connections[-1].channel(publisher_confirms=False) for _ in range(CHANNELS)]
+        return channels
+
+    async def _flood(self, channel: AbstractChannel) -> None:
+        for event, body in messages(self._kind):
+            if self._is_over():
+                return
+            envelope = Basic.Properties(user_id=self._agent, delivery_mode=2, message_type=event.key(), message_id=new_id())
+            await channel.basic_publish(body, exchange=AGENTS, routing_key=f"{self._agent}.{event.key()}", properties=envelope)
+            self.told.said += 1
+            if self.told.said % TOGETHER == 0:
+                await asyncio.sleep(0)
+
+    def _was_cut(self) -> None:
+        self.told.refused += 1
+        if self.told.cut_after is None and self.told.logins:
+            self.told.cut_after = time.monotonic() - self.told.began
+
+
+async def main(url: str, agent: str, kind: str, seconds: str, longest: str) -> None:
+    told = await Flooder(url, agent, kind, float(seconds), float(longest)).run()
+    print(json.dumps(asdict(told)))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,112 @@
+"""A hostile agent at the broker: a raw AMQP client with a real agent's credential, and the same client with too wide permissions.
+
+Whoever it attacks is real as well: another agent let in by the scheduler's own code, services' inboxes, retries, dead letters.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from uuid import uuid4
+
+import aiormq
+import httpx
+from aiormq.abc import AbstractChannel, AbstractConnection
+
+from infra.local.farmfile import FarmFile
+from infra.rabbitmq import definitions
+from services.scheduler.broker import Broker, hashed
+from tests.security.attacks import Attack
+
+REFUSALS = (aiormq.AMQPError, ConnectionError, RuntimeError, asyncio.CancelledError)
+"""How a refusal reaches this client: the channel or the connection is closed on it."""
+SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Somebody:
+    name: str
+    secret: str
+
+
+class Stage:
+    """`ann` attacks. Her name begins as the victim's does, whose mailbox and keys are attacked. `wide` is what ann would be with
+    every permission there is: whatever she is refused must work for him, else the attack proves nothing."""
+
+    def __init__(self, farm: FarmFile) -> None:
+        self.farm, self.vhost = farm, f"test-{uuid4().hex[:10]}"
+        token = uuid4().hex[:8]
+        self.ann, self.victim = Somebody(f"ann-{token}", uuid4().hex), Somebody(f"ann-{token}0", uuid4().hex)
+        self.wide = Somebody(f"wide-{token}", uuid4().hex)
+        self._kept: dict[str, AbstractChannel] = {}
+        self._connections: list[AbstractConnection] = []
+        self.management = httpx.Client(
+            base_url=farm.http("RABBIT_MANAGEMENT"), auth=farm.rabbit_admin, timeout=30, trust_env=False
+        )
+
+    def open(self) -> None:
+        self._furnish()
+        body = {"password": self.wide.secret, "tags": "impersonator,administrator"}
+        self._put(f"users/{self.wide.name}", body)
+        self._put(f"permissions/{self.vhost}/{self.wide.name}", {"configure": ".*", "write": ".*", "read": ".*"})
+
+    def _furnish(self) -> None:
+        """Everything there is, as the farm makes it."""
+        place = self.farm.http("RABBIT_MANAGEMENT"), self.farm.rabbit_admin
+        definitions.apply(*place, self.vhost, self.farm.service_passwords("AMQP"))
+        broker = Broker(place[0], *place[1], self.vhost)
+        for one in (self.ann, self.victim):
+            broker.admit(one.name, hashed(one.secret, os.urandom(4)))
+        broker.close()
+
+    async def close(self) -> None:
+        for connection in self._connections:
+            await connection.close()
+        for one in (self.ann, self.victim, self.wide):
+            self.management.delete(f"/api/users/{one.name}")
+        self.management.delete(f"/api/vhosts/{self.vhost}")
+        self.management.close()
+
+    def _put(self, path: str, body: dict[str, str]) -> None:
+        self.management.put(f"/api/{path}", json=body).raise_for_status()
+
+    def url(self, who: Somebody, vhost: str | None = None) -> str:
+        return self.farm.amqp_url(who.name, who.secret, vhost or self.vhost)
+
+    @asynccontextmanager
+    async def channel(self, who: Somebody) -> AsyncIterator[AbstractChannel]:
+        """On a connection of its own: a refusal costs the channel."""
+        async with self.connection(who) as connection:
+            yield await connection.channel(publisher_confirms=True)
+
+    @asynccontextmanager
+    async def connection(self, who: Somebody) -> AsyncIterator[AbstractConnection]:
+        connection = await aiormq.connect(self.url(who))
+        try:
+            yield connection
+        finally:
+            with suppress(Exception, asyncio.CancelledError):
+                await connection.close()
+
+    async def kept_channel(self, who: Somebody) -> AbstractChannel:
+        """One that stays, for many calls that are not refused."""
+        if who.name not in self._kept:
+            self._connections.append(await aiormq.connect(self.url(who)))
+            self._kept[who.name] = await self._connections[-1].channel(publisher_confirms=True)
+        return self._kept[who.name]
+
+    async def messages(self, queue: str) -> int:
+        """Ready in a queue, by the broker's own word."""
+        async with self.channel(self.wide) as channel:
+            return int((await channel.queue_declare(queue, passive=True)).message_count or 0)
+
+
+async def refusal(stage: Stage, who: Somebody, attack: Attack) -> str:
+    """What the broker says to it; empty when it lets it happen."""
+    try:
+        async with stage.channel(who) as channel:
+            await asyncio.wait_for(attack.run(channel, stage.ann.name, stage.victim.name), SECONDS)
+    except REFUSALS as refused:
+        return f"{type(refused).__name__}: {refused}"
+    return ""

@@ -1,0 +1,123 @@
+"""One agent floods the farm with all the broker takes from it: it is counted, cut off and kept out, and the others work on."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from contracts.bus import new_id
+from contracts.events import AgentChanged, AgentReady
+from contracts.values import Hardware
+from infra.local.farmfile import FarmFile
+from services.chassis.conduct import Limits
+from tests.bench.ear import Ear
+from tests.integration.world import World
+from tests.security.flood import Flooded, Lender, a_busy_farm, flooding, metric
+from tests.waiting import until
+
+HONEST, SECONDS, LONG_SECONDS = 20, 1.5, 60.0
+GIB = 1 << 30
+KINDS = ("valid", "broken")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def flooded(farm: FarmFile) -> AsyncIterator[Flooded]:
+    world = World(farm, listens=False)
+    await world.open()
+    try:
+        async with a_busy_farm(world, HONEST) as it:
+            yield it
+    finally:
+        await world.close()
+
+
+async def flood(farm: Flooded, kind: str, seconds: float) -> tuple[Lender, dict[str, Any]]:
+    """Meanwhile and afterwards the others get their chunks."""
+    lender = await farm.a_lender()
+    async with farm.swarm.closed_loop():
+        async with flooding(lender, kind, seconds) as flooder:
+            before = farm.swarm.tally.assigned
+            await until(lambda: farm.swarm.tally.assigned > before, "others get work while it floods")
+            told = await flooder
+        after = farm.swarm.tally.assigned
+        await until(lambda: farm.swarm.tally.assigned > after + HONEST, "others get work after it")
+    await farm.swarm.all_hold()
+    assert not farm.swarm.tally.wrong, farm.swarm.tally.wrong[:5]
+    return lender, told
+
+
+async def is_counted_and_cut_off(farm: Flooded, kind: str, seconds: float) -> None:
+    parked, quarantined = await farm.parked(), await metric(farm.scheduler, "framelend_scheduler_agents_quarantined_total")
+    ear = Ear(farm.world, AgentChanged)
+    await ear.open()
+    lender, told = await flood(farm, kind, seconds)
+    assert told["said"] > Limits().events_burst, "it was no flood"
+    assert told["cut_after"] is not None, "it was never cut off"
+    assert told["logins"] == 1, "it came in again"
+    document = await farm.document(lender.agent)
+    assert (document["state"], document["access"]) == ("quarantined", "closed")
+    assert "cut off at" in document["reason"]
+    await until(lambda: ear.of(AgentChanged, agent=lender.agent, state="quarantined"), "everybody is told")
+    assert await metric(farm.scheduler, "framelend_scheduler_agents_quarantined_total") == quarantined + 1
+    assert await farm.parked() - parked <= 2, "one example per agent and minute is parked"
+    assert '"agent misbehaves"' in (log := farm.scheduler.log.read_text())
+    assert f'"agent": "{lender.agent}"' in log
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_flooder_is_counted_quarantined_and_cut_off_while_the_others_work_on(flooded: Flooded, kind: str) -> None:
+    await is_counted_and_cut_off(flooded, kind, SECONDS)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_flooder_that_tries_for_a_minute_stays_out(flooded: Flooded, kind: str) -> None:
+    await is_counted_and_cut_off(flooded, kind, LONG_SECONDS)
+
+
+async def test_a_flood_that_only_storage_hears_ends_the_same_way(flooded: Flooded) -> None:
+    bucket = f"test-{flooded.world.token}"
+    storage = await flooded.world.start("storage", FRAMELEND_S3_BUCKET=bucket)
+    lender, told = await flood(flooded, "for-storage", SECONDS)
+    assert told["cut_after"] is not None, "it was never cut off"
+    assert (await flooded.document(lender.agent))["state"] == "quarantined"
+    assert await metric(storage, "framelend_agent_misconduct_total", service="storage") >= 1
+    assert await flooded.parked("storage") <= 2
+    storage.kill()
+
+
+async def test_released_by_the_operator_it_is_heard_again(flooded: Flooded) -> None:
+    lender, told = await flood(flooded, "valid", SECONDS)
+    assert told["cut_after"] is not None
+    await flooded.operator("release", lender.agent)
+    await until(lambda: flooded.is_in(lender.agent, lender.secret), "it may log in with the secret it had")
+    await flooded.world.announcer(lender.agent, lender.secret)
+
+    async def heard() -> bool:
+        ready = AgentReady(run=new_id(), slots=0, hardware=Hardware(cores=1, memory_bytes=GIB, system="mended"))
+        await flooded.world.say(lender.agent, ready)
+        return bool((await flooded.document(lender.agent))["state"] == "draining")
+
+    await until(heard, "the running scheduler hears it")
+
+
+async def test_without_the_guard_nobody_stops_it_and_parking_grows(farm: FarmFile) -> None:
+    """The positive control: the same flood, the guard switched off."""
+    world = World(farm, listens=False)
+    await world.open()
+    try:
+        async with a_busy_farm(world, 2, FRAMELEND_GUARD_INBOXES="false") as it:
+            lender = await it.a_lender()
+            async with flooding(lender, "broken", SECONDS, longest=SECONDS) as flooder:
+                told = await flooder
+            assert told["cut_after"] is None
+            assert (await it.document(lender.agent))["state"] == "enrolled"
+
+            async def grown() -> bool:
+                return await it.parked() > 100
+
+            await until(grown, "parking grows")
+            it.scheduler.kill()
+    finally:
+        await world.close()
