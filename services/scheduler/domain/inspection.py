@@ -47,9 +47,20 @@ def judged(facts: SceneFacts, asked: Ranges, settings: RenderSettings, largest_a
     return Verdict(findings[:100], spans, size, need)
 
 
+BLENDERS_WORDS = {
+    "File format is not supported": "it is not a .blend",
+    "Missing DNA block": "it is damaged or was cut off",
+    "incomplete header": "it is damaged or was cut off",
+    "No such file": "the upload does not hold it",
+}
+"""When a file does not open, and what they mean."""
+
+
 def unreadable(error: str) -> Verdict:
     """The file could not be opened; `error` holds Blender's words, with a code before them and paths as the sandbox sees them."""
-    words = error.removeprefix("cannot_open: ").replace("/in/bundle/", "")
+    blender = error.removeprefix("cannot_open: ").replace("/in/bundle/", "").replace("Error: ", "")
+    plain = next((meaning for part, meaning in BLENDERS_WORDS.items() if part in blender), None)
+    words = f"{plain} ({blender})" if plain else blender
     fix = "Open the file in Blender 5.0, save it again, and check that the upload is complete."
     return Verdict((_finding("cannot_open", _ERROR, f"Blender cannot open this file: {words}", fix),))
 

@@ -149,4 +149,7 @@ def test_a_report_on_a_paused_job_counts_beneath_the_pause() -> None:
 def test_blenders_words_reach_the_renter_without_code_and_sandbox() -> None:
     words = 'cannot_open: Error: Loading "/in/bundle/props/scene.blend" failed: Missing DNA block'
     (finding,) = unreadable(words).findings
-    assert finding.text == 'Blender cannot open this file: Error: Loading "props/scene.blend" failed: Missing DNA block'
+    assert finding.text == (
+        'Blender cannot open this file: it is damaged or was cut off (Loading "props/scene.blend" failed: Missing DNA block)'
+    )
+    assert unreadable("cannot_open: something new").findings[0].text == "Blender cannot open this file: something new"
