@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 ENTRIES = 100_000
+DIRECTORY_BYTES = 24 << 20
+"""Of the archive's list of entries, which is read into memory before it can be counted."""
 DEPTH = 32
 NAME_BYTES = 255
 RATIO = 200
@@ -44,6 +46,8 @@ def unpack(archive: Path, into: Path, limits: Limits) -> int:
     """
     into.mkdir(mode=0o755)
     try:
+        if _directory_bytes(archive) > DIRECTORY_BYTES:
+            raise UnsafeBundle(f"more than {ENTRIES} files")
         with zipfile.ZipFile(archive) as opened:
             entries = opened.infolist()
             _check(entries)
@@ -60,6 +64,13 @@ def unpack(archive: Path, into: Path, limits: Limits) -> int:
         raise
 
 
+def _directory_bytes(archive: Path) -> int:
+    """By the archive's end record, found as the standard library finds it."""
+    with archive.open("rb") as file:
+        end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+    return int(end[5]) if end else 0
+
+
 def _most(archive_bytes: int) -> int:
     return max(SMALL, archive_bytes * RATIO)
 
@@ -68,15 +79,19 @@ def _check(entries: list[zipfile.ZipInfo]) -> None:
     if len(entries) > ENTRIES:
         raise UnsafeBundle(f"more than {ENTRIES} files")
     seen: dict[str, bool] = {}
+    folders: set[str] = set()
     for entry in entries:
         path = _path(entry)
         key = unicodedata.normalize("NFC", str(path)).casefold()
         if key in seen:
             raise UnsafeBundle(f"two entries are named {path}")
         seen[key] = entry.is_dir()
-        parents = (unicodedata.normalize("NFC", str(parent)).casefold() for parent in path.parents)
+        parents = [unicodedata.normalize("NFC", str(parent)).casefold() for parent in path.parents]
         if any(seen.get(parent) is False for parent in parents):
             raise UnsafeBundle(f"{path} lies in a file")
+        folders.update(parents)
+        if len(seen) + len(folders) > 2 * ENTRIES:
+            raise UnsafeBundle(f"more than {2 * ENTRIES} files and folders")
 
 
 def _path(entry: zipfile.ZipInfo) -> PurePosixPath:

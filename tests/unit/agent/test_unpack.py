@@ -2,13 +2,14 @@
 
 import io
 import stat
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from agent.unpack import Limits, UnsafeBundle, unpack
+from agent.unpack import DIRECTORY_BYTES, Limits, UnsafeBundle, unpack
 
 ROOM = Limits(unpacked_bytes=300 << 20)
 
@@ -108,6 +109,25 @@ def test_a_size_that_is_a_lie_does_not_help(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(lying)
     with pytest.raises(UnsafeBundle):
         unpack(tmp_path / "a.zip", tmp_path / "new", ROOM)
+
+
+def test_a_list_of_entries_that_would_fill_the_memory_is_not_read(tmp_path: Path) -> None:
+    archive, size = tmp_path / "a.zip", DIRECTORY_BYTES + 1
+    with archive.open("wb") as file:
+        file.truncate(size)
+        file.seek(size)
+        file.write(struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 1, 1, size, 0, 0))
+    with pytest.raises(UnsafeBundle, match="files"):
+        unpack(archive, tmp_path / "new", ROOM)
+
+
+def test_folders_count_too(tmp_path: Path) -> None:
+    """Each file brings as many folders as its name is deep."""
+    deep = [f"{number}/{'/'.join('abcdefghijklmnopqrstuvwxyzabcd')}/f" for number in range(7_000)]
+    archive = a_zip(tmp_path / "a.zip", _named(*deep))
+    with pytest.raises(UnsafeBundle, match="folders"):
+        unpack(archive, tmp_path / "new", ROOM)
+    assert list((tmp_path / "new").iterdir()) == []
 
 
 @pytest.mark.parametrize("body", [b"", b"not a zip", b"PK\x05\x06" + bytes(17)])
