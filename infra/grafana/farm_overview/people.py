@@ -92,7 +92,7 @@ AGENTS = Row(
         ),
         Panel(
             "Moved by agents",
-            "Bundles and frames over the network, and what containers read and write on disks. Frames render while others travel.",
+            "Bundles and frames over the network; what containers read and write on disks. Frames travel while others render.",
             (
                 Query(rate("framelend_agent_network_bytes", "way"), "{{way}} over the network"),
                 Query(rate("framelend_agent_render_disk_bytes", "way"), "{{way}} on disks"),
