@@ -14,16 +14,18 @@ from aio_pika.abc import AbstractRobustConnection
 
 from agent import logs, metrics, traces
 from agent.bundle import BundleCache
-from agent.container import Engine, EngineAway
+from agent.container import EngineAway
 from agent.control import open_line
 from agent.desk import Desk
 from agent.door import open_door
 from agent.entrance import enter, follow
 from agent.journal import Journal
 from agent.keyring import Keyring
+from agent.lender import UnusableSettings
 from agent.mailbox import Mailbox
 from agent.outbox import Outbox
 from agent.pacing import PacedTransport
+from agent.process import chosen
 from agent.settings import AgentSettings, Credential, read_credential
 from agent.standing import Standing, health
 from agent.status import Status, not_yet
@@ -45,7 +47,7 @@ class AlreadyRunning(Exception):
 
 
 async def run(settings: AgentSettings) -> int:
-    """Until SIGTERM or SIGINT; the exit code. Raises UnusableCredential, AlreadyRunning."""
+    """Until SIGTERM or SIGINT; the exit code. Raises UnusableCredential, UnusableSettings, AlreadyRunning."""
     credential = read_credential(settings.agent_file)
     settings = settings.model_copy(update={"agent_image": settings.agent_image or credential.image})
     os.umask(0o022)
@@ -143,7 +145,11 @@ async def _place(
     settings: AgentSettings, credential: Credential, folders: Folders, connection: AbstractRobustConnection
 ) -> AsyncIterator[Workplace]:
     journal = Journal(folders.journal)
-    engine = Engine(journal.home())
+    try:
+        engine = await chosen(settings, journal.home())
+    except UnusableSettings:
+        journal.close()
+        raise
     announcer = Announcer(connection, credential.agent)
     async with _transfers(settings) as http:
         try:

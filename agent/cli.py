@@ -8,6 +8,7 @@ import typer
 from agent import joining
 from agent.app import AlreadyRunning, run
 from agent.commands import UNUSABLE, register, settings
+from agent.lender import UnusableSettings
 from agent.settings import UnusableCredential
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Lends this machine to the farm.")
@@ -25,7 +26,7 @@ def run_command() -> None:
     """Take chunks, render them in locked containers, deliver the pictures; until SIGTERM or Ctrl-C."""
     try:
         code = asyncio.run(run(settings()))
-    except (UnusableCredential, AlreadyRunning) as unusable:
+    except (UnusableCredential, UnusableSettings, AlreadyRunning) as unusable:
         print(str(unusable), file=sys.stderr)
         code = UNUSABLE
     raise typer.Exit(code)

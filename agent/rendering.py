@@ -20,6 +20,7 @@ from agent.domain.progress import heard
 from agent.hearing import TOO_LONG, TOO_MUCH, CutShort
 from agent.host import PROC, Look
 from agent.lockdown import Spec
+from agent.process import Process
 from agent.resources import Meter
 from agent.traces import AttemptTrace
 from agent.workplace import Workplace
@@ -55,7 +56,7 @@ class Render:
         self._place, self._assignment, self._trace, self._feed, self._attempt = place, assignment, trace, feed, attempt
         self._grant, self._meter = assignment.grant, meter
         self._folder = place.folders.work / self._grant.attempt
-        self._running: Running | None = None
+        self._running: Running | Process | None = None
         self._turn: asyncio.Task[bool] | None = None
         self._lines_since_frame = 0
         self._is_to_be_frozen, self._holding = False, asyncio.Lock()
@@ -158,6 +159,7 @@ class Render:
             line_bytes=survey.REPORT_BYTES if inspect else claims.LINE_BYTES,
             seconds=max(0.0, self._attempt().ends_at - self._place.now()) + GRACE_SECONDS,
             gpu=self._assignment.gpu,
+            lowest=self._place.settings.agent_priority == "lowest",
         )
 
     def _task(self) -> dict[str, Any]:
@@ -273,7 +275,7 @@ class Render:
 
     # --- what it does
 
-    async def _watch(self, running: Running, look: Look) -> None:
+    async def _watch(self, running: Running | Process, look: Look) -> None:
         looks = 0
         while True:
             await asyncio.sleep(LOOK_SECONDS)
@@ -282,7 +284,7 @@ class Render:
             if looks % CPU_LOOKS == 0:
                 await self._measure(running)
 
-    async def _measure(self, running: Running) -> None:
+    async def _measure(self, running: Running | Process) -> None:
         with contextlib.suppress(EngineAway):
             self._feed(signals.CpuSeen(await self._meter.look(await running.stats(), self._place.now())))
 

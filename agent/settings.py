@@ -79,6 +79,13 @@ class AgentSettings(BaseSettings):
     """Devices lent; None lends all."""
     agent_priority: Literal["lowest", "normal"] = "lowest"
     """Of containers, for CPU and disk: lowest runs only in what others leave."""
+    agent_executor: Literal["docker", "process"] = "docker"
+    """Without Docker, for one's own work on one's own machine: agent.process says what that gives up."""
+    agent_executor_insists: bool = False
+    """On processes although Docker answers."""
+    agent_blender_python: Path | None = None
+    """A Python that can import bpy; for processes only, as is the folder of the render driver."""
+    agent_driver: Path | None = None
     agent_config: Path | None = None
     pause: Pause = Pause()
     schedule: Schedule = Schedule()

@@ -5,6 +5,7 @@ from typing import Any
 
 from agent.desk import Desk
 from agent.domain.comfort import Stance, unknown
+from agent.process import GIVES_UP
 from agent.standing import Standing
 from agent.workplace import Workplace
 from agent.yielding import Yielding
@@ -53,8 +54,12 @@ class Status:
                 "cores": settings.agent_cpus,
                 "memory_bytes": settings.agent_memory_bytes,
                 "priority": settings.agent_priority,
+                "executor": settings.agent_executor,
             },
+            "gives_up": GIVES_UP if settings.agent_executor == "process" else None,
+            "gpus": [gpu.model_dump(mode="json") for gpu in self._desk.gpus],
             "attempts": [one.model_dump(mode="json") for one in in_hand],
+            "resources": self._place.meters.told(),
             "refused": [{"at": at.isoformat(), "job": job, "why": why} for at, job, why in self._desk.refused],
             "today": self._place.journal.today(),
             "unconfirmed_events": self._place.journal.depth(),
@@ -95,6 +100,7 @@ def lines(told: dict[str, Any]) -> list[str]:
     found += [f"  because {reason}" for reason in told["reasons"]]
     if "lent" not in told:
         return found
+    found += [f"  WITHOUT A SANDBOX: {told['gives_up']}"] if told["gives_up"] else []
     found += [f"  cannot be known on this machine: {what}" for what in told["unknown"]]
     found += [_lent(told["lent"]), *map(_attempt, told["attempts"]), _today(told["today"])]
     return found + [f"refused at {one['at'][:19]}Z: job {one['job']}: {one['why']}" for one in told["refused"][-SHOWN:]]

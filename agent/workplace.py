@@ -17,6 +17,7 @@ from agent.container import Engine
 from agent.gpus import Gpus
 from agent.journal import Journal
 from agent.outbox import Outbox
+from agent.process import Processes
 from agent.resources import Meters
 from agent.settings import AgentSettings
 from agent.uploads import Uploader
@@ -90,7 +91,7 @@ class Workplace:
     agent: str
     settings: AgentSettings
     folders: Folders
-    engine: Engine
+    engine: Engine | Processes
     cache: BundleCache
     journal: Journal
     outbox: Outbox

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from agent.container import Engine
 from agent.domain.attempt import Phase
+from agent.domain.watching import IDLE_SECONDS
 from contracts.events import Fault
 from infra.images.rendering import render_image_id
 from tests.scenes import build_scenes
@@ -55,6 +57,7 @@ async def test_what_a_container_says_is_kept_on_the_machines_disk_only_with_that
     async with a_lair(home, image, no_log_file=locked) as lair:
         raid = await lair.begin([("talk", {"lines": 1_000}), ("hang", {"seconds": 60.0})])
         engine = lair.place.engine
+        assert isinstance(engine, Engine)
 
         async def heard() -> bool:
             return sum(type(one).__name__ == "Progressed" for one in raid.runner.heard) >= 1_000
@@ -81,6 +84,14 @@ async def test_with_a_long_time_allowed_the_same_frame_goes_on(image: str, home:
         assert progress
         assert raid.runner.attempt.phase is Phase.RENDERING
         await lair.withdraw(raid)
+
+
+@pytest.mark.long
+async def test_what_neither_speaks_nor_computes_is_ended(image: str, home: Path) -> None:
+    async with a_lair(home, image) as lair:
+        raid = await lair.attack([("hang", {"seconds": 3_600.0})], max_seconds_per_frame=3_600)
+    assert f"{IDLE_SECONDS} s" in raid.ending.text
+    assert raid.ending.fault is Fault.MACHINE
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -20,7 +20,7 @@ from task import SUFFIXES, BadTask, Settings, Task, read_task
 PROTOCOL = 2
 USE_SCRIPTS = False  # no task reaches this; a test turns it on to prove that it is what holds
 LITTLE = 64 << 10
-OUT = "/out"  # in the container's memory; a finished picture leaves it on stdout
+OUT = os.environ.get("FRAMELEND_OUT", "/out")  # in the container's memory; a finished picture leaves it on stdout
 
 
 class Stop(Exception):

@@ -10,6 +10,8 @@ import os
 import re
 from typing import Any
 
+from task import INSIDE
+
 NAMED = 3  # files that a complaint names
 LAST_NUMBER = re.compile(r"(\d+)(?=\D*$)")
 
@@ -84,4 +86,4 @@ def _named(file: dict[str, Any]) -> str:
 
 
 def _inside(path: str) -> str:
-    return path.replace("/in/bundle/", "", 1)[-100:]
+    return path.replace(f"{INSIDE}/bundle/", "", 1)[-100:]

@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 import OpenImageIO as oiio  # comes with bpy
+from task import INSIDE
 
 PACKED_LIMIT = 128 * 1024 * 1024  # the tmpfs has 256 MiB
 BYTES_PER_PIXEL = {"uint8": 4, "uint16": 8, "half": 8, "float": 16}  # as Cycles keeps them, always four channels
@@ -127,7 +128,7 @@ class Files:
             "name": block.name if block is not None else os.path.basename(path),
             "path": path,
             "absolute": not path.startswith("//"),
-            "inside": full.startswith("/in/"),
+            "inside": full.startswith(f"{INSIDE}/"),
             "exists": os.path.exists(full),
             "packed": False,
             "used": used,

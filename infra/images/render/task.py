@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import posixpath
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-TASK_FILE = "/in/task.json"
+INSIDE = os.environ.get("FRAMELEND_IN", "/in")  # where what a task calls /in really lies, where there is no container
+TASK_FILE = f"{INSIDE}/task.json"
 MAX_FRAMES = 10_000
 MAX_SIDE = 65_536
 DEPTHS = {"PNG": ("8", "16"), "OPEN_EXR": ("16", "32")}
@@ -103,7 +105,7 @@ def _object(raw: Any, name: str, known: set[str]) -> dict[str, Any]:
 def _blend(raw: Any) -> str:
     if not isinstance(raw, str) or "\0" in raw or not posixpath.normpath(raw).startswith("/in/"):
         raise BadTask("blend: not a path inside /in")
-    return posixpath.normpath(raw)
+    return INSIDE + posixpath.normpath(raw).removeprefix("/in")
 
 
 def _frames(raw: Any) -> tuple[int, ...]:
