@@ -9,13 +9,13 @@ from framelend.problems import LocalProblem
 from framelend.session import Json, connected
 from framelend.terminal import out, print_json, speaking, table
 
-app = typer.Typer(help="My machines (lenders): list them, bring in a new one, revoke one.")
+app = typer.Typer(help="My machines (lenders): list them, bring in a new one, say what they are to do, revoke one.")
 AgentId = Annotated[str, typer.Argument(metavar="AGENT", help="The machine's id.")]
 
 
 @app.callback(invoke_without_command=True)
 def agents(context: typer.Context, json: Json = False) -> None:
-    """My machines (lenders): list them, bring in a new one, revoke one."""
+    """My machines (lenders): list them, bring in a new one, say what they are to do, revoke one."""
     if context.invoked_subcommand is None:
         _listed(json)
 
@@ -66,6 +66,40 @@ def revoke(
     if json:
         return print_json(found)
     out.print(_ending(found))
+
+
+@app.command("enable")
+def enable(agent: AgentId, json: Json = False) -> None:
+    """Let a machine work again, as it says itself."""
+    _ordered(agent, "enable", json)
+
+
+@app.command("drain")
+def drain(agent: AgentId, json: Json = False) -> None:
+    """Let a machine finish what it has and take nothing more."""
+    _ordered(agent, "drain", json)
+
+
+@app.command("disable")
+def disable(agent: AgentId, json: Json = False) -> None:
+    """Give what a machine has to others at once, until it is enabled again. Finished frames stay yours."""
+    _ordered(agent, "disable", json)
+
+
+@app.command("stop")
+def stop(agent: AgentId, json: Json = False) -> None:
+    """As disable, and the program on the machine ends. Started there again, it works again."""
+    _ordered(agent, "stop", json)
+
+
+@speaking
+def _ordered(agent: str, order: str, json: bool) -> None:
+    with connected() as client:
+        found = client.order_agent(agent, order)
+    if json:
+        return print_json(found)
+    why = f": {found.reason}" if found.reason else ""
+    out.print(f"{found.id} is {found.state} ({found.wu_per_minute:.1f} WU/min){why}")
 
 
 def _ending(agent: Agent) -> str:

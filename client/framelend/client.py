@@ -182,5 +182,9 @@ class Client:
         """Shut out for good; its `state` is `revoked` when that was done within `wait` seconds, else `leaving`."""
         return self._farm.call(Agent, "POST", f"/v1/agents/{agent}/revoke", {"reason": reason}, query={"wait": wait})
 
+    def order_agent(self, agent: str, order: str, wait: float = 10) -> Agent:
+        """`order`: enable, drain, disable or stop."""
+        return self._farm.call(Agent, "POST", f"/v1/agents/{agent}/orders", {"order": order}, query={"wait": wait}, tries=1)
+
     def earnings(self) -> Earnings:
         return self._farm.call(Earnings, "GET", "/v1/earnings")

@@ -234,6 +234,7 @@ class Agent(Model):
     reason: str
     wu_per_minute: float
     cores: float
+    order: str = "enable"
 
 
 class AgentCode(Model):

@@ -204,6 +204,7 @@ def _agents(inboxes: Inboxes, memory: Memory, doorkeeper: Doorkeeper) -> None:
     async def on_agent_changed(event: e.AgentChanged) -> None:
         known = await memory.agents.saved.update_or_add(event.agent, lambda agent, _: (machines.changed(agent, event), []))
         doorkeeper.heed(event.agent, known.state)
+        memory.bell.ring(f"agent:{event.agent}")
 
     @inboxes.in_batches(e.ResourcesSampled)
     async def on_resources_sampled(batch: list[Received[e.ResourcesSampled]]) -> Outcomes:

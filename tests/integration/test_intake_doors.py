@@ -22,6 +22,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/jobs/{job}/downloads": {"names": ["thumbnails/1"]},
     "/v1/accounts/{account}/credits": {"amount": "1"},
     "/v1/agents/{agent}/revoke": {},
+    "/v1/agents/{agent}/orders": {"order": "drain"},
 }
 
 

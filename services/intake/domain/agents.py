@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from contracts.events import AgentChanged, AgentEnrolled, AgentRevoked, Event, RevocationRequested
+from contracts.events import (
+    AgentChanged,
+    AgentControlled,
+    AgentEnrolled,
+    AgentOrder,
+    AgentRevoked,
+    Event,
+    RevocationRequested,
+)
 
 
 @dataclass(frozen=True)
@@ -17,6 +25,9 @@ class Agent:
     micro_wu_per_minute: int = 0
     cores: float = 0.0
     revoked: bool = False
+    order: AgentOrder = AgentOrder.ENABLE
+    """The last one given; counted here, the one publisher."""
+    order_revision: int = 0
     leaving: bool = False
     """Its owner or the operator has asked the scheduler to revoke it."""
 
@@ -48,3 +59,28 @@ def leaving(id: str, agent: Agent, by: str, reason: str) -> tuple[Agent, Sequenc
     if agent.leaving or agent.revoked:
         return agent, []
     return replace(agent, leaving=True), [RevocationRequested(agent=id, by=by, reason=reason)]
+
+
+def controlled(id: str, agent: Agent, order: AgentOrder, by: str) -> tuple[Agent, Sequence[Event]]:
+    """The same order again is said again: it may be about a program started since."""
+    if agent.leaving or agent.revoked:
+        return agent, []
+    revision = agent.order_revision + 1
+    return replace(agent, order=order, order_revision=revision), [
+        AgentControlled(agent=id, order=order, revision=revision, by=by)
+    ]
+
+
+OBEYED = {
+    AgentOrder.ENABLE: frozenset({"online", "draining", "offline"}),
+    AgentOrder.DRAIN: frozenset({"draining", "offline"}),
+    AgentOrder.DISABLE: frozenset({"suspended"}),
+    AgentOrder.STOP: frozenset({"draining", "offline"}),
+}
+"""States a machine may be in once the scheduler has heard the order."""
+OUT_OF_REACH = frozenset({"enrolled", "quarantined"})
+
+
+def obeys(agent: Agent) -> bool:
+    """Nothing more is to be waited for."""
+    return agent.state in OBEYED[agent.order] | OUT_OF_REACH

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 from prometheus_client import Counter
 from pydantic import BaseModel, ConfigDict, Field
 
+from contracts.events import AgentOrder
 from contracts.values import SecretHash
 from services.chassis.repository import Saved
 from services.intake.domain import agents as machines
@@ -133,6 +134,30 @@ async def revoke(agent: str, asked: Revocation, who: Caller, desk: TheDesk, wait
         return known if known.revoked else None
 
     await desk.memory.bell.until(_topic(agent), wait, gone)
+    return seen(await _own(desk, who, agent))
+
+
+class Order(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    order: AgentOrder
+
+
+@router.post("/{agent}/orders", summary="What a machine of mine is to do; any machine, for the operator")
+async def give_order(agent: str, asked: Order, who: Caller, desk: TheDesk, wait: Wait = 10) -> AgentView:
+    """Answers when the scheduler has changed the machine's state on account of it, or when the time is over. A revoked machine
+    hears no orders."""
+    known = await _own(desk, who, agent)
+    if known.state.leaving or known.state.revoked:
+        raise Refused(Why.CONFLICT, "machine-revoked", "This machine was revoked.", "Make a code and enrol it anew.")
+    await desk.memory.agents.saved.update(agent, lambda state, _: machines.controlled(agent, state, asked.order, who.id))
+    log.info("machine is given an order", agent=agent, order=asked.order, account=who.id)
+
+    async def heard() -> Agent | None:
+        now = (await _own(desk, who, agent)).state
+        return now if machines.obeys(now) else None
+
+    await desk.memory.bell.until(_topic(agent), wait, heard)
     return seen(await _own(desk, who, agent))
 
 

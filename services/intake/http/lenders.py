@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from contracts.events import AgentOrder
 from contracts.values import MICRO
 from services.chassis.repository import Saved
 from services.intake.domain.accounts import Role
@@ -16,7 +17,8 @@ MOST_ROWS = 500
 
 
 class AgentView(BaseModel):
-    """`state` as the scheduler sees it, or `leaving` while a revocation is under way; `wu_per_minute` as learned."""
+    """`state` as the scheduler sees it, or `leaving` while a revocation is under way; `wu_per_minute` as learned; `order` is the
+    owner's last one."""
 
     id: str
     name: str
@@ -26,6 +28,7 @@ class AgentView(BaseModel):
     reason: str
     wu_per_minute: float
     cores: float
+    order: AgentOrder = AgentOrder.ENABLE
 
 
 class AgentEarnings(BaseModel):
@@ -74,6 +77,7 @@ def seen(one: Saved[Agent]) -> AgentView:
         reason=known.reason,
         wu_per_minute=known.micro_wu_per_minute / MICRO,
         cores=known.cores,
+        order=known.order,
     )
 
 

@@ -79,7 +79,7 @@ async def agent_controlled(desk: Desk, event: AgentControlled) -> None:
         raise NotYet(f"{event.agent} is not enrolled yet") from None
     log.info("agent controlled", agent=event.agent, order=event.order, by=event.by, revision=event.revision)
     if event.order in orders.EMPTIES_HANDS and known.order_revision == event.revision:
-        await _empty(desk, known, f"its owner's machine was {orders.WORDS[event.order]}")
+        await _empty(desk, known, f"this machine was {orders.WORDS[event.order]}")
     desk.dispatch.stale()
     await desk.dispatch.look()
 
