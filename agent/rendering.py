@@ -58,7 +58,7 @@ class Render:
         self._folder = place.folders.work / self._grant.attempt
         self._running: Running | Process | None = None
         self._turn: asyncio.Task[bool] | None = None
-        self._lines_since_frame = 0
+        self._lines_since_frame, self._has_slot = 0, False
         self._is_to_be_frozen, self._holding = False, asyncio.Lock()
         self._began = time.monotonic()
         self._decoder = self._new_decoder()
@@ -70,9 +70,16 @@ class Render:
             await self._turn
         if self._turn.cancelled():
             return self._feed(signals.ContainerLost(released(Release.STOPPED, "it was not started any more")))
+        self._has_slot = True
         try:
             await self._in_turn()
         finally:
+            self._leave_slot()
+
+    def _leave_slot(self) -> None:
+        """As soon as the container has ended: what is left to clear away takes neither memory nor CPU worth a slot."""
+        if self._has_slot:
+            self._has_slot = False
             self._place.slots.release()
 
     async def _in_turn(self) -> None:
@@ -131,6 +138,7 @@ class Render:
             while (line := await running.line()) is not None:
                 await self._heard(line)
             ended = await running.wait()
+            self._leave_slot()
             seen = (scrub.tail(ended.stderr), ended.memory_limit_bytes, look.facts())
             self._feed(signals.ContainerExited(ended.code, ended.out_of_memory, *seen))
             self._trace.step("container", time.monotonic() - self._began, exit_code=ended.code)
@@ -215,8 +223,6 @@ class Render:
                 await self._measure(self._running)
             case claims.Complaint(code=code, frame=frame, text=text):
                 self._feed(signals.Complained(code, frame, scrub.words(text)))
-            case _:
-                pass
 
     async def _frame_done(self, claim: claims.FrameDone) -> None:
         if claim.frame not in self._attempt().to_render():

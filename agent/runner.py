@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from typing import Any
 
 import structlog
@@ -40,6 +41,7 @@ class Runner:
         self._fetching: asyncio.Task[None] | None = None
         self._render: Render | None = None
         self._valid_until = 0.0
+        self._keeping = ExitStack()
 
     def headers(self) -> dict[str, str]:
         """The trace context of this attempt."""
@@ -63,6 +65,8 @@ class Runner:
         if told or after.frames != before.frames or after.phase is not before.phase:
             self._place.journal.record(before, after, told, self._trace.headers())
         self.attempt = after
+        if after.phase not in (Phase.FETCHING, Phase.RENDERING):
+            self._keeping.close()
         if before.phase is not Phase.ENDED and after.phase is Phase.ENDED:
             self._report()
         self._perform(actions)
@@ -99,6 +103,8 @@ class Runner:
             do[type(action)](action)
 
     def _do_fetch(self, _: signals.FetchBundle) -> None:
+        """From now on the bundle stays here, also while the attempt waits for its slot."""
+        self._keeping.enter_context(self._place.cache.used(self.attempt.assignment.grant.bundle))
         self._fetching = self._start(self._fetched(), "fetch")
 
     def _do_drop(self, _: signals.DropBundle) -> None:
