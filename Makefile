@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 # When the command was typed, for reports of how long everything took.
 export FRAMELEND_STARTED := $(shell date +%s.%N)
 
-.PHONY: help setup up down status logs images demo test test-long check docs dashboard-picture bench
+.PHONY: help setup up down status logs images demo test test-long test-gpu check docs dashboard-picture bench
 
 help: ## list the targets
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -39,6 +39,9 @@ test: setup ## everything on real components, in a farm of its own
 
 test-long: setup ## the longer forms too
 	@infra/test.sh
+
+test-gpu: setup ## the GPU image on this machine's NVIDIA GPUs; says so when there is none
+	@$(PYTHON) -m tests.gpu
 
 docs: setup ## rebuild docs/generated
 	@$(PYTHON) -m infra.docs

@@ -1,4 +1,4 @@
-"""How much memory each process takes: idle, and at the most while it works.
+"""How much memory each process takes, idle and at the most while it works; and what an agent itself takes of a lender's CPU.
 
 Load is of two kinds. One real job on one agent moves every service and the agent. Beside that each hot service gets what its own
 benchmark gives it: the scheduler a thousand agents that ask at once, storage and billing frames as fast as they settle.
@@ -6,9 +6,11 @@ benchmark gives it: the scheduler a thousand agents that ask at once, storage an
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from contracts.topology import SERVICES
 from tests.bench.bench_assignments import SCHEDULER, Found, busy_swarm, closed
@@ -20,17 +22,19 @@ from tests.farm.farmhouse import Farm
 from tests.farm.renting import accepted, settled, submitted
 from tests.scenes import build_scenes
 
-IDLE_SECONDS, LOOK_SECONDS = 10.0, 0.25
+IDLE_SECONDS, LOOK_SECONDS = 60.0, 0.25
 FRAMES = "1-24"
 JOB, SWARM, MONEY = "one real job", "1,000 agents asking at once", "frames settled as fast as they go"
+AGENT = "agent"
 Peaks = dict[str, float]
 
 
 async def main() -> None:
-    idle, job = await _one_job()
+    idle, job, cores = await _one_job()
     scheduler, money = await _assigning(), await _settling()
     rows = [row(f"{name}, idle", "MiB", [idle[name]]) for name in idle]
     rows += [row(f"{name}, under load", "MiB", [job[name]], note=JOB) for name in idle]
+    rows += [row(f"{AGENT}, {when}", "% of a core", [100 * used], note="without containers") for when, used in cores.items()]
     rows += [*_hot(scheduler, SWARM), *_hot(money, MONEY)]
     publish("memory", rows)
 
@@ -39,8 +43,8 @@ def _hot(peaks: Peaks, load: str) -> list[Row]:
     return [row(f"{name}, under load, {load}", "MiB", [peak]) for name, peak in peaks.items()]
 
 
-async def _one_job() -> tuple[Peaks, Peaks]:
-    """(idle, at the most)."""
+async def _one_job() -> tuple[Peaks, Peaks, Peaks]:
+    """(idle, at the most, cores that the agent's own processes use: idle and while a job renders)."""
     with tempfile.TemporaryDirectory() as folder:
         async with a_world() as world:
             farm = Farm(world, Path(folder) / "agents")
@@ -48,12 +52,19 @@ async def _one_job() -> tuple[Peaks, Peaks]:
             await farm.lend("operator", "house", house=True)
             (house,) = farm.agents.values()
             used = usage({**{name: farm.services[name] for name in SERVICES}, "agent": house})
-            await asyncio.sleep(IDLE_SECONDS)
+            idle_cores = await _cores(used, asyncio.sleep(IDLE_SECONDS))
             idle = used.memory()
             scenes = await asyncio.to_thread(build_scenes, Path(folder) / "scenes")
             async with _watched(used) as peaks:
-                await _job(farm, scenes / "ok_small")
-            return idle, peaks
+                job_cores = await _cores(used, _job(farm, scenes / "bench_1s"))
+            return idle, peaks, {"idle": idle_cores, "while a job renders": job_cores}
+
+
+async def _cores(used: Usage, what: Coroutine[Any, Any, None]) -> float:
+    """CPU seconds per second of the agent's own processes meanwhile. Containers are Docker's children, not the agent's."""
+    before, began = used.cpu()[AGENT], time.monotonic()
+    await what
+    return (used.cpu()[AGENT] - before) / (time.monotonic() - began)
 
 
 async def _job(farm: Farm, scene: Path) -> None:
