@@ -17,6 +17,7 @@ from agent.bundle import BundleCache
 from agent.container import EngineAway
 from agent.control import open_line
 from agent.desk import Desk
+from agent.domain.address import danger
 from agent.door import open_door
 from agent.entrance import enter, follow
 from agent.journal import Journal
@@ -26,7 +27,7 @@ from agent.mailbox import Mailbox
 from agent.outbox import Outbox
 from agent.pacing import PacedTransport
 from agent.process import chosen
-from agent.settings import AgentSettings, Credential, read_credential
+from agent.settings import AgentSettings, Credential, UnusableCredential, read_credential
 from agent.standing import Standing, health
 from agent.status import Status, not_yet
 from agent.storefront import Storefront
@@ -49,6 +50,8 @@ class AlreadyRunning(Exception):
 async def run(settings: AgentSettings) -> int:
     """Until SIGTERM or SIGINT; the exit code. Raises UnusableCredential, UnusableSettings, AlreadyRunning."""
     credential = read_credential(settings.agent_file)
+    if why := danger(credential.amqp_url.get_secret_value(), settings.agent_plain_broker):
+        raise UnusableCredential(why)
     settings = settings.model_copy(update={"agent_image": settings.agent_image or credential.image})
     os.umask(0o022)
     logs.configure(credential.agent, settings.log_level)

@@ -9,7 +9,6 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import Field, SecretStr, ValidationError
 
+from agent.domain.address import danger, is_here
 from agent.keyring import Keyring, address, fresh_secret, secret_hash, write_private
 from agent.settings import Credential
 from contracts.values import Digest, Id, Value
@@ -49,6 +49,8 @@ class Request:
     code: str
     farm: str
     name: str
+    plain_is_fine: bool = False
+    """The lender accepts a broker without encryption."""
 
 
 def enrol(asked: Request, file: Path, say: Callable[[str], None], patience: float = PATIENCE_SECONDS) -> Credential:
@@ -56,6 +58,8 @@ def enrol(asked: Request, file: Path, say: Callable[[str], None], patience: floa
     _check(asked, file)
     secret = _secret(asked.code, _draft(file))
     answer = _asked(asked, secret_hash(secret), say, time.monotonic() + patience)
+    if why := danger(answer.broker, asked.plain_is_fine):
+        raise NotEnrolled(f"The farm has taken this machine in, but {why}.")
     authority = _authority(answer, file)
     url = address(answer.broker, answer.agent, secret, authority)
     credential = Credential(agent=answer.agent, amqp_url=SecretStr(url), image=answer.image)
@@ -70,15 +74,8 @@ def _check(asked: Request, file: Path) -> None:
     where = urlsplit(asked.farm)
     if where.scheme not in ("http", "https") or not where.hostname:
         raise NotEnrolled(f"{asked.farm} is no address of a farm; it looks like https://farm.example")
-    if where.scheme == "http" and not _is_here(where.hostname):
+    if where.scheme == "http" and not is_here(where.hostname):
         raise NotEnrolled("Over http:// everybody on the way could read the code and be you. Use the farm's https:// address.")
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _draft(file: Path) -> Path:

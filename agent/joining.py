@@ -24,8 +24,10 @@ def register(app: typer.Typer) -> None:
         name: Annotated[str | None, typer.Option(help="What you call this machine; its host name, unless it is said.")] = None,
     ) -> None:
         """Bring this machine to a farm. It makes a secret of its own, which never leaves it."""
-        file = settings().agent_file
-        asked = Request(code, farm, (name or platform.node() or "machine")[:LONGEST_NAME])
+        mine = settings()
+        file = mine.agent_file
+        named = (name or platform.node() or "machine")[:LONGEST_NAME]
+        asked = Request(code, farm, named, mine.agent_plain_broker)
         try:
             credential = enrol(asked, file, _say)
         except NotEnrolled as why:

@@ -86,6 +86,8 @@ class AgentSettings(BaseSettings):
     agent_blender_python: Path | None = None
     """A Python that can import bpy; for processes only, as is the folder of the render driver."""
     agent_driver: Path | None = None
+    agent_plain_broker: bool = False
+    """A broker without encryption beyond this machine: everybody on the way can read the secret and be this machine."""
     agent_config: Path | None = None
     pause: Pause = Pause()
     schedule: Schedule = Schedule()

@@ -13,6 +13,7 @@ from infra.local.farmfile import SERVICES, FarmFile
 from infra.local.layout import PYTHON, TOOLS, Layout, write_private
 from infra.local.programs import Program
 from infra.prometheus.config import prometheus_yml
+from infra.rabbitmq import tls
 from infra.rabbitmq.config import PLUGINS, rabbitmq_conf
 
 RABBITMQ_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -51,8 +52,14 @@ def rabbitmq(layout: Layout, farm: FarmFile) -> Part:
     home.mkdir(exist_ok=True)
     user, password = farm.rabbit_admin
     ports = {"amqp": farm.port("AMQP"), "management": farm.port("RABBIT_MANAGEMENT")}
+    encrypted = tls.listener(tls.ensure(broker_tls(layout).folder, ["127.0.0.1"]), farm.port("AMQPS"))
     settings = rabbitmq_conf(
-        **ports, prometheus=farm.port("RABBIT_PROMETHEUS"), vhost=farm["FARM_VHOST"], user=user, password=password
+        **ports,
+        prometheus=farm.port("RABBIT_PROMETHEUS"),
+        vhost=farm["FARM_VHOST"],
+        user=user,
+        password=password,
+        encrypted=encrypted,
     )
     write_private(home / "rabbitmq.conf", settings)
     write_private(home / "enabled_plugins", PLUGINS)
@@ -62,6 +69,11 @@ def rabbitmq(layout: Layout, farm: FarmFile) -> Part:
     environment = rabbit_environment(home, farm)
     program = Program("rabbitmq", (tool("rabbitmq-server", RABBITMQ_SERVER),), environment, 20, stop_seconds=40)
     return Part(program, lambda: rabbit_ready(farm), f"127.0.0.1:{farm.port('AMQP')}", seconds=90)
+
+
+def broker_tls(layout: Layout) -> tls.Tls:
+    """Certificates of the broker's encrypted listener; who reaches it may trust its authority."""
+    return tls.Tls(layout.data("rabbitmq") / "tls")
 
 
 def rabbit_environment(home: Path, farm: FarmFile) -> dict[str, str]:

@@ -15,6 +15,7 @@ from infra.local.failure import FarmError
 USUAL: Mapping[str, int] = {
     "FARM_EPMD_PORT": 4370,
     "FARM_AMQP_PORT": 5672,
+    "FARM_AMQPS_PORT": 5671,
     "FARM_RABBIT_MANAGEMENT_PORT": 15672,
     "FARM_RABBIT_PROMETHEUS_PORT": 15692,
     "FARM_RABBIT_DIST_PORT": 25672,

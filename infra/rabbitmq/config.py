@@ -29,9 +29,18 @@ PLUGINS = "[rabbitmq_management,rabbitmq_prometheus].\n"
 
 
 def rabbitmq_conf(
-    *, amqp: int, management: int, prometheus: int, vhost: str, user: str, password: str, largest: int = MAX_MESSAGE_BYTES
+    *,
+    amqp: int,
+    management: int,
+    prometheus: int,
+    vhost: str,
+    user: str,
+    password: str,
+    largest: int = MAX_MESSAGE_BYTES,
+    encrypted: str = "",
 ) -> str:
-    return TEMPLATE.format(
+    """``encrypted``: the lines of a listener for TLS."""
+    return encrypted + TEMPLATE.format(
         amqp=amqp,
         management=management,
         prometheus=prometheus,
