@@ -37,8 +37,9 @@ def _chunk(image: str) -> Row:
 
 
 def _rendering(image: str, inside: Path, folder: Path) -> float:
+    out = Path(tempfile.mkdtemp(dir=folder))
     began = time.monotonic()
-    done = run_locked(image, inside, folder / "out", *DRIVER)
+    done = run_locked(image, inside, out, *DRIVER)
     took = time.monotonic() - began
     assert done.returncode == 0, done.stderr[-1000:]
     said = [json.loads(line) for line in done.stdout.splitlines()]

@@ -17,7 +17,7 @@ from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.policy import Policy
 from services.scheduler.gate import Gate
-from services.scheduler.handlers import agents, attempts, conduct, frames, jobs, lenders
+from services.scheduler.handlers import agents, attempts, conduct, frames, jobs, lenders, resources
 from services.scheduler.learning import Learning
 from services.scheduler.progress import Progress
 from services.scheduler.quarantine import Quarantine
@@ -82,7 +82,7 @@ class Office:
             say=self._say, now=self.clock.now,
         )  # fmt: skip
         self._doors = Doors()
-        for subject in (agents, attempts, frames, jobs):
+        for subject in (agents, attempts, frames, jobs, resources):
             subject.register(cast(Any, self._doors), self.desk)
         self.doorkeeper = Doorkeeper(SCHEDULER, Limits())
         self.quarantine = Quarantine(self.desk, self.gate, self.doorkeeper)
