@@ -148,7 +148,12 @@ class Processes:
         warden = [sys.executable, *WARDEN[1:], str(spec.seconds), priority]
         limited = [sys.executable, "-IS", limits.__file__, *map(str, sizes)]
         script = Path(spec.command[-1]).name
-        return [*warden, *limited, str(self._settings.agent_blender_python), f"{self._settings.agent_driver}/{script}"]
+        return [*warden, *limited, *map(os.path.abspath, self._program(script))]
+
+    def _program(self, script: str) -> tuple[Path, Path]:
+        """The working folder is another one."""
+        settings = self._settings
+        return settings.agent_blender_python or Path(sys.executable), (settings.agent_driver or Path()) / script
 
     def _environment(self, spec: Spec, folder: Path, out: Path, tmp: Path) -> dict[str, str]:
         """Nothing of the agent's own: no credential, no address."""
