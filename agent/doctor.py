@@ -50,21 +50,30 @@ def line(found: Finding) -> str:
 
 async def examined(settings: AgentSettings) -> list[Finding]:
     """Every look, in the order in which a machine is set up."""
+    agreed = settings.model_copy(update={"agent_image": settings.agent_image or _agreed_image(settings)})
+    found = [] if settings.agent_executor == "process" else await _sandbox(agreed)
+    found += [_disk(settings), _memory(settings), _rules(settings)]
+    return [*found, *await _farm(settings)]
+
+
+def _agreed_image(settings: AgentSettings) -> str | None:
+    """The one that the farm named at enrolment."""
+    try:
+        return read_credential(settings.agent_file).image
+    except UnusableCredential:
+        return None
+
+
+async def _sandbox(settings: AgentSettings) -> list[Finding]:
     engine = Engine("doctor")
     try:
         docker = await _docker(engine)
-        found = [docker]
-        if docker.ok:
-            found += [
-                await _image(engine, settings),
-                await _limits(engine),
-                await _container(engine, settings),
-                await _gpu(engine),
-            ]
+        if not docker.ok:
+            return [docker]
+        looks = [await _image(engine, settings), await _limits(engine), await _container(engine, settings), await _gpu(engine)]
+        return [docker, *looks]
     finally:
         engine.close()
-    found += [_disk(settings), _memory(settings), _rules(settings)]
-    return [*found, *await _farm(settings)]
 
 
 async def _docker(engine: Engine) -> Finding:

@@ -18,6 +18,7 @@ import aio_pika
 import docker
 
 from agent.control import ask
+from agent.yielding import BUSY_SECONDS
 from contracts.bus import new_id
 from contracts.events import AgentEnrolled, AgentReady, ChunkAssigned, EnrolmentRequested, RevocationRequested
 from contracts.topology import INTAKE, SCHEDULER
@@ -68,9 +69,10 @@ async def _turns(home: Home, engine: Any, scenes: Path, turns: int) -> dict[str,
     names = ("a key is pressed → the container stands still", "`pause` is typed → it stands still", "cancel is told → it is gone")
     found: dict[str, list[float]] = {name: [] for name in names}
     own = home.stage.folder / "home"
-    for _ in range(turns):
+    for turn in range(turns):
         assignment = await _at_work(home, scenes)
         container = engine.containers.get(home.stage.containers()[0])
+        await asyncio.sleep(BUSY_SECONDS * turn / turns)  # at any moment between two looks of the agent
         async with home.typing():
             found[names[0]].append(await _took(home.touch, partial(_is, container, "paused")))
         await _took(lambda: None, partial(_is, container, "running"))

@@ -14,6 +14,7 @@ TOLD: dict[str, Any] = {
     "reasons": ["somebody is at the machine", "it runs on battery"],
     "unknown": ["how hot it is"],
     "connected": True,
+    "gives_up": None,
     "lent": {"slots": 2, "cores": 3.5, "memory_bytes": 12_000_000_000, "priority": "lowest"},
     "attempts": [{"job": "job-1", "frame": 7, "frame_started_seconds_ago": 12.4, "text": "paused by its lender"}],
     "refused": [{"at": "2026-11-21T12:00:00.123+00:00", "job": "job-2", "why": "too cheap"}],
@@ -58,3 +59,7 @@ def test_the_example_settings_are_printed_as_they_are_read() -> None:
     done = CliRunner().invoke(app, ["example-settings"])
     assert done.exit_code == 0
     assert "[pause]" in done.output
+
+
+def test_an_agent_without_a_sandbox_says_what_it_gives_up() -> None:
+    assert any("WITHOUT A SANDBOX: everything" in one for one in lines({**TOLD, "gives_up": "everything"}))
