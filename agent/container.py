@@ -189,6 +189,10 @@ class Engine:
         except ImageNotFound:
             return False
 
+    async def lacking(self) -> tuple[str, ...]:
+        """The locks that this engine cannot keep."""
+        return lockdown.lacking(await self.call(lambda: self.api.info()))
+
     async def sweep(self, but: Callable[[], frozenset[str]]) -> int:
         """Removes containers of this home that belong to none of the attempts `but`; how many there were.
 

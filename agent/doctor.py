@@ -98,12 +98,10 @@ async def _image(engine: Engine, settings: AgentSettings) -> Finding:
 
 async def _limits(engine: Engine) -> Finding:
     """What the kernel and Docker must be able to bound."""
-    info = await engine.call(lambda: engine.api.info())
-    wanted = {"MemoryLimit": "memory", "SwapLimit": "swap", "CpuCfsQuota": "cores", "PidsLimit": "processes"}
-    missing = [word for name, word in wanted.items() if not info.get(name)]
+    missing = await engine.lacking()
     if not missing:
-        return Finding("limits", True, "memory, swap, cores and processes can be bounded")
-    mend = "Start the kernel with cgroup_enable=memory swapaccount=1 and start Docker again."
+        return Finding("limits", True, "memory, swap, cores, processes and system calls can be bounded")
+    mend = "Start the kernel with cgroup_enable=memory swapaccount=1, and Docker with its default seccomp profile."
     return Finding("limits", False, f"cannot bound {', '.join(missing)}", mend)
 
 

@@ -6,6 +6,7 @@ reads it has to tell files from links and pipes under the writer's hands.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ SACRIFICED = 500
 """When the machine itself runs out of memory, its kernel takes the stranger's process before the owner's."""
 LOWEST = {"cpu_shares": 2, "blkio_weight": 10}
 """The least that Docker takes; other programs have 1024 and 500. Agent.warden adds the lowest nice and ionice inside."""
+ENGINE_LIMITS = {"MemoryLimit": "memory", "SwapLimit": "swap", "CpuCfsQuota": "cores", "PidsLimit": "processes"}
 _TMPFS = "rw,noexec,nosuid,nodev"
 
 
@@ -72,6 +74,15 @@ class Spec:
     """The driver's id of the one GPU it sees."""
     lowest: bool = True
     """It gets the CPU and the disk that nobody else wants."""
+
+
+def lacking(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the engine that tells this `info` cannot hold: it leaves a limit out with a mere warning. Nothing renders there."""
+    missing = [word for name, word in ENGINE_LIMITS.items() if not info.get(name)]
+    profiles = [option for option in info.get("SecurityOptions") or () if option.startswith("name=seccomp")]
+    if not profiles or any("unconfined" in profile for profile in profiles):
+        missing.append("system calls (seccomp)")
+    return tuple(missing)
 
 
 def user(guards: Guards) -> str:

@@ -107,6 +107,10 @@ class Processes:
         """The owner's word: an image cannot be compared with an interpreter."""
         return image == self._settings.agent_image
 
+    async def lacking(self) -> tuple[str, ...]:
+        """GIVES_UP was said at the start."""
+        return ()
+
     async def sweep(self, but: Callable[[], frozenset[str]]) -> int:
         """Ends processes of this home that belong to none of the attempts `but`; how many groups there were."""
         found = await asyncio.to_thread(_of, self._home)

@@ -61,6 +61,8 @@ class Standing:
         try:
             if swept := await place.engine.sweep(self._desk.rendering):
                 log.warning("containers nobody wanted any more were removed", containers=swept)
+            if lacking := await place.engine.lacking():
+                return f"Docker cannot bound {', '.join(lacking)} on this machine; `framelend-agent doctor` says how to mend it"
             if not await place.engine.has(image):
                 self._desk.images = ()
                 return f"the render image {image[:19]}… is not on this machine"
