@@ -5,14 +5,14 @@ import tempfile
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import cast
+from typing import Annotated, cast
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from contracts.events import AgentMisbehaved
 from services.chassis.service import Ground, Service
 from services.chassis.settings import ServiceSettings
-from services.storage.bucket import Address, Bucket
+from services.storage.bucket import URL_SECONDS, Address, Bucket
 from services.storage.children import Children
 from services.storage.confined.walls import hide_environment
 from services.storage.deferring import Deferring
@@ -35,6 +35,8 @@ class Settings(ServiceSettings):
     s3_access_key: SecretStr
     s3_secret_key: SecretStr
     s3_bucket: str = "framelend"
+    url_seconds: Annotated[int, Field(ge=1, le=URL_SECONDS)] = URL_SECONDS
+    """How long a signed URL is good for."""
     grant_key: SecretStr
     """Hex; key id "1"."""
     work_dir: Path = Path(tempfile.gettempdir())
@@ -122,6 +124,7 @@ def _address(settings: Settings) -> Address:
         access_key=settings.s3_access_key.get_secret_value(),
         secret_key=settings.s3_secret_key.get_secret_value(),
         bucket=settings.s3_bucket,
+        url_seconds=settings.url_seconds,
     )
 
 

@@ -19,6 +19,7 @@ from services.chassis.verdicts import WorldAway
 from services.storage.metrics import BYTES
 
 URL_SECONDS = 15 * 60
+"""The longest that a signed URL may be good for."""
 READ_BYTES = 1 << 20
 WRITE_PART_BYTES = 16 << 20
 DELETE_AT_ONCE = 1_000
@@ -48,6 +49,7 @@ class Address:
     access_key: str
     secret_key: str
     bucket: str
+    url_seconds: int = URL_SECONDS
 
 
 class Bucket:
@@ -87,6 +89,11 @@ class Bucket:
 
     # --- signed URLs
 
+    @property
+    def url_seconds(self) -> int:
+        """How long they are good for."""
+        return self._address.url_seconds
+
     async def url_to_get(self, key: str, file_name: str = "") -> str:
         extra = {"ResponseContentDisposition": f'attachment; filename="{file_name}"'} if file_name else {}
         return await self._signed("get_object", Key=key, **extra)
@@ -100,7 +107,7 @@ class Bucket:
 
     async def _signed(self, operation: str, **parameters: Any) -> str:
         parameters["Bucket"] = self._address.bucket
-        url: str = await self._signer.generate_presigned_url(operation, Params=parameters, ExpiresIn=URL_SECONDS)
+        url: str = await self._signer.generate_presigned_url(operation, Params=parameters, ExpiresIn=self.url_seconds)
         return url
 
     # --- whole objects

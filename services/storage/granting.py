@@ -21,7 +21,7 @@ from contracts.events import (
 from contracts.grants import Grant
 from services.chassis.clock import DatabaseClock
 from services.chassis.verdicts import NotYet, SenderFault
-from services.storage.bucket import URL_SECONDS, Bucket
+from services.storage.bucket import Bucket
 from services.storage.domain import admission
 from services.storage.domain.admission import NotAllowed
 from services.storage.domain.frame import Claim, FrameRecord, staged_key
@@ -62,7 +62,7 @@ class Granting:
             bundle=bundle.sha256,
             bytes=bundle.bytes,
             url=await self.bucket.url_to_get(bundle.key),
-            seconds_valid=URL_SECONDS,
+            seconds_valid=self.bucket.url_seconds,
         )
 
     async def _job(self, grant: Grant) -> Job:
@@ -101,7 +101,7 @@ class Granting:
             job=grant.job,
             attempt=grant.attempt,
             uploads=tuple([await self._room(grant, frame) for frame in event.frames]),
-            seconds_valid=URL_SECONDS,
+            seconds_valid=self.bucket.url_seconds,
         )
 
     async def _room(self, grant: Grant, frame: RenderedFrame) -> FrameUpload:
@@ -120,7 +120,7 @@ class Granting:
             job=event.job,
             account=event.account,
             downloads=tuple(found),
-            seconds_valid=URL_SECONDS,
+            seconds_valid=self.bucket.url_seconds,
         )
 
     async def _frames(self, job: Job, names: Sequence[str]) -> list[Download]:

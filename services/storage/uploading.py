@@ -14,7 +14,7 @@ from contracts.events import PartsGranted, PartsRequested, PartUrl, UploadFinish
 from services.chassis.clock import DatabaseClock
 from services.chassis.repository import Unknown
 from services.chassis.verdicts import NotYet, SenderFault
-from services.storage.bucket import URL_SECONDS, Bucket, Gone, Writing
+from services.storage.bucket import Bucket, Gone, Writing
 from services.storage.children import Children
 from services.storage.domain import upload as uploading
 from services.storage.domain.archive import Limits, Unsafe
@@ -69,7 +69,7 @@ class Uploading:
             part_bytes=uploading.part_bytes(upload.bytes),
             parts_total=uploading.parts_total(upload.bytes),
             parts=tuple(await asyncio.gather(*(self._part(upload, number, size) for number, size in page))),
-            seconds_valid=URL_SECONDS,
+            seconds_valid=self.bucket.url_seconds,
         )
 
     async def _part(self, upload: Upload, number: int, size: int) -> PartUrl:

@@ -33,6 +33,7 @@ class _Line:
     tail: bytes = b""
     """The end of what was said last: words may come in two pieces."""
     held: Way | None = None
+    let_go: asyncio.Event = field(default_factory=asyncio.Event)
     pumps: list["asyncio.Task[None]"] = field(default_factory=list)
 
 
@@ -46,7 +47,7 @@ class Wire:
         self._trap: tuple[str, bytes, Way] | None = None
 
     async def open(self) -> None:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def hold(self, name: str, words: str, way: Way) -> None:
@@ -56,6 +57,19 @@ class Wire:
 
     def holds(self) -> bool:
         return any(line.held for line in self._lines)
+
+    def release(self) -> None:
+        """What is held goes on as if nothing had been."""
+        for line in self._lines:
+            line.held = None
+            line.let_go.set()
+
+    async def shut(self) -> None:
+        """Nobody gets through any more, and nobody is let in, until `open` is called again: the same port."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        await self.cut()
 
     async def cut(self) -> None:
         """What is held is lost and every connection broken; new ones pass freely."""
@@ -92,7 +106,7 @@ class Wire:
                 if way is Way.SAID:
                     self._listen(line, data)
                 if line.held is way:
-                    await asyncio.Event().wait()  # until the wire is cut
+                    await line.let_go.wait()  # or until the wire is cut
                 target.write(data)
                 await target.drain()
         target.close()
