@@ -1,5 +1,6 @@
 """Where the farm's store is, as its signed addresses tell, and how far this machine's clock is from its own."""
 
+import contextlib
 import time
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -22,7 +23,8 @@ class Storefront:
         origin = f"{url.scheme}://{url.netloc.decode('ascii')}"
         if origin != self.origin:
             self.origin = origin
-            self._kept.write_text(origin, encoding="ascii")
+            with contextlib.suppress(OSError):  # a full disk must not spoil the transfer
+                self._kept.write_text(origin, encoding="ascii")
 
     async def look(self) -> float | None:
         """By how many seconds our clock is ahead of the store's; None when it does not answer. Any answer will do: asking for

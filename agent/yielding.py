@@ -35,7 +35,10 @@ class ByHand:
     def pause(self, minutes: float | None) -> None:
         """Until he resumes when None."""
         self._until = float("inf") if minutes is None else time.time() + MINUTE * minutes
-        self._kept.write_text(json.dumps({"until": None if minutes is None else self._until}), encoding="utf-8")
+        try:
+            self._kept.write_text(json.dumps({"until": None if minutes is None else self._until}), encoding="utf-8")
+        except OSError as full:
+            log.warning("the pause is not kept and ends with this run", why=full.strerror)
 
     def resume(self) -> None:
         self._until = 0.0

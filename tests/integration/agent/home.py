@@ -1,7 +1,6 @@
 """A lender's home: a tree of what his machine would show of him, his agent.toml, and his commands."""
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from agent.control import ask
 from tests.integration.agent.stage import Stage
 
 STEP_SECONDS = 0.2
@@ -64,9 +64,12 @@ class Home:
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
+    async def asked(self, order: str) -> dict[str, Any]:
+        """As the commands ask the running agent, without starting Python each time."""
+        return await asyncio.to_thread(ask, self.stage.folder / "home", {"order": order})
+
     async def status(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(await self.command("status", "--json"))
-        return told
+        return await self.asked("status")
 
     def frozen(self) -> list[bool]:
         """Of each container of this agent."""

@@ -80,8 +80,7 @@ async def test_the_machine_is_his_when_he_comes_back_and_the_same_container_goes
     await stage.hear(ChunkCompleted, assignment)
     assert sorted(set(stage.frames_said(FramesRendered, assignment))) == [1, 2, 3]
     assert not stage.said(ChunkReleased, assignment)
-    today = (await home.status())["today"]
-    assert (today["rendered"], today["delivered"]) == (3, 3)
+    assert "today: 3 frames rendered" in await home.command("status")
 
 
 async def test_work_below_his_price_is_refused_and_his_status_says_so(home: Home, scenes: Path) -> None:
@@ -124,7 +123,7 @@ async def test_what_he_keeps_is_given_back_as_an_interruption_with_finished_fram
     assert (released.reason, released.text) == (Release.STOPPED, "paused by its lender")
     assert set(stage.frames_said(FramesCompleted, assignment)) == set(stage.frames_said(FramesRendered, assignment)) != set()
     await until(lambda: not stage.containers(), "the container is gone")
-    await home.command("resume")
+    await home.asked("resume")
     await until(lambda: _readies(home)[-1].slots == 1, "lent again")
 
 

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from agent.control import NAME, NotRunning, ask, open_line
 from agent.domain.bandwidth import full, passed
 from agent.pacing import Pace, PacedTransport
+from agent.storefront import Storefront
+from agent.yielding import ByHand
 
 
 @given(st.lists(st.tuples(st.floats(0.0, 5.0), st.integers(1, 200_000)), min_size=1, max_size=40))
@@ -125,3 +127,51 @@ async def test_what_is_no_request_ends_only_its_own_connection(tmp_path: Path) -
     assert (await _ask(tmp_path, {"order": "status"}))["heard"] == {"order": "status"}
     line.close()
     await line.wait_closed()
+
+
+# --- where the store is
+
+
+async def _seen(front: Storefront, url: str) -> None:
+    await front.seen(httpx.Response(200, request=httpx.Request("GET", url)))
+
+
+async def test_of_a_signed_address_only_the_origin_is_kept_and_a_full_disk_spoils_no_transfer(tmp_path: Path) -> None:
+    front = Storefront(tmp_path)
+    assert front.origin is None
+    await _seen(front, "https://store.example:9000/framelend/key?X-Amz-Signature=secret")
+    assert Storefront(tmp_path).origin == "https://store.example:9000"
+    assert "secret" not in (tmp_path / "store.txt").read_text()
+    nowhere = Storefront(tmp_path / "gone")
+    await _seen(nowhere, "https://store.example/x")
+    assert nowhere.origin == "https://store.example"
+
+
+async def test_a_store_that_does_not_answer_tells_no_time(tmp_path: Path) -> None:
+    (tmp_path / "store.txt").write_text("http://127.0.0.1:1")
+    assert await Storefront(tmp_path).look() is None
+
+
+# --- his own pause
+
+
+def test_a_pause_by_hand_outlives_a_restart_and_ends_by_itself_or_by_hand(tmp_path: Path) -> None:
+    kept = tmp_path / "paused.json"
+    assert ByHand(kept).words() is None
+    ByHand(kept).pause(None)
+    assert ByHand(kept).words() == "paused by hand"
+    ByHand(kept).pause(30)
+    assert ByHand(kept).words() == "paused by hand for 30 more minutes"
+    again = ByHand(kept)
+    again.resume()
+    assert (again.words(), ByHand(kept).words()) == (None, None)
+    kept.write_text('{"until": 1000.0}')
+    assert ByHand(kept).words() is None
+    kept.write_text("no json")
+    assert ByHand(kept).words() is None
+
+
+def test_a_pause_that_cannot_be_kept_holds_all_the_same(tmp_path: Path) -> None:
+    by_hand = ByHand(tmp_path / "gone" / "paused.json")
+    by_hand.pause(None)
+    assert by_hand.words() == "paused by hand"
