@@ -221,6 +221,9 @@ _ANYTHING = st.one_of(
             signals.ContainerLost(released(Release.STOPPED, "gone")),
             signals.Withdrawn("void"),
             signals.Stopping(),
+            signals.Freeze(),
+            signals.Thaw(),
+            signals.GiveBack("paused by its lender"),
             signals.Tick(),
         ]
     ),
@@ -243,6 +246,8 @@ def test_whatever_happens_in_whatever_order_the_promises_hold(story: list[tuple[
         freed = life.wants(signals.Freed)
         assert len(last_words) <= 1
         assert len(life.wants(signals.StartContainer)) <= 1
+        assert life.attempt.frozen_since is None or life.attempt.phase in (Phase.FETCHING, Phase.RENDERING, Phase.ENDED)
+        assert len(life.wants(signals.ThawContainer)) <= len(life.wants(signals.FreezeContainer))
         assert len(freed) == (1 if life.attempt.phase is Phase.ENDED else 0)
         assert life.attempt.phase is not Phase.ENDED or not life.attempt.in_hand()
         told = {frame for group in life.frames_told(FramesCompleted) for frame in group}
