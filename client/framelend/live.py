@@ -93,11 +93,17 @@ def _money(job: Job) -> RenderableType:
     return Text(f"{credits(job.charged)}{price} credits charged", style="dim")
 
 
+def _frame(agent: AgentLine, frame: int) -> str:
+    """With how far it is, where Blender tells."""
+    far = next((one for one in agent.under_way if one.frame == frame), None)
+    return f"{frame} ({100 * (far.sample or 0) // far.samples} %)" if far and far.samples else str(frame)
+
+
 def _agents(agents: list[AgentLine]) -> RenderableType:
     grid = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("agent", "frame", "done", "WU/min", "earned"):
         grid.add_column(column, justify="left" if column in ("agent", "frame") else "right")
     for one in agents[:20]:
-        frames = ", ".join(str(frame) for frame in one.rendering[:6]) or "–"
+        frames = ", ".join(_frame(one, frame) for frame in one.rendering[:6]) or "–"
         grid.add_row(one.agent, frames, str(one.stored), f"{one.wu_per_minute:.1f}", credits(one.earned))
     return grid

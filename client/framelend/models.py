@@ -116,9 +116,20 @@ class Finding(Model):
     fix: str = ""
 
 
+class FrameUnderWay(Model):
+    """Samples and seconds only where Blender tells."""
+
+    frame: int
+    seconds: float = 0.0
+    sample: int | None = None
+    samples: int | None = None
+    remaining_seconds: float | None = None
+
+
 class AgentLine(Model):
     agent: str
     rendering: list[int]
+    under_way: list[FrameUnderWay] = []
     stored: int
     wu_per_minute: float
     earned: Decimal
