@@ -97,18 +97,20 @@ def _secret(code: str, draft: Path) -> str:
 
 
 def _asked(asked: Request, hashed: str, say: Callable[[str], None], end: float) -> Answer:
-    """The same call until the farm has taken the machine in."""
+    """The same call until the farm has taken the machine in; once at least."""
     body = {"code": asked.code, "name": asked.name, "secret_hash": hashed}
     told = "the farm has not taken this machine in yet"
     with httpx.Client(timeout=httpx.Timeout(15, read=WAIT_SECONDS + 25), trust_env=False) as http:
-        while time.monotonic() < end:
+        while True:
             answer, why, pause = _once(http, asked.farm, body)
             if answer is not None and answer.state == "enrolled":
                 return answer
             if why and why != told:
                 say(f"{why}; trying again.")
             told = why or told
-            time.sleep(min(pause, max(0.0, end - time.monotonic())))
+            if (left := end - time.monotonic()) <= 0:
+                break
+            time.sleep(min(pause, left))
     raise NotEnrolled(f"Not yet: {told}. Run the same command again; it goes on where it was.")
 
 
