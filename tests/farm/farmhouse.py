@@ -86,7 +86,8 @@ class Farm:
         await self.run_agent(agent, cpus)
         return agent
 
-    async def run_agent(self, agent: str, cpus: float = 0) -> Process:
+    async def run_agent(self, agent: str, cpus: float = 0, **extra: str) -> Process:
+        """`extra`: what else stands in its environment."""
         home, port, farm = self._folder / agent, free_port(), self.world.farm
         env = {
             "PATH": os.environ["PATH"],
@@ -98,6 +99,7 @@ class Farm:
             "FRAMELEND_OTLP_URL": f"{farm.http('TRACEBOX')}/v1/traces",
             "DOCKER_HOST": farm["FARM_DOCKER_HOST"],
             **({"FRAMELEND_AGENT_CPUS": str(cpus)} if cpus else {}),
+            **extra,
         }
         process = await self.world.run(agent, (sys.executable, "-m", "agent.cli", "run"), env, port)
         self.agents[agent] = process

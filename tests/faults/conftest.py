@@ -1,19 +1,28 @@
-"""A farm to be killed, per test module."""
+"""A farm to be killed and starved, one for all tests of this folder: each leaves it whole."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
+from infra.local.farmfile import FarmFile
 from tests.farm.conftest import scenes
 from tests.faults.stage import Stage
-from tests.integration.conftest import farm, world
+from tests.integration.conftest import farm
 from tests.integration.world import World
 
-__all__ = ["farm", "scenes", "world"]
+__all__ = ["farm", "scenes"]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def world(farm: FarmFile) -> AsyncIterator[World]:
+    it = World(farm)
+    await it.open()
+    yield it
+    await it.close()
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def stage(world: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """Services, house agent and two lenders' agents, running."""
     it = Stage(world, tmp_path_factory.mktemp("agents"))

@@ -22,6 +22,7 @@ class Ear:
         self._world = world
         self._facts: dict[str, Event] = {}
         """Message id → event; what comes twice under one id is one fact."""
+        self._speakers: dict[str, str] = {}
         self._ids: dict[tuple[str, bytes], set[str]] = defaultdict(set)
 
     async def open(self, agents: list[str]) -> None:
@@ -36,6 +37,7 @@ class Ear:
     async def _take(self, message: AbstractIncomingMessage) -> None:
         key, id = str(message.type), str(message.message_id)
         self._facts[id] = read(key, message.body)
+        self._speakers[id] = str(message.user_id)
         self._ids[key, message.body].add(id)
         await message.ack()
 
@@ -46,6 +48,11 @@ class Ear:
         """Facts of this type, each once, whose fields equal `where`."""
         found = (fact for fact in self._facts.values() if isinstance(fact, event))
         return [fact for fact in found if all(getattr(fact, name) == value for name, value in where.items())]
+
+    def said_by(self, event: type[E], agent: str) -> list[E]:
+        """What this agent said of this type, in order; who it was the broker knows."""
+        said = (fact for id, fact in self._facts.items() if self._speakers[id] == agent)
+        return [fact for fact in said if isinstance(fact, event)]
 
     def told_twice(self) -> list[str]:
         """Facts of services that went out under more than one message id. Answers that may be lost are made anew each time,

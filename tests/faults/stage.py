@@ -48,6 +48,10 @@ class Stage:
         self.world, self.farm, self.ear = world, Farm(world, folder), Ear(world)
         self.wires = {name: Wire(world.farm.port("AMQP")) for name in SERVICES}
         self.post = Wire(world.farm.port("SMTP"))
+        self.store = Wire(world.farm.port("S3"))
+        """On which everybody reaches the object store: storage, agents and renters."""
+        self.machines: dict[str, dict[str, str]] = {}
+        """What is peculiar about an agent's machine: its environment, at every start."""
         self.kills: list[Kill] = []
         self.lenders: list[Account] = []
         self.lent: list[str] = []
@@ -56,7 +60,7 @@ class Stage:
         self.job = ""
 
     async def open(self) -> None:
-        for wire in (*self.wires.values(), self.post):
+        for wire in (*self.wires.values(), self.post, self.store):
             await wire.open()
         self.farm.operator = self.world.farm["FARM_OPERATOR_KEY"]
         for name in SERVICES:
@@ -65,10 +69,10 @@ class Stage:
         self.lenders = [await self.farm.account(name, "lender") for name in ("lena", "leo")]
         self.lent = [await self.farm.enrol(lender.id, f"of-{at}") for at, lender in enumerate(self.lenders)]
         await self.ear.open([self.house, *self.lent])
-        await asyncio.gather(*(self.farm.run_agent(agent, cpus=CPUS) for agent in (self.house, *self.lent)))
+        await asyncio.gather(*(self.run_agent(agent) for agent in (self.house, *self.lent)))
 
     async def close(self) -> None:
-        for wire in (*self.wires.values(), self.post):
+        for wire in (*self.wires.values(), self.post, self.store):
             await wire.close()
 
     async def start(self, service: str) -> None:
@@ -76,8 +80,14 @@ class Stage:
         wired = self.world.environment(service)["FRAMELEND_AMQP_URL"].replace(
             f":{self.world.farm.port('AMQP')}/", f":{self.wires[service].port}/"
         )
-        extra = {"FRAMELEND_SMTP_PORT": str(self.post.port)} if service == "notifier" else {}
+        extra = {"notifier": {"FRAMELEND_SMTP_PORT": str(self.post.port)}, "storage": self._at_the_store()}.get(service, {})
         await self.farm.start(service, FRAMELEND_AMQP_URL=wired, **extra, **SETTINGS.get(service, {}))
+
+    def _at_the_store(self) -> dict[str, str]:
+        return {"FRAMELEND_S3_URL": f"http://127.0.0.1:{self.store.port}"}
+
+    async def run_agent(self, agent: str) -> None:
+        await self.farm.run_agent(agent, CPUS, **self.machines.get(agent, {}))
 
     async def rent(self, scene: Path, frames: str, credits: int = 50) -> None:
         """Up to the accepted quote."""
@@ -166,7 +176,7 @@ class Stage:
         if victim in self.farm.services:
             await self.start(victim)
         elif victim in self.farm.agents:
-            await self.farm.run_agent(victim, cpus=CPUS)
+            await self.run_agent(victim)
         for process in (*self.farm.services.values(), *self.farm.agents.values()):
             await until(partial(asyncio.to_thread, process.healthy), f"{process.name} is healthy again", 90)
         await until(lambda: self.stored() > before, f"a frame is stored after {victim} was killed", 90)
