@@ -84,8 +84,9 @@ class Standing:
         image, chosen = place.settings.agent_gpu_image, place.settings.agent_gpus
         if image is None or not cards or not await place.engine.has(image):
             return ()
+        wanted = {gpu.id for gpu in lent(cards, chosen, {})} - self._gpu_benchmarks.keys()
         for card in cards:
-            if card.id not in self._gpu_benchmarks and lent([card], chosen, {}):
+            if card.id in wanted:
                 self._gpu_benchmarks[card.id] = await measured_gpu(place.engine, image, place.agent, card, place.folders.root)
         return lent(cards, chosen, {id: found for id, found in self._gpu_benchmarks.items() if found})
 

@@ -75,6 +75,7 @@ def part(layout: Layout, farm: FarmFile, lent: Lent) -> Part:
         "FRAMELEND_OTLP_URL": f"{farm.http('TRACEBOX')}/v1/traces",
         "DOCKER_HOST": farm["FARM_DOCKER_HOST"],
         **({"FRAMELEND_AGENT_CPUS": str(lent.cpus)} if lent.cpus else {}),
+        **({"FRAMELEND_AGENT_GPU_IMAGE": image} if (image := farm.values.get("FARM_RENDER_GPU_IMAGE")) else {}),
     }
     name = f"agent-{lent.agent}"
     program = Program(name, (str(PYTHON), "-m", "agent.cli", "run"), told, priority=200, start_retries=1000, stop_seconds=30)
