@@ -108,9 +108,9 @@ def _asked(asked: Request, hashed: str, say: Callable[[str], None], end: float) 
             if why and why != told:
                 say(f"{why}; trying again.")
             told = why or told
-            if (left := end - time.monotonic()) <= 0:
+            time.sleep(min(pause, max(0.0, end - time.monotonic())))
+            if time.monotonic() >= end:
                 break
-            time.sleep(min(pause, left))
     raise NotEnrolled(f"Not yet: {told}. Run the same command again; it goes on where it was.")
 
 
