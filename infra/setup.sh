@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-PACKAGES=(ca-certificates docker.io faketime ffmpeg libcurl4 mmdebstrap prometheus python3 python3-venv rabbitmq-server)
+PACKAGES=(ca-certificates docker.io faketime ffmpeg libcurl4 mmdebstrap openssl prometheus python3 python3-venv rabbitmq-server)
 [[ "${1:-}" == pictures ]] && PACKAGES+=(chromium fonts-dejavu-core)
 PYTHON=/usr/bin/python3
 TOOLS=.farm-tools

@@ -23,6 +23,7 @@ from services.scheduler.quarantine import Quarantine
 from services.scheduler.repository import Agents, Chunks, Jobs, Standing
 from services.scheduler.signing import Signing
 from services.scheduler.sweeps import Hearing, sweeps
+from services.scheduler.traffic import Traffic
 
 
 class Settings(ServiceSettings):
@@ -110,6 +111,7 @@ async def build(ground: Ground) -> Service:
     gate = Gate(kept.agents, kept.chunks, broker)
 
     quarantine = Quarantine(work, gate, ground.doorkeeper)
+    traffic = Traffic(work, broker, quarantine)
 
     async def close() -> None:
         broker.close()
@@ -118,7 +120,7 @@ async def build(ground: Ground) -> Service:
     return Service(
         inboxes=routes(work, gate, quarantine),
         repositories=(kept.jobs.store, kept.chunks.store, kept.agents.store),
-        sweeps=sweeps(work, hearing, gate, quarantine),
+        sweeps=sweeps(work, hearing, gate, quarantine, traffic),
         prepare=kept.prepare,
         closing=(close,),
         shut_out=kept.agents.unheard,

@@ -9,6 +9,7 @@ import httpx
 
 from contracts.topology import AGENT_LIMITS, MAILBOX_ARGUMENTS, MAILBOXES, agent_permissions, mailbox
 from services.chassis.verdicts import WorldAway
+from services.scheduler.domain.traffic import Rate
 
 MISSING = 404
 SECONDS = 9.0
@@ -37,13 +38,20 @@ class Broker:
         self._call("DELETE", f"/api/users/{_word(agent)}")
         self._call("DELETE", f"/api/queues/{_word(self._vhost)}/{_word(mailbox(agent))}")
 
-    def _call(self, method: str, path: str, body: Any = None) -> None:
+    def traffic(self) -> list[tuple[str, Rate]]:
+        """Of each open connection: its user and what it brings in."""
+        columns = "user,recv_oct_details.rate,recv_cnt_details.rate"
+        found = self._call("GET", f"/api/vhosts/{_word(self._vhost)}/connections?columns={columns}").json()
+        return [(str(one.get("user", "")), Rate(_rate(one, "recv_oct"), _rate(one, "recv_cnt"))) for one in found]
+
+    def _call(self, method: str, path: str, body: Any = None) -> httpx.Response:
         try:
             answer = self._client.request(method, path, json=body)
         except httpx.TransportError as away:
             raise WorldAway(f"the broker's management API: {away}") from away
         if answer.is_error and not (method == "DELETE" and answer.status_code == MISSING):
             raise WorldAway(f"the broker's management API refused {method} {path.split('/')[2]}: {answer.status_code}")
+        return answer
 
 
 def definitions(agent: str, secret_hash: str, vhost: str) -> dict[str, Any]:
@@ -75,6 +83,12 @@ def definitions(agent: str, secret_hash: str, vhost: str) -> dict[str, Any]:
             }
         ],
     }
+
+
+def _rate(connection: dict[str, Any], name: str) -> float:
+    """A connection just opened has none yet."""
+    details = connection.get(f"{name}_details")
+    return float(details.get("rate", 0)) if isinstance(details, dict) else 0.0
 
 
 def hashed(secret: str, salt: bytes) -> str:

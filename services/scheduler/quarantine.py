@@ -26,6 +26,10 @@ class Quarantine:
     def __init__(self, desk: Desk, gate: Gate, doorkeeper: Doorkeeper) -> None:
         self._desk, self._gate, self._doorkeeper = desk, gate, doorkeeper
 
+    @property
+    def guards(self) -> bool:
+        return self._doorkeeper.guards
+
     async def put(self, agent: str, what: str, count: int) -> None:
         """Safe to repeat. Raises SenderFault for an agent that nobody enrolled, WorldAway when the broker cannot be told now:
         then the sweep of open accesses tells it."""

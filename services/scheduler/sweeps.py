@@ -22,6 +22,7 @@ from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import AgentState, ChunkState, JobState
 from services.scheduler.gate import Gate
 from services.scheduler.quarantine import Quarantine
+from services.scheduler.traffic import LOOK_SECONDS, Traffic
 
 log = structlog.get_logger()
 
@@ -198,7 +199,7 @@ class Gauges:
                 gauge.labels(state).set(counts.get(state, 0))
 
 
-def sweeps(desk: Desk, hearing: Hearing, gate: Gate, quarantine: Quarantine) -> list[Sweep]:
+def sweeps(desk: Desk, hearing: Hearing, gate: Gate, quarantine: Quarantine, traffic: Traffic) -> list[Sweep]:
     leases, repairs, gauges = Leases(desk, hearing), Repairs(desk), Gauges(desk)
     return [
         Sweep("leases", 2, leases.sweep),
@@ -206,6 +207,7 @@ def sweeps(desk: Desk, hearing: Hearing, gate: Gate, quarantine: Quarantine) -> 
         Sweep("repairs", 5, repairs.sweep),
         Sweep("access", 5, gate.sweep),
         Sweep("quarantine", 5, quarantine.sweep),
+        Sweep("traffic", LOOK_SECONDS, traffic.sweep),
         Sweep("progress", 1, desk.progress.tell),
         Sweep("learning", 2, desk.learning.fold),
         Sweep("gauges", 5, gauges.sweep),

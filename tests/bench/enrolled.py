@@ -24,8 +24,8 @@ from tests.integration.world import World
 TOGETHER = 250
 
 
-async def a_swarm(world: World, number: int, owners: int = 10) -> Swarm:
-    """Enrolled and not yet connected: `number` agents of lenders and one house agent."""
+async def a_swarm(world: World, number: int, owners: int = 10, image: str = "") -> Swarm:
+    """Enrolled and not yet connected: `number` agents of lenders and one house agent, with the farm's image or this one."""
     names = [f"sim-{world.token}-{at}" for at in range(number)]
     house = f"house-{world.token}"
     user, secret = f"simulator-{world.token}", uuid4().hex
@@ -34,7 +34,7 @@ async def a_swarm(world: World, number: int, owners: int = 10) -> Swarm:
     await _enrol(world, names, house, owners)
     keys = {"1": bytes.fromhex(world.farm["FARM_GRANT_KEY"])}
     url = world.farm.amqp_url(user, secret, world.vhost)
-    return Swarm(url, [*names, house], keys, world.farm["FARM_RENDER_IMAGE"])
+    return Swarm(url, [*names, house], keys, image or world.farm["FARM_RENDER_IMAGE"])
 
 
 def _admit(world: World, names: Sequence[str], user: str, secret: str) -> None:

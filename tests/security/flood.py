@@ -22,8 +22,8 @@ from tests.bench.swarm import Swarm
 from tests.integration.world import Process, World
 from tests.waiting import until
 
-FRAMES = 100_000
-SCHEDULER = {"FRAMELEND_CHUNK_FRAMES": "1", "FRAMELEND_SETTLE_SECONDS": "3600"}
+FRAMES, IMAGE = 100_000, f"sha256:{'f' * 64}"
+SCHEDULER = {"FRAMELEND_CHUNK_FRAMES": "1", "FRAMELEND_SETTLE_SECONDS": "3600", "FRAMELEND_RENDER_IMAGE": IMAGE}
 """Nobody stores what the simulated agents complete."""
 
 
@@ -116,7 +116,7 @@ async def flooding(
 async def a_busy_farm(world: World, agents: int, **settings: str) -> AsyncIterator[Flooded]:
     """Every honest agent has a chunk in hand of a job that is long enough."""
     scheduler = await world.start("scheduler", **{**SCHEDULER, **settings})
-    swarm = await a_swarm(world, agents)
+    swarm = await a_swarm(world, agents, image=IMAGE)
     try:
         await swarm.open()
         await paid_jobs(world, swarm, 1, FRAMES)

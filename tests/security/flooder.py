@@ -1,6 +1,6 @@
 """A hostile agent as a program of its own: with its real credential it says as much as the broker takes, for so many seconds.
 
-    python -m tests.security.flooder URL AGENT valid|broken|for-storage SECONDS LONGEST
+    python -m tests.security.flooder URL AGENT KIND SECONDS LONGEST
 
 Two connections, four channels, no confirms. Cut off it tries to log in again and again. It goes on for so many seconds, and until
 it was cut off, but not beyond the longest. Prints a line of JSON at the end.
@@ -15,17 +15,22 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 
 import aiormq
-from aiormq.abc import AbstractChannel, AbstractConnection
+from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
 from pamqp.commands import Basic
 
 from contracts.bus import new_id
 from contracts.events import AgentReady, BundleRequested, ChunkFailed, Event
-from contracts.topology import AGENT_LIMITS, AGENTS
+from contracts.topology import AGENT_LIMITS, AGENTS, mailbox
 from contracts.values import Hardware
 
 CONNECTIONS, CHANNELS = AGENT_LIMITS["max-connections"], 2
 TOGETHER = 20
 """Messages before the other channels have their turn."""
+
+
+KINDS = ("valid", "broken", "for-storage", "transaction", "expired", "given-back")
+"""Of the last three nothing ever arrives in an inbox: transactions without end, messages that expire at once, its own mailbox's
+message handed back again and again."""
 
 
 @dataclass
@@ -87,14 +92,31 @@ class Flooder:
         return channels
 
     async def _flood(self, channel: AbstractChannel) -> None:
+        if self._kind == "given-back":
+            return await self._give_back(channel)
+        if self._kind == "transaction":
+            await channel.tx_select()
+        expires = "0" if self._kind == "expired" else None
         for event, body in messages(self._kind):
             if self._is_over():
                 return
-            envelope = Basic.Properties(user_id=self._agent, delivery_mode=2, message_type=event.key(), message_id=new_id())
+            envelope = Basic.Properties(user_id=self._agent, delivery_mode=2, message_type=event.key(), expiration=expires)
             await channel.basic_publish(body, exchange=AGENTS, routing_key=f"{self._agent}.{event.key()}", properties=envelope)
             self.told.said += 1
             if self.told.said % TOGETHER == 0:
                 await asyncio.sleep(0)
+
+    async def _give_back(self, channel: AbstractChannel) -> None:
+        async def back(message: DeliveredMessage) -> None:
+            assert message.delivery_tag is not None
+            await channel.basic_reject(message.delivery_tag, requeue=True)
+            self.told.said += 1
+
+        await channel.basic_consume(mailbox(self._agent), back)
+        while not self._is_over():
+            await asyncio.sleep(0.1)
+            if channel.is_closed:
+                raise ConnectionError("cut off")
 
     def _was_cut(self) -> None:
         self.told.refused += 1

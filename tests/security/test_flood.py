@@ -1,13 +1,15 @@
 """One agent floods the farm with all the broker takes from it: it is counted, cut off and kept out, and the others work on."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from contracts.bus import new_id
-from contracts.events import AgentChanged, AgentReady
+from contracts.events import AgentChanged, AgentReady, AttemptVoid
 from contracts.values import Hardware
 from infra.local.farmfile import FarmFile
 from services.chassis.conduct import Limits
@@ -19,6 +21,7 @@ from tests.waiting import until
 HONEST, SECONDS, LONG_SECONDS = 20, 1.5, 60.0
 GIB = 1 << 30
 KINDS = ("valid", "broken")
+UNSEEN = ("transaction", "expired", "given-back")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -85,6 +88,23 @@ async def test_a_flood_that_only_storage_hears_ends_the_same_way(flooded: Floode
     assert await metric(storage, "framelend_agent_misconduct_total", service="storage") >= 1
     assert await flooded.parked("storage") <= 2
     storage.kill()
+
+
+@pytest.mark.long
+async def test_floods_that_never_reach_an_inbox_are_seen_at_the_broker(flooded: Flooded) -> None:
+    """Three at once; the broker counts every five seconds, and two counts make a habit."""
+    lenders = [await flooded.a_lender() for _ in UNSEEN]
+    for lender in lenders:
+        void = AttemptVoid(agent=lender.agent, job="j", chunk="c", attempt="a", reason="because")
+        await flooded.world.say("scheduler", void)
+    async with AsyncExitStack() as stack:
+        floods = [
+            await stack.enter_async_context(flooding(lender, kind, SECONDS)) for kind, lender in zip(UNSEEN, lenders, strict=True)
+        ]
+        told = dict(zip(UNSEEN, await asyncio.gather(*floods), strict=True))
+    print({kind: (one["said"], one["cut_after"]) for kind, one in told.items()})
+    assert [kind for kind, one in told.items() if one["cut_after"] is None] == []
+    assert [(await flooded.document(lender.agent))["state"] for lender in lenders] == ["quarantined"] * len(lenders)
 
 
 async def test_released_by_the_operator_it_is_heard_again(flooded: Flooded) -> None:

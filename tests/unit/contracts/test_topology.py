@@ -84,6 +84,12 @@ def test_a_service_reads_its_own_queues_and_climbs_its_own_ladder(service: str) 
     assert not re.match(rights.read, f"dead.{service}")
 
 
+def test_whatever_agents_say_is_heard_by_one_that_can_have_them_cut_off() -> None:
+    """The scheduler does it, storage reports; what others hear from agents one of these two hears too."""
+    said = [route for route in ROUTES if route.publisher == AGENT]
+    assert [route.event.__name__ for route in said if not {"scheduler", STORAGE} & set(route.subscribers)] == []
+
+
 def test_an_agents_name_is_no_pattern_for_anothers() -> None:
     rights = agent_permissions("ax1")
     assert re.match(rights.read, "agent.ax1")

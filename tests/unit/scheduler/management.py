@@ -14,6 +14,7 @@ class Management:
     def __init__(self) -> None:
         self.users, self.queues, self.limits = dict[str, str](), set[str](), set[tuple[str, str]]()
         self.calls: list[str] = []
+        self.connections: list[dict[str, object]] = []
         self.before: Callable[[httpx.Request], None] = lambda _: None
 
     def broker(self) -> Broker:
@@ -34,6 +35,8 @@ class Management:
                 return httpx.Response(204 if self.users.pop(user, None) else 404)
             case "DELETE", ["queues", _, queue]:
                 self.queues.discard(queue)
+            case "GET", ["vhosts", _, "connections"]:
+                return httpx.Response(200, json=self.connections)
             case _:
                 return httpx.Response(405)
         return httpx.Response(204)

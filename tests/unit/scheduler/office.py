@@ -23,6 +23,7 @@ from services.scheduler.progress import Progress
 from services.scheduler.quarantine import Quarantine
 from services.scheduler.signing import Signing
 from services.scheduler.sweeps import Hearing, Leases, Repairs
+from services.scheduler.traffic import Traffic
 from tests.unit.scheduler.builders import IMAGE
 from tests.unit.scheduler.management import Management
 from tests.unit.scheduler.memory import Clock, MemoryAgents, MemoryChunks, MemoryJobs, Store
@@ -87,6 +88,7 @@ class Office:
         self.doorkeeper = Doorkeeper(SCHEDULER, Limits())
         self.quarantine = Quarantine(self.desk, self.gate, self.doorkeeper)
         lenders.register(cast(Any, self._doors), self.desk, self.gate, self.quarantine)
+        self.traffic = Traffic(self.desk, self.management.broker(), self.quarantine)
         conduct.register(cast(Any, self._doors), self.quarantine)
         self._sweeps = (Leases(self.desk, Hearing(lambda: self.is_connected)), Repairs(self.desk))
 
