@@ -14,7 +14,7 @@ from tests.bench.report import Row, publish, row
 from tests.security.flood import Flooded, a_busy_farm, flooding
 
 AGENTS, RATE = number("BENCH_AGENTS", 200), number("BENCH_RATE", 100)
-BEFORE, DURING = 30.0, 60.0
+BEFORE, DURING = 20.0, 60.0
 TURNS = 1
 KINDS = ("valid", "broken")
 
