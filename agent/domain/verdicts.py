@@ -37,8 +37,8 @@ COMPLAINTS = {
     "output_full": (Fault.SCENE, "{said}", "Remove its File Output nodes, or let them write less."),
     "no_picture": (Fault.SCENE, "{said}", "Give the compositor an output (Group Output), or switch it off."),
     "cannot_render": (Fault.SCENE, "Blender could not render: {said}", OPEN_IN_BLENDER),
-    "cannot_write": (Fault.MACHINE, "the picture could not be written: {said}", FREE_DISK),
-    "bad_output": (Fault.MACHINE, "the picture was not written whole: {said}", FREE_DISK),
+    "cannot_write": (Fault.MACHINE, "the picture could not be written: {said}", TELL_THE_FARM),
+    "bad_output": (Fault.MACHINE, "the picture was not written whole: {said}", TELL_THE_FARM),
     "no_gpu": (Fault.MACHINE, "the GPU cannot be used: {said}", "Look at the driver and NVIDIA's container toolkit."),
     "bad_task": (Fault.MACHINE, "the farm asked for something that makes no sense: {said}", TELL_THE_FARM),
 }
@@ -191,7 +191,8 @@ def no_container(words: str) -> Ending:
 
 def no_docker(words: str) -> Ending:
     """Docker does not answer at all."""
-    return replace(failed(Fault.MACHINE, f"Docker does not answer on this machine: {words}"), advice="Start Docker again.")
+    kind = words.removeprefix("docker: ").split(":")[0]
+    return replace(failed(Fault.MACHINE, f"Docker does not answer on this machine ({kind})"), advice="Start Docker again.")
 
 
 def removed() -> Ending:
