@@ -88,7 +88,9 @@ def bundle_key(account: str, sha256: str, upload: str) -> str:
 
 
 def incoming_key(upload: str) -> str:
-    return f"incoming/{upload}"
+    """In a folder of its own: a store on a file system removes a folder with its last object, and would take the room of every
+    upload with it that has begun and sent nothing yet."""
+    return f"incoming/{upload}/bundle"
 
 
 def part_bytes(size: int) -> int:

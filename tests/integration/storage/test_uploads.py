@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from contracts.events import BundleGranted, BundleRejected, BundleRequested, BundleStored, UploadRequested
+from infra.local.layout import Layout
 from tests.integration.storage.players import Lender, Renter, a_bundle
 from tests.integration.world import World
 from tests.pictures import sha256
@@ -28,6 +29,19 @@ async def test_a_bundle_of_several_parts_arrives_whole_in_any_order(world: World
     stored = await renter.finish(upload)
     assert isinstance(stored, BundleStored)
     assert (stored.bytes, stored.files) == (len(data), 2)
+
+
+async def test_an_upload_that_has_sent_nothing_yet_outlives_the_end_of_all_others(world: World) -> None:
+    first, second, data = Renter(world), Renter(world), a_bundle("patient")
+    waiting = await second.begin(data)
+    granted = await second.parts(waiting)
+    done = await first.begin(a_bundle("hasty"))
+    await first.send(a_bundle("hasty"), await first.parts(done))
+    assert isinstance(await first.finish(done), BundleStored)
+    place = Layout.of().data("s3") / f"test-{world.token}" / "incoming" / done
+    await until(lambda: not place.exists(), "what it sent is cleared away")
+    await second.send(data, granted)
+    assert isinstance(await second.finish(waiting), BundleStored)
 
 
 async def test_a_part_of_another_length_is_refused_by_its_url(world: World) -> None:
