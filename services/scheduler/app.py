@@ -41,6 +41,8 @@ class Settings(ServiceSettings):
     samples: int = 5
     """Frames rendered to make a quote; one is enough where all frames cost the same."""
     sample_budget_seconds: int = 120
+    copy_percent: int = 5
+    """Of a job's work that copies of its slowest chunks may be worth; 0 makes none."""
     lease_seconds: int = 30
     settle_seconds: int = 15
 
@@ -50,6 +52,7 @@ class Settings(ServiceSettings):
             chunk_frames=self.chunk_frames,
             samples=self.samples,
             sample_budget=self.sample_budget_seconds,
+            copy_percent=self.copy_percent,
             lease=self.lease_seconds,
             settle=self.settle_seconds,
         )

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -20,19 +20,22 @@ from contracts.bus import new_id
 from contracts.events import ChunkAssigned
 from services.chassis import traces
 from services.chassis.pending import Told
-from services.chassis.repository import Change, Decide, Decision, New, Saved
+from services.chassis.repository import Change, Decision, New, Saved
 from services.scheduler import metrics
+from services.scheduler.copying import Copying
 from services.scheduler.domain import agent as agents_domain
 from services.scheduler.domain import chunk as chunks_domain
 from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.assignment import assigned
 from services.scheduler.domain.chunk import Chunk, Holder
+from services.scheduler.domain.copies import is_ending
 from services.scheduler.domain.cutting import chunk_of, cut
 from services.scheduler.domain.devices import gpu_for
 from services.scheduler.domain.hands import Hand
 from services.scheduler.domain.job import Cut, Job
 from services.scheduler.domain.matching import Board, Offer
 from services.scheduler.domain.policy import Policy
+from services.scheduler.placing import Asking, Placed
 from services.scheduler.repository import Agents, Chunks, Jobs
 
 log = structlog.get_logger()
@@ -40,25 +43,6 @@ log = structlog.get_logger()
 FRESH_SECONDS = 1.0
 """How old the list of open jobs and of agents may be."""
 MOST_QUEUED = 200
-
-
-@dataclass(frozen=True)
-class Asking:
-    """An agent with what it has just said; `decide` takes it over on any state of the agent, should the first write be lost."""
-
-    saved: Saved[Agent]
-    decide: Decide[Agent]
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A slot on its way to a chunk: `chunk` is queued already, or still to be inserted (`fresh`)."""
-
-    agent: str
-    job: Job
-    hand: Hand
-    chunk: Chunk
-    fresh: bool
 
 
 class Dispatch:
@@ -77,6 +61,7 @@ class Dispatch:
         self._gpu_image = gpu_image
         self._jobs, self._chunks, self._agents = jobs, chunks, agents
         self._policy, self._image, self._monotonic = policy, image, monotonic
+        self._copying = Copying(chunks, agents)
         self._turn = asyncio.Lock()
         self._looking = False
         self._read_at = -1e9
@@ -85,6 +70,7 @@ class Dispatch:
         self._running: Counter[str] = Counter()
         self._saved_chunks: dict[str, Saved[Chunk]] = {}
         self._inserted: dict[str, set[str]] = defaultdict(set)
+        self._served: dict[str, datetime] = {}  # renter → when he last got a chunk
 
     def stale(self) -> None:
         """A job or an agent has changed in a way that the next round must see."""
@@ -99,10 +85,11 @@ class Dispatch:
             self._looking = False
             self.stale()
             heard = await self._refresh()
-            if not (await self._board()).has_work():
-                return
-            idle = [saved for saved in heard if agents_domain.free_slots(saved.state)]
-            _, told = await self._round([Asking(saved, _as_it_is) for saved in idle], ())
+            told: list[Told] = []
+            if (await self._board()).has_work():
+                idle = [saved for saved in heard if agents_domain.free_slots(saved.state)]
+                _, told = await self._round([Asking(saved, _as_it_is) for saved in idle], ())
+            told += await self._copies()
         await self._chunks.tell(told)
 
     async def take(self, asking: Sequence[Asking], marks: Sequence[Change[Chunk]] = ()) -> list[bool]:
@@ -140,6 +127,18 @@ class Dispatch:
             await self._jobs.update(job, lambda now_is, _: (_without_cuts(now_is, done), []))
             self.stale()
 
+    async def _copies(self) -> list[Told]:
+        """For who is idle still, of jobs that come to their end."""
+        if not any(is_ending(job) for job in self._open.values()):
+            return []
+        fleet, running = tuple(self._fleet.values()), Counter(self._running)
+        now = await self._agents.now()
+        given = await self._copying.copy(Board(now, self._policy, self._image, self._open, fleet, [], running))
+        for one in given:
+            self._remember(one.agent)
+            self._running[one.job] += 1
+        return [told for one in given for told in one.told]
+
     # --- one round
 
     async def _board(self, busy: Collection[str] = ()) -> Board:
@@ -149,7 +148,7 @@ class Dispatch:
         self._saved_chunks = {saved.id: saved for saved in queued if saved.id not in busy}
         waiting = [saved.state for saved in self._saved_chunks.values()]
         fleet = tuple(self._fleet.values())
-        return Board(now, self._policy, self._image, self._open, fleet, waiting, Counter(self._running))
+        return Board(now, self._policy, self._image, self._open, fleet, waiting, Counter(self._running), self._served)
 
     async def _refresh(self) -> list[Saved[Agent]]:
         """Jobs and agents are read anew when that was long ago; then the agents come back as they were read."""
@@ -159,6 +158,8 @@ class Dispatch:
             self._open = {job.job: job for job in jobs}
             self._fleet = {saved.id: saved.state for saved in heard}
             self._running = Counter(running)
+            renters = {job.account for job in jobs}
+            self._served = {account: at for account, at in self._served.items() if account in renters}
             self._inserted = defaultdict(set, {job: ids for job, ids in self._inserted.items() if job in self._open})
             self._read_at = self._monotonic()
         return heard
@@ -202,7 +203,7 @@ class Dispatch:
 
     async def _cut(self, board: Board, job: str, wanted: Sequence[Offer]) -> tuple[Job, tuple[Cut, ...]]:
         speeds = [self._speed(offer.agent) for offer in wanted]
-        slots = board.slots(self._open[job])
+        slots = board.share(self._open[job])
         inserted = frozenset(self._inserted[job])
         before: set[str] = set()
 
@@ -278,6 +279,7 @@ class Dispatch:
             self._remember(await self._agents.update(one.agent, lambda agent, _: (agents_domain.freed(agent, attempt), [])))
             return
         self._running[one.job.job] += 1
+        self._served[one.job.account] = one.hand.since
         metrics.ASSIGNED.labels(one.chunk.kind).inc()
         log.info("chunk assigned", job=one.job.job, chunk=one.chunk.chunk, attempt=one.hand.attempt, agent=one.agent)
 

@@ -11,6 +11,7 @@ ENDED = Counter("framelend_scheduler_attempts_ended", "Attempts by how they ende
 VOIDED = Counter("framelend_scheduler_leases_voided", "Leases lost", ["why"])
 LOST_RACES = Counter("framelend_scheduler_lost_races", "Conditional writes lost while assigning", ["what"])
 FRAMES = Counter("framelend_scheduler_frames_stored", "Frames that storage has told of", ["kind"])
+COPIES = Counter("framelend_scheduler_copies", "Copies of slow chunks given to idle agents")
 SUPERFLUOUS = Counter("framelend_scheduler_frames_superfluous", "Frames that came second")
 WAITED = Histogram(
     "framelend_scheduler_ready_to_assigned_seconds",

@@ -85,7 +85,7 @@ def verify(world: World) -> None:
     counted: dict[str, list[int]] = defaultdict(list)
     for chunk in world.office.chunks.all():
         for span in (*(one.frames for one in chunk.deliveries), chunk.elsewhere):
-            counted[chunk.job] += frames(span)
+            counted[chunk.job] += [] if chunk.copy_of else frames(span)
     for job in world.office.jobs.all():
         assert job.state is JobState.PACKAGING or job.job in world.failed, f"{job.job} is {job.state}"
         if job.state is JobState.PACKAGING:

@@ -17,7 +17,7 @@ FRAMES = 10
 
 
 class FifoBoard(Board):
-    def slots(self, job: Job) -> int:
+    def share(self, job: Job) -> int:
         """Says that nobody else will come: a chunk is never made smaller for others."""
         return 1
 
@@ -29,9 +29,9 @@ class FifoBoard(Board):
 class Fifo(Dispatch):
     async def _board(self, busy: Collection[str] = ()) -> Board:
         board = await super()._board(busy)
-        return FifoBoard(board.now, board.policy, board.image, board.jobs, board.fleet, board.queued, board.running)
+        return FifoBoard(board.now, board.policy, board.image, board.jobs, board.fleet, board.queued, board.running, board.served)
 
 
 def fixed(policy: Policy) -> Policy:
-    """Chunks of so many frames, however long they take."""
-    return replace(policy, chunk=10**9, chunk_frames=FRAMES)
+    """Chunks of so many frames, however long they take, and nobody gets a copy."""
+    return replace(policy, chunk=10**9, chunk_frames=FRAMES, copy_percent=0)

@@ -168,6 +168,10 @@ class ChunkShelf(Chunks):
     async def open_of(self, job: str, most: int = 500) -> list[Saved[Chunk]]:
         return cast(list[Saved[Chunk]], self.store.saved(list(self._open.get(job, ()))[:most]))
 
+    async def held_of(self, jobs: Collection[str], most: int = 500) -> list[Saved[Chunk]]:
+        found = (id for job in jobs for id in self._open.get(job, ()) if id in self._held)
+        return cast(list[Saved[Chunk]], self.store.saved(list(found)[:most]))
+
     async def any_open(self, job: str) -> bool:
         return bool(self._open.get(job))
 

@@ -22,19 +22,17 @@ def rough(seed: int) -> Setting:
 
 
 def market(seed: int, weather: Weather = ROUGH, agents: int = 100, frames: int = 3_500) -> Setting:
-    """Four equal renters who want everything at once, and twelve jobs with deadlines between theirs: at the speed of the whole
-    fleet each would take a half to a sixth of the time it has."""
+    """Four equal renters who want everything at once, and twelve jobs with deadlines between theirs, which together need about a
+    third of the farm while they last. Each has ten minutes and two to six times what it would take the whole fleet."""
     chance = random.Random(f"market {seed}")
     equal = tuple(Order(f"equal-{at}", f"renter-{at}", frames, 20.0) for at in range(RENTERS))
     return Setting(seed, agents, (*equal, *(_due(at, chance, agents) for at in range(DUE))), weather, tick=0.2)
 
 
 def _due(at: int, chance: random.Random, agents: int) -> Order:
-    frames = chance.randint(200, 800)
-    alone = frames * 20.0 / agents
-    return Order(
-        f"due-{at}", f"hurried-{at % 6}", frames, 20.0, at=chance.uniform(0, 1500), deadline=120 + alone * chance.uniform(2, 6)
-    )
+    frames = chance.randint(agents, 4 * agents)
+    deadline = 600 + frames * 20.0 / agents * chance.uniform(2, 6)
+    return Order(f"due-{at}", f"hurried-{at % 6}", frames, 20.0, at=chance.uniform(0, 1500), deadline=deadline)
 
 
 def queue(seed: int, agents: int = 100, frames: int = 100_000) -> Setting:
@@ -49,4 +47,6 @@ def equals(seed: int, agents: int, frames: int = 2_000, seconds: float = 10.0) -
 
 
 def huge(seed: int, agents: int = 5_000, frames: int = 1_000_000) -> Setting:
-    return Setting(seed, agents, (Order("film", "ada", frames, 6.0),), ROUGH, tick=0.5)
+    """Two jobs, since frame numbers end at 999,999."""
+    films = tuple(Order(f"film-{at}", renter, frames // 2, 6.0) for at, renter in enumerate(("ada", "bert")))
+    return Setting(seed, agents, films, ROUGH, tick=0.5)

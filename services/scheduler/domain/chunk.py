@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from contracts.events import AttemptCancelled, AttemptVoid, CopiesHonoured, Event
+from contracts.events import AttemptCancelled, AttemptVoid, Event
 from contracts.values import Kind, Ranges, count, frames, ranges
 from services.scheduler.domain import spans
 from services.scheduler.domain.states import CHUNK_MOVES, HELD_CHUNK, OPEN_CHUNK, ChunkState, check
@@ -30,10 +30,6 @@ class Ending(StrEnum):
     FAILED = "failed"
     LOST = "lost"
     """Not heard of, never picked up, or its hard end was reached."""
-
-
-HONOURED = frozenset({Ending.FINISHED, Ending.NOT_NEEDED, Ending.INCOMPLETE})
-"""Endings of attempts that worked under a good lease to their end."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +98,9 @@ class Chunk:
     honoured: tuple[Delivery, ...] = ()
     tries: tuple[Tries, ...] = ()
     failed_on: tuple[Failure, ...] = ()
+    copy_of: str = ""
+    """The chunk that this one was made to overtake (domain.copies)."""
+    copies: int = 0
 
 
 Decided = tuple[Chunk, list[Event]]
@@ -153,28 +152,10 @@ def brought(chunk: Chunk, attempt: str, agent: str, stored: Iterable[int], now: 
         return chunk, []
     changed = replace(
         chunk,
-        deliveries=_delivered(chunk.deliveries, attempt, agent, fresh),
+        deliveries=delivered_by(chunk.deliveries, attempt, agent, fresh),
         elsewhere=spans.without(chunk.elsewhere, fresh),
     )
-    return _advanced(alive(changed, attempt), attempt, now)
-
-
-def superfluous(chunk: Chunk, attempt: str, agent: str, version: int, late: Sequence[int], now: datetime) -> Decided:
-    """Storage has these frames from somebody else already. Copies rendered under a good lease are honoured, once."""
-    ours = [frame for frame in late if any(frame in span for span in chunk.frames)]
-    paid = {f for delivery in chunk.honoured if delivery.attempt == attempt for f in frames(delivery.frames)}
-    honour = [frame for frame in ours if frame not in paid] if _in_good_faith(chunk, attempt, agent) else []
-    events: list[Event] = []
-    if honour:
-        chunk = replace(chunk, honoured=_delivered(chunk.honoured, attempt, agent, honour))
-        events.append(CopiesHonoured(job=chunk.job, attempt=attempt, agent=agent, version=version, frames=tuple(honour)))
-    lacking = set(frames(missing(chunk)))
-    found = [frame for frame in ours if frame in lacking]
-    if not found or chunk.state is ChunkState.CLOSED:
-        return chunk, events
-    chunk = replace(chunk, elsewhere=ranges([*frames(chunk.elsewhere), *found]))
-    chunk, more = _advanced(chunk, attempt, now)
-    return chunk, [*events, *more]
+    return advanced(alive(changed, attempt), attempt, now)
 
 
 def answered(chunk: Chunk, attempt: str, now: datetime) -> Decided:
@@ -193,7 +174,7 @@ def gave_up(chunk: Chunk, attempt: str, why: Ending, now: datetime) -> Chunk:
     """The holder is gone; what is missing is queued again. Nothing happens when `attempt` is not the holder."""
     if not is_held_by(chunk, attempt):
         return chunk
-    return replace(_to(_past(chunk, why, now), ChunkState.QUEUED), opened_at=now)
+    return _again(_past(chunk, why, now), now)
 
 
 def left(chunk: Chunk, attempt: str, why: Ending, delivered: Ranges, now: datetime) -> Chunk:
@@ -224,7 +205,7 @@ def put_back(chunk: Chunk, reason: str, now: datetime) -> Decided:
     if chunk.state not in HELD_CHUNK:
         return chunk, []
     stop = _stop(chunk, reason)
-    return replace(_to(_past(chunk, Ending.NOT_NEEDED, now), ChunkState.QUEUED), opened_at=now), stop
+    return _again(_past(chunk, Ending.NOT_NEEDED, now), now), stop
 
 
 def closed(chunk: Chunk, reason: str, now: datetime) -> Decided:
@@ -242,6 +223,11 @@ def abandoned(chunk: Chunk, attempt: str, now: datetime) -> Chunk:
     return _to(_past(chunk, Ending.FAILED, now), ChunkState.CLOSED)
 
 
+def _again(chunk: Chunk, now: datetime) -> Chunk:
+    """Nobody's again: it waits, unless it is a copy, whose original still has its frames."""
+    return _to(chunk, ChunkState.CLOSED) if chunk.copy_of else replace(_to(chunk, ChunkState.QUEUED), opened_at=now)
+
+
 def _to(chunk: Chunk, state: ChunkState) -> Chunk:
     story = ", ".join(f"{past.attempt} {past.why}" for past in chunk.former)
     check(CHUNK_MOVES, f"chunk {chunk.chunk}", chunk.state, state, story)
@@ -255,7 +241,7 @@ def _past(chunk: Chunk, why: Ending, now: datetime) -> Chunk:
     return replace(chunk, holder=None, former=(*chunk.former, former)[-FORMER:])
 
 
-def _advanced(chunk: Chunk, attempt: str, now: datetime) -> Decided:
+def advanced(chunk: Chunk, attempt: str, now: datetime) -> Decided:
     """Counted anew; finished when nothing is missing."""
     chunk = replace(chunk, stored=count(chunk.frames) - count(missing(chunk)))
     if chunk.stored < count(chunk.frames) or not is_open(chunk):
@@ -276,7 +262,7 @@ def _let_go(chunk: Chunk, now: datetime) -> Chunk:
 def _finished(chunk: Chunk, attempt: str, now: datetime) -> Decided:
     """Completed by `attempt`; another one that still works on it is stopped, not punished."""
     overtaken = chunk.holder is not None and chunk.holder.attempt != attempt
-    stop = _stop(chunk, "the last of these frames has come from an earlier attempt") if overtaken else []
+    stop = _stop(chunk, "the last of these frames has come from another attempt") if overtaken else []
     why = Ending.NOT_NEEDED if overtaken else Ending.FINISHED
     return _to(_past(chunk, why, now), ChunkState.COMPLETED), stop
 
@@ -288,13 +274,7 @@ def _stop(chunk: Chunk, reason: str) -> list[Event]:
     return [AttemptCancelled(agent=holder.agent, job=chunk.job, chunk=chunk.chunk, attempt=holder.attempt, reason=reason)]
 
 
-def _delivered(before: tuple[Delivery, ...], attempt: str, agent: str, fresh: Sequence[int]) -> tuple[Delivery, ...]:
+def delivered_by(before: tuple[Delivery, ...], attempt: str, agent: str, fresh: Sequence[int]) -> tuple[Delivery, ...]:
     mine = [frame for delivery in before if delivery.attempt == attempt for frame in frames(delivery.frames)]
     others = tuple(delivery for delivery in before if delivery.attempt != attempt)
     return (*others, Delivery(attempt, agent, ranges([*mine, *fresh])))
-
-
-def _in_good_faith(chunk: Chunk, attempt: str, agent: str) -> bool:
-    if chunk.holder is not None and (chunk.holder.attempt, chunk.holder.agent) == (attempt, agent):
-        return True
-    return any((past.attempt, past.agent) == (attempt, agent) and past.why in HONOURED for past in chunk.former)

@@ -61,17 +61,18 @@ def _cut_one(job: Job, number: int) -> Job:
 
 
 def _size(job: Job, speed: int, slots: int, policy: Policy) -> int:
-    """Frames worth the wanted duration at this speed; at least one."""
+    """Frames that come nearest to the wanted duration at this speed; at least one."""
     assert job.curve is not None
     assert job.micro_wu is not None
     left = job.micro_wu.expected * count(job.uncut) // max(1, job.to_render)
     share = left // (2 * slots) if slots > 1 else left
-    aim = min(speed * policy.chunk // 60, share)
+    aim = speed * policy.chunk // 60
     total = number = 0
     for frame in frames(_head(job.uncut, policy.chunk_frames)):
-        total += job.curve.wu(frame)
-        if number and total > aim:
+        cost = job.curve.wu(frame)
+        if number and (total + cost > share or total + cost // 2 > aim):
             break
+        total += cost
         number += 1
     return number
 

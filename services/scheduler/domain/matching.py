@@ -1,6 +1,6 @@
 """Who gets what: agents with free slots on one side, queued chunks and jobs with uncut frames on the other.
 
-Plain policy: what leads to a quote first, then the higher bid, then the renter and the job with the least running, then age.
+What leads to a quote first (samples are few and short), then whose turn it is (domain.ranking).
 Staleness of what this sees costs a little fairness, never correctness: claims are conditional writes.
 """
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from contracts.values import Kind
-from services.scheduler.domain import job as jobs
 from services.scheduler.domain.agent import Agent, free_slots, is_barred
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.memory import need
 from services.scheduler.domain.orders import accepts
 from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.ranking import Farm, Rank, Turns
 from services.scheduler.domain.states import AgentState, JobState
 
 
@@ -43,20 +43,20 @@ class Board:
     queued: list[Chunk]
     running: Counter[str] = field(default_factory=Counter)
     """Attempts per job."""
-    _renters: Counter[str] = field(default_factory=Counter)
+    served: Mapping[str, datetime] = field(default_factory=dict)
+    """When each renter last got a chunk."""
     _busy: set[tuple[str, str]] = field(default_factory=set)
     _uncut: set[str] = field(default_factory=set)
+    _turns: Turns = field(init=False)
     _largest: int = 0
     """Most memory that an agent of the fleet has."""
 
     def __post_init__(self) -> None:
         self._largest = max((_memory(agent) for agent in self.fleet), default=0)
-        for job, number in self.running.items():
-            if job in self.jobs:
-                self._renters[self.jobs[job].account] += number
         self._busy = {(hand.job, agent.agent) for agent in self.fleet for hand in agent.hands}
         self._busy |= {(job.job, one.agent) for job in self.jobs.values() for one in job.measured if one.kind is Kind.SAMPLE}
         self._uncut = {job.job for job in self.jobs.values() if job.uncut and job.state in (JobState.QUEUED, JobState.RENDERING)}
+        self._turns = Turns(self.jobs, self.running, self.served, self.now, self.policy)
 
     def has_work(self) -> bool:
         return bool(self.queued or self._uncut)
@@ -64,6 +64,8 @@ class Board:
     def offers(self, agents: Sequence[Agent]) -> list[Offer]:
         """At most one per free slot. Every queued chunk is offered once; a job to be cut as often as there are takers."""
         made: list[Offer] = []
+        if any(job.asked is not None and job.asked.limits.deadline is not None for job in self.jobs.values()):
+            self._turns.hurry(self._farm())
         open_slots = {agent.agent: free_slots(agent) for agent in agents}
         for agent in sorted(agents, key=lambda one: (one.house, -one.micro_wu_per_minute)):
             while open_slots[agent.agent] > 0 and (offer := self._best(agent)) is not None:
@@ -81,13 +83,15 @@ class Board:
             return Offer(agent.agent, best.job, best)
         return None if job is None else Offer(agent.agent, job)
 
-    def _rank(self, job: str) -> tuple[int, int, int, datetime, str]:
-        it = self.jobs[job]
-        return -jobs.bid(it), self._renters[it.account], self.running[job], it.created_at, job
+    def _farm(self) -> Farm:
+        lenders = [agent for agent in self.fleet if agent.state is AgentState.ONLINE and not agent.house]
+        return Farm(sum(one.slots for one in lenders), sum(one.slots * one.micro_wu_per_minute for one in lenders))
+
+    def _rank(self, job: str) -> Rank:
+        return self._turns.rank(job)
 
     def _note(self, offer: Offer) -> None:
-        self.running[offer.job] += 1
-        self._renters[self.jobs[offer.job].account] += 1
+        self._turns.note(offer.job)
         self._busy.add((offer.job, offer.agent))
         if offer.chunk is not None:
             self.queued = [chunk for chunk in self.queued if chunk.chunk != offer.chunk.chunk]
@@ -121,6 +125,10 @@ class Board:
         able = [agent for agent in self.fleet if self.able(agent, job, None)]
         lenders = [agent for agent in able if not agent.house]
         return sum(agent.slots for agent in lenders or able)
+
+    def share(self, job: Job) -> int:
+        """Slots that are likely to work on this job until its end: those that do, or its even share if that is more."""
+        return min(self.slots(job), max(self.running[job.job], self.slots(job) // max(1, len(self._uncut))))
 
     def waits(self) -> dict[str, str]:
         """Jobs that nobody is on and nobody could be, each with the reason in a renter's words."""

@@ -48,6 +48,24 @@ class Policy:
     """Least `max_seconds_per_frame`; otherwise `frame_factor` times the estimate."""
     frame_factor: int = 10
 
+    least_weight: int = 5
+    """Of 100: what the lowest bid weighs beside the highest when slots are shared between renters."""
+    deadline_margin_percent: int = 125
+    """A job with a deadline is given slots for so much of its estimate."""
+    deadline_reserve: int = 150
+    """So long before its deadline a job should have its last chunk given out: two and a half chunks."""
+    urgent_percent: int = 90
+    """Of the farm's slots, for jobs that would miss their deadlines otherwise."""
+
+    copy_start: int = 5
+    """What an agent needs before the first frame of a copy, bundle and container."""
+    copy_gain: int = 15
+    """A copy must save so much at least."""
+    copy_patience: int = 90
+    """A chunk that is late by less may still be held up by its agent's network or by our store: it is not copied for that."""
+    copy_percent: int = 5
+    """Of a job's work: the most that its copies may be worth together; one chunk may be copied always. 0: none."""
+
     tries: int = 3
     """Per frame; the last one on the house agent."""
     interruptions: int = 3

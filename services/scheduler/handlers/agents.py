@@ -15,7 +15,6 @@ from services.chassis.repository import Change, Decide, Saved
 from services.chassis.verdicts import SenderFault
 from services.scheduler import metrics
 from services.scheduler.desk import Desk
-from services.scheduler.dispatch import Asking
 from services.scheduler.domain import agent as domain
 from services.scheduler.domain import chunk as chunks
 from services.scheduler.domain.agent import Agent, Decided
@@ -23,6 +22,7 @@ from services.scheduler.domain.chunk import Chunk, Ending
 from services.scheduler.domain.hands import Hand
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import AgentState
+from services.scheduler.placing import Asking
 
 log = structlog.get_logger()
 Outcome = BaseException | None

@@ -19,13 +19,13 @@ from contracts.values import Kind
 from services.chassis import traces
 from services.chassis.delivery import Received
 from services.chassis.inbox import Inboxes
-from services.chassis.repository import Change, Saved
+from services.chassis.repository import Change, Decide, Saved
 from services.chassis.verdicts import NotYet, SenderFault
 from services.scheduler import metrics
 from services.scheduler.desk import Desk
 from services.scheduler.domain import chunk as domain
+from services.scheduler.domain import copies, sampling, tries
 from services.scheduler.domain import job as jobs
-from services.scheduler.domain import sampling, tries
 from services.scheduler.domain.agent import Agent, benchmark_of
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
@@ -65,6 +65,7 @@ async def stored(desk: Desk, batch: Sequence[Received[FramesStored]]) -> list[Ou
     now = await desk.now()
     desk.verification.heard(now, desk.policy)
     states = await _advance(desk, known, found, now)
+    states |= await _overtake(desk, known, states)
     for one in known:
         desk.learning.note(one.event)
         metrics.FRAMES.labels(one.event.kind).inc(len(one.event.frames))
@@ -94,6 +95,23 @@ async def _advance(
         if not won:
             states[change.before.id] = await _advance_alone(desk, change.before.id, known)
     return states
+
+
+async def _overtake(desk: Desk, known: Sequence[Received[FramesStored]], states: dict[str, Chunk]) -> dict[str, Chunk]:
+    """What a copy has brought its original need not, and the other way round. Should a crash forget it, the second picture is
+    superfluous and says the same."""
+    found: dict[str, Chunk] = {}
+    for one in known:
+        for twin in copies.twins(states[one.event.chunk]):
+            if await desk.chunks.get(twin) is not None:
+                with traces.under(one.trace):
+                    found[twin] = await desk.chunks.update(twin, _elsewhere(one.event))
+    return found
+
+
+def _elsewhere(event: FramesStored) -> Decide[Chunk]:
+    stored = [frame.frame for frame in event.frames]
+    return lambda chunk, now: copies.elsewhere(chunk, stored, event.attempt, now)
 
 
 async def _advance_alone(desk: Desk, chunk: str, known: Sequence[Received[FramesStored]]) -> Chunk:
@@ -170,7 +188,7 @@ async def superfluous(desk: Desk, event: FramesSuperfluous) -> None:
     await _known(desk, event.chunk)
     desk.verification.heard(await desk.now(), desk.policy)
     metrics.SUPERFLUOUS.inc(len(event.frames))
-    decide = domain.superfluous
+    decide = copies.superfluous
     await desk.chunks.update(
         event.chunk, lambda state, now: decide(state, event.attempt, event.agent, event.version, event.frames, now)
     )

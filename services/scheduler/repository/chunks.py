@@ -12,6 +12,7 @@ from services.scheduler import metrics
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.states import HELD_CHUNK, OPEN_CHUNK, ChunkState
 
+_TALLIED = {"stored": 1, "deliveries": 1, "copy_of": 1}
 _HELD, _OPEN = sorted(HELD_CHUNK), sorted(OPEN_CHUNK)
 
 
@@ -86,6 +87,10 @@ class Chunks:
     async def open_of(self, job: str, most: int = 500) -> list[Saved[Chunk]]:
         return await self._found({"job": job, "state": {"$in": _OPEN}}, limit=most)
 
+    async def held_of(self, jobs: Collection[str], most: int = 500) -> list[Saved[Chunk]]:
+        """In hand, of these jobs."""
+        return await self._found({"state": {"$in": _HELD}, "job": {"$in": list(jobs)}}, limit=most)
+
     async def any_open(self, job: str) -> bool:
         found = await self.store.collection.find_one({"job": job, "state": {"$in": _OPEN}}, {"_id": 1})
         return found is not None
@@ -126,8 +131,8 @@ class Chunks:
     async def tally(self, job: str) -> Tally:
         """What is stored of a job. Its chunks are read; frames are counted, not listed."""
         stored, by_agent = 0, dict[str, int]()
-        async for one in self.store.collection.find({"job": job, "stored": {"$gt": 0}}, {"stored": 1, "deliveries": 1}):
-            stored += one["stored"]
+        async for one in self.store.collection.find({"job": job, "stored": {"$gt": 0}}, _TALLIED):
+            stored += 0 if one.get("copy_of") else one["stored"]
             for delivery in one["deliveries"]:
                 number = sum((span["last"] - span["first"]) // span["step"] + 1 for span in delivery["frames"])
                 by_agent[delivery["agent"]] = by_agent.get(delivery["agent"], 0) + number

@@ -160,6 +160,9 @@ class MemoryChunks(Chunks):
     async def open_of(self, job: str, most: int = 500) -> list[Saved[Chunk]]:
         return self._open(lambda chunk: chunk.job == job)[:most]
 
+    async def held_of(self, jobs: Collection[str], most: int = 500) -> list[Saved[Chunk]]:
+        return self._open(lambda chunk: chunk.state in HELD_CHUNK and chunk.job in jobs)[:most]
+
     async def any_open(self, job: str) -> bool:
         return bool(await self.open_of(job))
 
@@ -186,7 +189,7 @@ class MemoryChunks(Chunks):
         return counts
 
     async def tally(self, job: str) -> Tally:
-        return Tally(sum(saved.state.stored for saved in self.store.found(lambda chunk: chunk.job == job)), {})
+        return Tally(sum(one.state.stored for one in self.store.found(lambda chunk: chunk.job == job and not chunk.copy_of)), {})
 
 
 class MemoryAgents(Agents):

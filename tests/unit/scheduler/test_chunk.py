@@ -7,7 +7,7 @@ import pytest
 from contracts.events import AttemptCancelled, AttemptVoid, CopiesHonoured, Fault
 from contracts.values import Kind, frames
 from services.scheduler.domain import chunk as chunks
-from services.scheduler.domain import tries
+from services.scheduler.domain import copies, tries
 from services.scheduler.domain.chunk import Chunk, Ending
 from services.scheduler.domain.states import ChunkState, IllegalMove
 from tests.unit.scheduler.builders import NOW, POLICY, a_chunk, a_holder, later, span
@@ -95,16 +95,16 @@ def test_a_void_attempt_is_told_which_of_its_frames_counted() -> None:
 def test_frames_known_to_be_stored_elsewhere_are_not_waited_for() -> None:
     """A sample's late frame is stored under its own chunk while a render chunk waits for the same frame."""
     chunk = a_held_chunk(last=1)
-    chunk, _ = chunks.superfluous(chunk, "first", "ann", 1, [1], NOW)
+    chunk, _ = copies.superfluous(chunk, "first", "ann", 1, [1], NOW)
     assert (chunk.state, chunk.stored) == (ChunkState.COMPLETED, 1)
 
 
 def test_copies_under_a_good_lease_are_honoured_once() -> None:
     chunk = a_held_chunk()
-    chunk, (paid,) = chunks.superfluous(chunk, "first", "ann", 1, [1, 2, 77], NOW)
+    chunk, (paid,) = copies.superfluous(chunk, "first", "ann", 1, [1, 2, 77], NOW)
     assert isinstance(paid, CopiesHonoured)
     assert (paid.attempt, paid.frames) == ("first", (1, 2))
-    assert chunks.superfluous(chunk, "first", "ann", 1, [1, 2], NOW)[1] == []
+    assert copies.superfluous(chunk, "first", "ann", 1, [1, 2], NOW)[1] == []
 
 
 @pytest.mark.parametrize(
@@ -112,15 +112,15 @@ def test_copies_under_a_good_lease_are_honoured_once() -> None:
 )
 def test_copies_of_a_former_attempt_are_honoured_if_its_lease_was_good_to_its_end(why: Ending, honoured: bool) -> None:
     chunk = chunks.gave_up(a_held_chunk(), "first", why, NOW)
-    assert bool(chunks.superfluous(chunk, "first", "ann", 1, [1], NOW)[1]) is honoured
+    assert bool(copies.superfluous(chunk, "first", "ann", 1, [1], NOW)[1]) is honoured
 
 
 def test_copies_of_somebody_elses_attempt_are_not_honoured() -> None:
-    assert chunks.superfluous(a_held_chunk(), "first", "eve", 1, [1], NOW)[1] == []
+    assert copies.superfluous(a_held_chunk(), "first", "eve", 1, [1], NOW)[1] == []
 
 
 def test_a_frame_told_as_elsewhere_first_still_counts_for_the_one_who_brought_it() -> None:
-    chunk, _ = chunks.superfluous(a_held_chunk(last=2), "first", "ann", 1, [1], NOW)
+    chunk, _ = copies.superfluous(a_held_chunk(last=2), "first", "ann", 1, [1], NOW)
     chunk, _ = chunks.brought(chunk, "second", "bob", [1], NOW)
     assert [(one.agent, list(frames(one.frames))) for one in chunk.deliveries] == [("bob", [1])]
     assert (chunk.elsewhere, chunk.stored) == ((), 1)

@@ -72,7 +72,7 @@ def test_a_chunk_aims_at_a_minute_on_the_agent_that_asks() -> None:
 
 def test_chunks_follow_the_curve() -> None:
     curve = Curve(knots=(Knot(frame=1, micro_wu=WU), Knot(frame=101, micro_wu=101 * WU)))
-    assert sizes(a_sampled_job(10_000, curve=curve), [FAST, FAST]) == [10, 4]
+    assert sizes(a_sampled_job(10_000, curve=curve), [FAST, FAST]) == [10, 5], "50 or 65 WU: what is nearer to a minute"
 
 
 def test_chunks_get_smaller_towards_the_end_and_never_empty() -> None:

@@ -55,9 +55,9 @@ async def give_bob_a_slot(office: Office) -> None:
 
 
 async def test_a_silent_agent_loses_its_chunk_to_another_after_three_pulses(office: Office) -> None:
-    await give_bob_a_slot(office)
     await pass_time(office, 30, "bob")
     assert endings(office) == []
+    await give_bob_a_slot(office)
     await pass_time(office, 10, "bob")
     assert endings(office) == [Ending.LOST]
     holder = the_chunk(office).holder

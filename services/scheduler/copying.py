@@ -1,0 +1,81 @@
+"""Gives copies of the slowest chunks to idle agents at the end of a job (domain.copies says which, and why).
+
+The original is written first, on the version that was read: who wins that makes the copy. A crash after it leaves a number that
+nothing hangs on; a slot reserved for a copy that was never made is freed as any other.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import structlog
+
+from contracts.bus import new_id
+from services.chassis import traces
+from services.chassis.pending import Told
+from services.chassis.repository import Change, New, Saved
+from services.scheduler import metrics
+from services.scheduler.domain import agent as agents
+from services.scheduler.domain import copies
+from services.scheduler.domain.agent import Agent
+from services.scheduler.domain.assignment import assigned
+from services.scheduler.domain.chunk import Chunk, claimed
+from services.scheduler.domain.copies import Copy
+from services.scheduler.domain.hands import Hand
+from services.scheduler.domain.matching import Board
+from services.scheduler.repository import Agents, Chunks
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Given:
+    """The agent with its slot taken, and what is to be told."""
+
+    agent: Agent
+    job: str
+    told: list[Told]
+
+
+class Copying:
+    def __init__(self, chunks: Chunks, agents: Agents) -> None:
+        self._chunks, self._agents = chunks, agents
+        self._spent: Counter[str] = Counter()
+        """Job → micro-WU of its copies. Dies with the process; it is policy, not truth."""
+
+    async def copy(self, board: Board) -> list[Given]:
+        ending = [job.job for job in board.jobs.values() if copies.is_ending(job)]
+        self._spent = Counter({job: spent for job, spent in self._spent.items() if job in board.jobs})
+        if not ending or not any(agents.free_slots(agent) and not agent.house for agent in board.fleet):
+            return []
+        held = {saved.id: saved for saved in await self._chunks.held_of(ending)}
+        wanted = copies.chosen(board, [saved.state for saved in held.values()], self._spent)
+        given = [await self._give(board, held[one.original.chunk], one) for one in wanted]
+        return [one for one in given if one is not None]
+
+    async def _give(self, board: Board, original: Saved[Chunk], one: Copy) -> Given | None:
+        """Slot, original, copy, in this order. None when somebody was faster."""
+        hand = Hand(new_id(), one.copy.chunk, one.copy.job, board.now)
+        agent = await self._agents.update(one.agent.agent, lambda state, _: (_reserved(state, hand), []))
+        if not agents.holds(agent, hand.attempt):
+            return None
+        trace = board.jobs[one.copy.job].trace
+        won, _ = await self._chunks.write([Change(original, copies.copied(original.state), (), trace)])
+        added, told = await self._insert(board, one, agent, hand) if won[0] else ([False], [])
+        if not added[0]:
+            metrics.LOST_RACES.labels("copy").inc()
+            await self._agents.update(agent.agent, lambda state, _: (agents.freed(state, hand.attempt), []))
+            return None
+        self._spent[one.copy.job] += one.work
+        metrics.COPIES.inc()
+        log.info("chunk copied", job=one.copy.job, chunk=one.copy.chunk, attempt=hand.attempt, agent=agent.agent)
+        return Given(agent, one.copy.job, told)
+
+    async def _insert(self, board: Board, one: Copy, agent: Agent, hand: Hand) -> tuple[list[bool], list[Told]]:
+        job = board.jobs[one.copy.job]
+        holder, told = assigned(job, one.copy, agent, hand.attempt, board.image, board.now, board.policy)
+        with traces.under(job.trace):
+            return await self._chunks.insert([New(one.copy.chunk, claimed(one.copy, holder), (told,), job.trace)])
+
+
+def _reserved(agent: Agent, hand: Hand) -> Agent:
+    return agents.reserved(agent, [hand]) if agents.free_slots(agent) else agent

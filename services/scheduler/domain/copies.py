@@ -1,0 +1,171 @@
+"""Frames that two attempts render: copies of the slowest chunks at the end of a job, and pictures that came second.
+
+Theory. A job ends with its slowest chunk. When nothing is left to cut, an idle agent may get a copy of a chunk in hand: a chunk
+of its own, whose frames are the later half of those still missing (the holder works from the front). It goes to the chunks
+expected to end last, and only where that saves time worth having (M. Zaharia et al., *Improving MapReduce Performance in
+Heterogeneous Environments*, OSDI 2008). Each frame that one of the two brings is told to the other; when nothing is missing any
+more the loser is stopped and not punished: what it had finished is paid by the farm. A copy that is given up is closed, not
+queued. All copies of a job together are worth a twentieth of it at most, or one chunk.
+Storage keeps the first picture of a frame whatever we believe, so a crash in the middle costs work, never a frame.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from contracts.events import CopiesHonoured, Event
+from contracts.values import Curve, Kind, Ranges, frames, ranges
+from services.scheduler.domain.agent import Agent, free_slots
+from services.scheduler.domain.chunk import Chunk, Decided, Ending, advanced, delivered_by, missing
+from services.scheduler.domain.job import Job
+from services.scheduler.domain.matching import Board
+from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.states import ChunkState, JobState
+
+HONOURED = frozenset({Ending.FINISHED, Ending.NOT_NEEDED, Ending.INCOMPLETE})
+"""Endings of attempts that worked under a good lease to their end."""
+MOST = 2
+"""Copies of one chunk, one after the other."""
+
+
+@dataclass(frozen=True)
+class Straggler:
+    """A chunk in hand whose `frames` another agent could bring sooner. Times in seconds from now, work in micro-WU."""
+
+    chunk: Chunk
+    frames: Ranges
+    work: int
+    ends: int
+    front_ends: int
+    """When its holder will be through with the frames it keeps."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    original: Chunk
+    copy: Chunk
+    agent: Agent
+    work: int
+
+
+# --- who gets a copy of what
+
+
+def is_ending(job: Job) -> bool:
+    """Nothing of it is left to be cut."""
+    return job.state is JobState.RENDERING and not job.uncut and job.curve is not None and job.micro_wu is not None
+
+
+def chosen(board: Board, held: Sequence[Chunk], spent: Mapping[str, int]) -> list[Copy]:
+    """At most one for each idle agent, the fastest first. `held` are all attempts in hand of jobs that are ending; `spent`:
+    micro-WU of each job's copies so far."""
+    idle = [agent for agent in board.fleet if not agent.house and free_slots(agent)]
+    waiting = sorted(_stragglers(board, held), key=lambda one: -one.ends)
+    paid = dict(spent)
+    found: list[Copy] = []
+    for agent in sorted(idle, key=lambda one: -one.micro_wu_per_minute):
+        best = next((one for one in waiting if _is_worth(board, one, agent) and _may_cost(board, one, paid)), None)
+        if best is not None:
+            waiting.remove(best)
+            paid[best.chunk.job] = paid.get(best.chunk.job, 0) + best.work
+            found.append(Copy(best.chunk, _copy(best, board.now), agent, best.work))
+    return found
+
+
+def _stragglers(board: Board, held: Sequence[Chunk]) -> list[Straggler]:
+    copied = {chunk.copy_of for chunk in held}
+    speeds = {agent.agent: agent.micro_wu_per_minute for agent in board.fleet}
+    found = []
+    for chunk in held:
+        may_be = chunk.kind is Kind.RENDER and not chunk.copy_of and not chunk.house and not chunk.tries and chunk.copies < MOST
+        if may_be and chunk.chunk not in copied and chunk.holder is not None and chunk.holder.done_at is None:
+            found.append(straggler(chunk, board.jobs[chunk.job], speeds.get(chunk.holder.agent, 0), board.now, board.policy))
+    return found
+
+
+def straggler(chunk: Chunk, job: Job, speed: int, now: datetime, policy: Policy) -> Straggler:
+    """`speed` of its holder in micro-WU a minute. Much later than planned, it goes on as it has shown."""
+    assert job.curve is not None
+    assert chunk.holder is not None
+    left = list(frames(missing(chunk)))
+    mine = [one.frames for one in chunk.deliveries if one.attempt == chunk.holder.attempt]
+    done, whole = sum(_work(job.curve, spans) for spans in mine), sum(map(job.curve.wu, left))
+    back = left[len(left) // 2 :]
+    passed = max(0, int((now - chunk.holder.at).total_seconds()))
+    planned = (done + whole) * 60 // max(1, speed)
+    shown = (whole * passed // done if done else passed) if passed > planned + policy.copy_patience else 0
+    ends, work = max(0, planned - passed, shown), sum(map(job.curve.wu, back))
+    return Straggler(chunk, ranges(back), work, ends, ends * (whole - work) // max(1, whole))
+
+
+def _is_worth(board: Board, one: Straggler, agent: Agent) -> bool:
+    assert one.chunk.holder is not None
+    takes = board.policy.copy_start + one.work * 60 // max(1, agent.micro_wu_per_minute)
+    gain = one.ends - max(takes, one.front_ends)
+    is_other = agent.agent != one.chunk.holder.agent
+    return is_other and gain >= max(board.policy.copy_gain, one.ends // 5) and board.may_have(
+        agent, board.jobs[one.chunk.job], one.chunk
+    )  # fmt: skip
+
+
+def _may_cost(board: Board, one: Straggler, spent: Mapping[str, int]) -> bool:
+    """The first copy always."""
+    if not board.policy.copy_percent:
+        return False
+    job = board.jobs[one.chunk.job]
+    before = spent.get(one.chunk.job, 0)
+    assert job.micro_wu is not None
+    return not before or (before + one.work) * 100 <= job.micro_wu.expected * board.policy.copy_percent
+
+
+def _copy(one: Straggler, now: datetime) -> Chunk:
+    original = one.chunk
+    return Chunk(
+        f"{original.chunk}-c{original.copies + 1}", original.job, original.kind, one.frames, now, generation=original.generation,
+        version=original.version, memory_factor=original.memory_factor, copy_of=original.chunk,
+    )  # fmt: skip
+
+
+def copied(original: Chunk) -> Chunk:
+    """Remembers that it has one copy more: whoever writes that first has made it."""
+    return replace(original, copies=original.copies + 1)
+
+
+# --- what becomes of them
+
+
+def twins(chunk: Chunk) -> list[str]:
+    """Chunks that have frames in common with it: its original, or its copies."""
+    return [chunk.copy_of] if chunk.copy_of else [f"{chunk.chunk}-c{number + 1}" for number in range(chunk.copies)]
+
+
+def elsewhere(chunk: Chunk, stored: Sequence[int], attempt: str, now: datetime) -> Decided:
+    """Storage has these frames from an attempt that is not one of this chunk's."""
+    lacking = set(frames(missing(chunk)))
+    found = [frame for frame in stored if frame in lacking]
+    if not found or chunk.state is ChunkState.CLOSED:
+        return chunk, []
+    return advanced(replace(chunk, elsewhere=ranges([*frames(chunk.elsewhere), *found])), attempt, now)
+
+
+def superfluous(chunk: Chunk, attempt: str, agent: str, version: int, late: Sequence[int], now: datetime) -> Decided:
+    """Storage has these frames from somebody else already. Copies rendered under a good lease are honoured, once."""
+    ours = [frame for frame in late if any(frame in span for span in chunk.frames)]
+    paid = {f for delivery in chunk.honoured if delivery.attempt == attempt for f in frames(delivery.frames)}
+    honour = [frame for frame in ours if frame not in paid] if _in_good_faith(chunk, attempt, agent) else []
+    events: list[Event] = []
+    if honour:
+        chunk = replace(chunk, honoured=delivered_by(chunk.honoured, attempt, agent, honour))
+        events.append(CopiesHonoured(job=chunk.job, attempt=attempt, agent=agent, version=version, frames=tuple(honour)))
+    chunk, more = elsewhere(chunk, ours, attempt, now)
+    return chunk, [*events, *more]
+
+
+def _in_good_faith(chunk: Chunk, attempt: str, agent: str) -> bool:
+    if chunk.holder is not None and (chunk.holder.attempt, chunk.holder.agent) == (attempt, agent):
+        return True
+    return any((past.attempt, past.agent) == (attempt, agent) and past.why in HONOURED for past in chunk.former)
+
+
+def _work(curve: Curve, spans: Ranges) -> int:
+    return sum(map(curve.wu, frames(spans)))

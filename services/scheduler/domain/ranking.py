@@ -1,0 +1,110 @@
+"""Whose turn it is: which job the next free slot goes to.
+
+Theory. Weighted fair sharing between renters. A renter's claim grows with the weight of his bid and with the time since he last
+got anything, and shrinks with what he has running; the largest claim gets the slot. The highest bid weighs 100, others by the
+square of their share of it, nobody less than 5. With many slots the running attempts settle in proportion to the weights (nobody
+below a twentieth of a fair share); with few slots the waiting does it: who weighs 5 and has nothing is served at the latest when
+he has waited twenty times as long as those who weigh 100. At equal bids a renter with nothing running comes first, however much
+others have queued.
+
+Before all that come jobs that would miss their deadline at what they have running, the earliest deadline first: just as many
+slots as they lack, in all no more than nine tenths of the farm. One that could not make it with all slots gets no privilege, for
+it would only harm others.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from contracts.values import count
+from services.scheduler.domain import job as jobs
+from services.scheduler.domain.job import Job
+from services.scheduler.domain.policy import Policy
+
+FULL = 100
+Rank = tuple[bool, int, int, int, datetime, str]
+"""The smallest goes first: not urgent; the deadline or the inverse of the renter's claim; bid; what the job has running; age."""
+
+
+@dataclass(frozen=True)
+class Farm:
+    """`slots` that could render, and the micro-WU a minute of all of them together."""
+
+    slots: int
+    speed: int
+
+
+def weight(bid: int, best: int, policy: Policy) -> int:
+    """Of 100, by the highest bid there is."""
+    return max(policy.least_weight, FULL * bid * bid // (best * best)) if best else FULL
+
+
+def claim(running: int, weight: int, waited_seconds: int, policy: Policy) -> int:
+    """Inverse of a renter's claim to the next slot, in millionths."""
+    return (running + 1) * 10**6 * FULL * policy.chunk // (weight * (policy.chunk + waited_seconds))
+
+
+def lacking(job: Job, running: int, farm: Farm, now: datetime, policy: Policy) -> int:
+    """Slots that the job needs beyond those it has, to be done in time; 0 without a deadline, or when that is out of reach."""
+    if job.asked is None or job.asked.limits.deadline is None or job.micro_wu is None or not farm.slots or not farm.speed:
+        return 0
+    left = job.micro_wu.expected * count(job.uncut) // max(1, job.to_render)
+    seconds = _seconds_left(job, now) - policy.deadline_reserve
+    if seconds <= 0:
+        return 0
+    needed = -(-left * policy.deadline_margin_percent * 60 * farm.slots // (FULL * seconds * farm.speed))
+    return max(0, needed - running) if needed <= farm.slots else 0
+
+
+def _seconds_left(job: Job, now: datetime) -> int:
+    deadline = job.asked.limits.deadline if job.asked else None
+    return int((deadline - now).total_seconds()) if deadline else 0
+
+
+class Turns:
+    """Ranks for one round of giving out. `served`: when each renter last got a chunk, as far as this process remembers."""
+
+    def __init__(
+        self, open_: Mapping[str, Job], running: Counter[str], served: Mapping[str, datetime], now: datetime, policy: Policy
+    ) -> None:
+        self._jobs, self._running, self._now, self._policy = open_, running, now, policy
+        self._renters: Counter[str] = Counter()
+        for job, number in running.items():
+            if job in open_:
+                self._renters[open_[job].account] += number
+        self._since: dict[str, datetime] = {}
+        for one in open_.values():
+            self._since[one.account] = min(one.created_at, self._since.get(one.account, one.created_at))
+        self._since.update({account: at for account, at in served.items() if account in self._since})
+        self._best = max((jobs.bid(job) for job in open_.values()), default=0)
+        self._lacking: Counter[str] = Counter()
+        self._due: Counter[str] = Counter()
+        self._urgent_left = 0
+
+    def hurry(self, farm: Farm) -> None:
+        """Deadlines count from now on. What urgent jobs have running already is part of what they may have."""
+        for id, job in self._jobs.items():
+            short = lacking(job, self._running[id], farm, self._now, self._policy)
+            if short:
+                self._lacking[id] = short
+                self._due[id] = _seconds_left(job, self._now)
+        taken = sum(self._running[id] for id in self._lacking)
+        self._urgent_left = max(0, farm.slots * self._policy.urgent_percent // FULL - taken)
+
+    def rank(self, job: str) -> Rank:
+        it = self._jobs[job]
+        is_urgent = self._urgent_left > 0 and self._lacking[job] > 0
+        waited = max(0, int((self._now - self._since[it.account]).total_seconds()))
+        mine = claim(self._renters[it.account], weight(jobs.bid(it), self._best, self._policy), waited, self._policy)
+        return not is_urgent, self._due[job] if is_urgent else mine, -jobs.bid(it), self._running[job], it.created_at, job
+
+    def note(self, job: str) -> None:
+        """The slot goes to it."""
+        account = self._jobs[job].account
+        self._running[job] += 1
+        self._renters[account] += 1
+        self._since[account] = self._now
+        if self._lacking[job]:
+            self._lacking[job] -= 1
+            self._urgent_left -= 1
