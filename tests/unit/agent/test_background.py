@@ -7,6 +7,7 @@ import pytest
 
 from agent.app import LOST_EVERYTHING, _until_broken, _until_stopped
 from agent.workplace import Background
+from tests.waiting import until
 
 
 async def _fails() -> None:
@@ -23,7 +24,8 @@ async def test_a_task_that_fails_ends_the_process_and_one_that_waits_does_not(fa
     loops = [asyncio.create_task(_until_broken(background), name="attempts")]
     background.start(_fails() if fails else _waits(), "render attempt-1")
     ended = asyncio.create_task(_until_stopped(loops, stopping))
-    await asyncio.sleep(0.05)
+    if fails:
+        await until(ended.done, "the process ends", 10)
     assert ended.done() is fails
     stopping.set()
     assert await ended == (LOST_EVERYTHING if fails else 0)
