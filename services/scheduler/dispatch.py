@@ -58,10 +58,8 @@ class Dispatch:
         monotonic: Callable[[], float] = time.monotonic,
         gpu_image: str = "",
     ) -> None:
-        self._gpu_image = gpu_image
-        self._jobs, self._chunks, self._agents = jobs, chunks, agents
-        self._policy, self._image, self._monotonic = policy, image, monotonic
-        self._copying = Copying(chunks, agents)
+        self._jobs, self._chunks, self._agents, self._copying = jobs, chunks, agents, Copying(chunks, agents)
+        self._policy, self._image, self._gpu_image, self._monotonic = policy, image, gpu_image, monotonic
         self._turn = asyncio.Lock()
         self._looking = False
         self._read_at = -1e9
@@ -71,6 +69,7 @@ class Dispatch:
         self._saved_chunks: dict[str, Saved[Chunk]] = {}
         self._inserted: dict[str, set[str]] = defaultdict(set)
         self._served: dict[str, datetime] = {}  # renter → when he last got a chunk
+        self._slots: dict[str, int] = {}  # job → slots that could work on it
 
     def stale(self) -> None:
         """A job or an agent has changed in a way that the next round must see."""
@@ -131,9 +130,7 @@ class Dispatch:
         """For who is idle still, of jobs that come to their end."""
         if not any(is_ending(job) for job in self._open.values()):
             return []
-        fleet, running = tuple(self._fleet.values()), Counter(self._running)
-        now = await self._agents.now()
-        given = await self._copying.copy(Board(now, self._policy, self._image, self._open, fleet, [], running))
+        given = await self._copying.copy(self._seen(await self._agents.now(), []))
         for one in given:
             self._remember(one.agent)
             self._running[one.job] += 1
@@ -146,9 +143,11 @@ class Dispatch:
         now = await self._agents.now()
         queued = await self._chunks.queued(self._open, MOST_QUEUED) if self._open else []
         self._saved_chunks = {saved.id: saved for saved in queued if saved.id not in busy}
-        waiting = [saved.state for saved in self._saved_chunks.values()]
-        fleet = tuple(self._fleet.values())
-        return Board(now, self._policy, self._image, self._open, fleet, waiting, Counter(self._running), self._served)
+        return self._seen(now, [saved.state for saved in self._saved_chunks.values()])
+
+    def _seen(self, now: datetime, queued: list[Chunk]) -> Board:
+        fleet, running = tuple(self._fleet.values()), Counter(self._running)
+        return Board(now, self._policy, self._image, self._open, fleet, queued, running, self._served, self._slots)
 
     async def _refresh(self) -> list[Saved[Agent]]:
         """Jobs and agents are read anew when that was long ago; then the agents come back as they were read."""
@@ -157,7 +156,7 @@ class Dispatch:
             jobs, heard, running = await asyncio.gather(self._jobs.working(), self._agents.heard(), self._chunks.running())
             self._open = {job.job: job for job in jobs}
             self._fleet = {saved.id: saved.state for saved in heard}
-            self._running = Counter(running)
+            self._running, self._slots = Counter(running), {}
             renters = {job.account for job in jobs}
             self._served = {account: at for account, at in self._served.items() if account in renters}
             self._inserted = defaultdict(set, {job: ids for job, ids in self._inserted.items() if job in self._open})

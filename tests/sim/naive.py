@@ -29,7 +29,17 @@ class FifoBoard(Board):
 class Fifo(Dispatch):
     async def _board(self, busy: Collection[str] = ()) -> Board:
         board = await super()._board(busy)
-        return FifoBoard(board.now, board.policy, board.image, board.jobs, board.fleet, board.queued, board.running, board.served)
+        return FifoBoard(
+            board.now,
+            board.policy,
+            board.image,
+            board.jobs,
+            board.fleet,
+            board.queued,
+            board.running,
+            board.served,
+            board.known_slots,
+        )
 
 
 def fixed(policy: Policy) -> Policy:

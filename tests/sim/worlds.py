@@ -21,7 +21,7 @@ def rough(seed: int) -> Setting:
     return film(seed, ROUGH)
 
 
-def market(seed: int, weather: Weather = ROUGH, agents: int = 100, frames: int = 3_500) -> Setting:
+def market(seed: int, weather: Weather = ROUGH, agents: int = 100, frames: int = 2_000) -> Setting:
     """Four equal renters who want everything at once, and twelve jobs with deadlines between theirs, which together need about a
     third of the farm while they last. Each has ten minutes and two to six times what it would take the whole fleet."""
     chance = random.Random(f"market {seed}")

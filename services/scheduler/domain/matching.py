@@ -45,6 +45,8 @@ class Board:
     """Attempts per job."""
     served: Mapping[str, datetime] = field(default_factory=dict)
     """When each renter last got a chunk."""
+    known_slots: dict[str, int] = field(default_factory=dict)
+    """Counted before, for boards that see the same fleet."""
     _busy: set[tuple[str, str]] = field(default_factory=set)
     _uncut: set[str] = field(default_factory=set)
     _turns: Turns = field(init=False)
@@ -122,13 +124,19 @@ class Board:
         return sum(agent.micro_wu_per_minute * agent.slots for agent in lenders or able)
 
     def slots(self, job: Job) -> int:
+        if job.job not in self.known_slots:
+            self.known_slots[job.job] = self._slots(job)
+        return self.known_slots[job.job]
+
+    def _slots(self, job: Job) -> int:
         able = [agent for agent in self.fleet if self.able(agent, job, None)]
         lenders = [agent for agent in able if not agent.house]
         return sum(agent.slots for agent in lenders or able)
 
     def share(self, job: Job) -> int:
         """Slots that are likely to work on this job until its end: those that do, or its even share if that is more."""
-        return min(self.slots(job), max(self.running[job.job], self.slots(job) // max(1, len(self._uncut))))
+        slots = self.slots(job)
+        return min(slots, max(self.running[job.job], slots // max(1, len(self._uncut))))
 
     def waits(self) -> dict[str, str]:
         """Jobs that nobody is on and nobody could be, each with the reason in a renter's words."""
