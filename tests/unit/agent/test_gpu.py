@@ -8,13 +8,18 @@ driver changed the word for "unknown", from pull request 776 of enkore/i3pystatu
 import asyncio
 from pathlib import Path
 
+import docker
 import pytest
 
 from agent.domain import gpus
+from agent.domain.admission import Refused, Taken, admit
 from agent.domain.gpus import Card
 from agent.gpus import Gpus
+from agent.lockdown import Guards, Spec, host_config
 from contracts.events import GpuUse
 from contracts.values import Benchmark, Gpu
+from tests.unit.agent.builders import an_assignment
+from tests.unit.agent.test_admission import a_machine
 
 GPU_UTILS_COLUMNS = [
     "power.limit",
@@ -138,3 +143,30 @@ def test_several_that_look_at_once_ask_the_driver_once(tmp_path: Path) -> None:
 
     asyncio.run(look())
     assert (tmp_path / "count").read_text() == "asked\n"
+
+
+def options(gpu: str | None) -> dict[str, object]:
+    client = docker.APIClient(base_url="tcp://127.0.0.1:1", version="1.41")
+    spec = Spec("image", ("true",), "agent-1", "attempt-1", 2.0, 1 << 30, gpu=gpu)
+    try:
+        return dict(host_config(client, spec, Guards()))
+    finally:
+        client.close()
+
+
+def test_a_container_gets_the_one_gpu_it_was_assigned_and_every_lock_stays() -> None:
+    with_gpu, without = options(ONE), options(None)
+    asked = with_gpu.pop("DeviceRequests")
+    assert asked == [
+        {"Driver": "nvidia", "Count": 0, "DeviceIDs": [ONE], "Capabilities": [["gpu", "compute", "utility"]], "Options": {}}
+    ]
+    without.pop("DeviceRequests", None)
+    assert with_gpu == without
+    assert (with_gpu["NetworkMode"], with_gpu["ReadonlyRootfs"], with_gpu["CapDrop"]) == ("none", True, ["ALL"])
+
+
+def test_an_assignment_that_names_a_gpu_which_is_not_lent_is_refused() -> None:
+    lent = (Gpu(name="a", memory_bytes=1, id=ONE, benchmark=FRAME),)
+    assert admit(an_assignment(gpu=ONE), a_machine(gpus=lent), 60.0) == Taken()
+    for machine in (a_machine(), a_machine(gpus=lent, gpus_taken=frozenset({ONE}))):
+        assert isinstance(admit(an_assignment(gpu=ONE), machine, 60.0), Refused)
