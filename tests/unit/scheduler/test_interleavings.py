@@ -3,12 +3,14 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.events import Action, Fault, JobCancelled, JobFailed, JobRendered, SamplingMeasured
 from contracts.values import frames
+from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import OPEN_CHUNK, JobState
 from tests.unit.scheduler.farm import SHORT, Farm
 from tests.unit.scheduler.office import Office
@@ -43,7 +45,7 @@ async def act(farm: Farm, step: Step) -> None:
         "forget": lambda: farm.forget(machine),
         "pause": lambda: farm.control(Action.PAUSE),
         "resume": lambda: farm.control(Action.RESUME),
-        "restart": lambda: farm.office.begin(SHORT),
+        "restart": lambda: farm.office.begin(farm.office.desk.policy),
         "machine fault": lambda: farm.fail(machine, Fault.MACHINE),
         "scene fault": lambda: farm.fail(machine, Fault.SCENE),
         "memory fault": lambda: farm.fail(machine, Fault.MEMORY),
@@ -55,11 +57,13 @@ async def act(farm: Farm, step: Step) -> None:
     farm.check()
 
 
-async def lived(script: list[Step], seed: int, last: int, ahead: JobState, finally_: Action | None = None) -> Farm:
+async def lived(
+    script: list[Step], seed: int, last: int, ahead: JobState, policy: Policy, finally_: Action | None = None
+) -> Farm:
     """A farm that comes to the state `ahead` in peace, lives through this script, and then runs down to its end; `seed` decides
     which conditional writes another process wins."""
     chance = random.Random(seed)
-    farm = Farm(Office(lambda: chance.random() < 0.1, SHORT), last)
+    farm = Farm(Office(lambda: chance.random() < 0.1, policy), last)
     await farm.open()
     await farm.run_down({ahead, JobState.RENDERING, JobState.PACKAGING})
     for step in script:
@@ -86,37 +90,48 @@ def check_paid(farm: Farm) -> None:
 
 
 SEEDS, LENGTHS = st.integers(0, 1000), st.integers(1, 40)
+EAGER = replace(SHORT, copy_start=0, copy_gain=0, copy_patience=0, copy_percent=100)
+"""Copies whatever may be copied."""
+POLICIES = st.sampled_from((SHORT, EAGER))
 AHEAD = st.sampled_from((JobState.SUBMITTED, JobState.ESTIMATING, JobState.QUEUED))
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(script=steps(CALM), seed=SEEDS, last=LENGTHS, ahead=AHEAD)
-def test_a_job_on_a_reordering_network_is_rendered(script: list[Step], seed: int, last: int, ahead: JobState) -> None:
-    farm = asyncio.run(lived(script, seed, last, ahead))
+@given(script=steps(CALM), seed=SEEDS, last=LENGTHS, ahead=AHEAD, policy=POLICIES)
+def test_a_job_on_a_reordering_network_is_rendered(
+    script: list[Step], seed: int, last: int, ahead: JobState, policy: Policy
+) -> None:
+    farm = asyncio.run(lived(script, seed, last, ahead, policy))
     check_rendered(farm)
     check_paid(farm)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(script=steps(ROUGH), seed=SEEDS, last=LENGTHS, ahead=AHEAD)
-def test_a_job_whose_agents_crash_leave_and_forget_is_rendered(script: list[Step], seed: int, last: int, ahead: JobState) -> None:
-    farm = asyncio.run(lived(script, seed, last, ahead))
+@given(script=steps(ROUGH), seed=SEEDS, last=LENGTHS, ahead=AHEAD, policy=POLICIES)
+def test_a_job_whose_agents_crash_leave_and_forget_is_rendered(
+    script: list[Step], seed: int, last: int, ahead: JobState, policy: Policy
+) -> None:
+    farm = asyncio.run(lived(script, seed, last, ahead, policy))
     check_rendered(farm)
     check_paid(farm)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(script=steps(STEERED), seed=SEEDS, last=LENGTHS, ahead=AHEAD)
-def test_a_job_paused_and_resumed_at_any_moment_is_rendered(script: list[Step], seed: int, last: int, ahead: JobState) -> None:
-    farm = asyncio.run(lived(script, seed, last, ahead, Action.RESUME))
+@given(script=steps(STEERED), seed=SEEDS, last=LENGTHS, ahead=AHEAD, policy=POLICIES)
+def test_a_job_paused_and_resumed_at_any_moment_is_rendered(
+    script: list[Step], seed: int, last: int, ahead: JobState, policy: Policy
+) -> None:
+    farm = asyncio.run(lived(script, seed, last, ahead, policy, Action.RESUME))
     check_rendered(farm)
     check_paid(farm)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(script=steps(STEERED), seed=SEEDS, last=LENGTHS, ahead=AHEAD)
-def test_a_job_cancelled_at_any_moment_holds_nobody(script: list[Step], seed: int, last: int, ahead: JobState) -> None:
-    farm = asyncio.run(lived(script, seed, last, ahead, Action.CANCEL))
+@given(script=steps(STEERED), seed=SEEDS, last=LENGTHS, ahead=AHEAD, policy=POLICIES)
+def test_a_job_cancelled_at_any_moment_holds_nobody(
+    script: list[Step], seed: int, last: int, ahead: JobState, policy: Policy
+) -> None:
+    farm = asyncio.run(lived(script, seed, last, ahead, policy, Action.CANCEL))
     asyncio.run(farm.settle())
     assert not any(agent.hands for agent in farm.office.all_agents())
     assert not any(chunk.state in OPEN_CHUNK for chunk in farm.office.all_chunks())
@@ -126,11 +141,11 @@ def test_a_job_cancelled_at_any_moment_holds_nobody(script: list[Step], seed: in
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(script=steps(BROKEN), seed=SEEDS, last=LENGTHS, ahead=AHEAD)
+@given(script=steps(BROKEN), seed=SEEDS, last=LENGTHS, ahead=AHEAD, policy=POLICIES)
 def test_a_job_with_failing_attempts_is_rendered_or_fails_with_a_reason(
-    script: list[Step], seed: int, last: int, ahead: JobState
+    script: list[Step], seed: int, last: int, ahead: JobState, policy: Policy
 ) -> None:
-    farm = asyncio.run(lived(script, seed, last, ahead))
+    farm = asyncio.run(lived(script, seed, last, ahead, policy))
     if farm.office.job().state is JobState.FAILED:
         (failed,) = [one for one in farm.office.told if isinstance(one, JobFailed)]
         assert failed.reason
