@@ -30,8 +30,8 @@ from contracts.values import MICRO, Kind
 log = structlog.get_logger()
 
 LOOK_SECONDS = 0.5
-CPU_LOOKS = 10
-"""Every so many looks the CPU time is asked for too."""
+CPU_LOOKS, EARLY_LOOK = 10, 2
+"""Every so many looks what the container takes is asked for too; early at first, for chunks that do not last."""
 LINES_PER_FRAME, LINES_PER_SECOND = 2_000, 4
 """The driver says two lines a second and one per frame."""
 GRACE_SECONDS = 30.0
@@ -41,8 +41,7 @@ GRACE_SECONDS = 30.0
 class Render:
     """`feed` takes what happens; `attempt` gives the attempt as it stands."""
 
-    proc = PROC
-    """Where the kernel tells of this machine."""
+    proc = PROC  # where the kernel tells of this machine
 
     def __init__(
         self,
@@ -106,7 +105,8 @@ class Render:
                 self._turn.cancel()
             return
         with contextlib.suppress(EngineAway, TimeoutError):
-            if await asyncio.wait_for(self._running.is_paused(), 0.5) and not self._is_to_be_frozen:
+            judged = (why := self._attempt().stopping) is not None and why.fault is not None  # no order: its evidence may take time
+            if judged and await asyncio.wait_for(self._running.is_paused(), 10) and not self._is_to_be_frozen:
                 self._feed(signals.StoodStill())
             self._feed(signals.CpuSeen(await asyncio.wait_for(self._running.cpu_micros(), 0.5)))
         try:
@@ -287,7 +287,7 @@ class Render:
             await asyncio.sleep(LOOK_SECONDS)
             looks += 1
             look.memory()
-            if looks % CPU_LOOKS == 0:
+            if looks % CPU_LOOKS == EARLY_LOOK:
                 await self._measure(running)
 
     async def _measure(self, running: Running | Process) -> None:
