@@ -105,7 +105,7 @@ class Render:
                 self._turn.cancel()
             return
         with contextlib.suppress(EngineAway, TimeoutError):
-            judged = (why := self._attempt().stopping) is not None and why.fault is not None  # no order: its evidence may take time
+            judged = (why := self._attempt().stopping) is not None and why.fault is not None  # an order waits for nothing
             if judged and await asyncio.wait_for(self._running.is_paused(), 10) and not self._is_to_be_frozen:
                 self._feed(signals.StoodStill())
             self._feed(signals.CpuSeen(await asyncio.wait_for(self._running.cpu_micros(), 0.5)))
