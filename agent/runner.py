@@ -83,7 +83,7 @@ class Runner:
         outcome = ending.end if ending else "none"
         metrics.ATTEMPTS.labels(self.attempt.assignment.grant.kind, outcome).inc()
         self._trace.end(outcome, outcome in ("completed", "withdrawn"))
-        words = {"text": ending.text, "frame": ending.frame} if ending and ending.text else {}
+        words = {"text": ending.text, "frame": ending.frame, "advice": ending.advice} if ending and ending.text else {}
         self._log.info("attempt ended", outcome=outcome, finished=len(self.attempt.frames), **words)
 
     def _perform(self, actions: tuple[signals.Action, ...]) -> None:
