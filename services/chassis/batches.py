@@ -6,7 +6,7 @@ of them are under way at once. The queue has a single active consumer: replicas 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import structlog
@@ -99,7 +99,7 @@ class BatchConsumer:
         good: list[Pair] = []
         for message in group:
             if not self._disposal.doorkeeper.still_admits(message, self._row):
-                await self._disposal.drop(message)
+                self._later(self._disposal.drop(message))
                 continue
             try:
                 good.append((message, receive(message, self._row)))
@@ -107,6 +107,11 @@ class BatchConsumer:
                 await self._disposal.dispose(message, self._row, problem)
         if good:
             await self._decide(good)
+
+    def _later(self, doing: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(doing)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     async def _decide(self, good: list[Pair]) -> None:
         began, key = time.perf_counter(), self._row.event.key()

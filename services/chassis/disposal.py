@@ -76,6 +76,7 @@ class Disposal:
 
     async def drop(self, message: AbstractIncomingMessage) -> None:
         """Unread: the doorkeeper has not let it in."""
+        await self.doorkeeper.hold(message)
         await _quietly(message.ack())
 
     def _judge(self, message: AbstractIncomingMessage, row: Route, raised: BaseException | None) -> Verdict:

@@ -8,6 +8,7 @@ scheduler alone decides what becomes of it.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -21,6 +22,7 @@ from services.chassis.delivery import speaker
 log = structlog.get_logger()
 
 REPORT_SECONDS = 60.0
+HOLD_SECONDS = 2.0
 DEAF_SECONDS = 30.0
 """How long after a silence of ours what comes counts as what has waited."""
 SHUT = frozenset({"quarantined", "revoked"})
@@ -50,7 +52,8 @@ class Doorkeeper:
         self._deaf_until = -1e9
         self._swept_at = clock()
         self._report: Report | None = None
-        self._telling: set[asyncio.Task[None]] = set()
+        self._telling: dict[str, asyncio.Task[None]] = {}
+        self._waiting: dict[str, asyncio.Event] = {}
         for why in ("shut out", *Offence):
             metrics.DROPPED.labels(service, why)
 
@@ -63,7 +66,10 @@ class Doorkeeper:
 
     def shut(self, agents: Iterable[str]) -> None:
         """Nothing these say is heard any more."""
-        self._shut.update(agents)
+        for agent in agents:
+            self._shut.add(agent)
+            if agent in self._waiting:
+                self._waiting[agent].set()
 
     def is_shut(self, agent: str) -> bool:
         return agent in self._shut
@@ -78,7 +84,7 @@ class Doorkeeper:
     def heed(self, agent: str, state: str) -> None:
         """What the scheduler says of an agent."""
         if state in SHUT:
-            self._shut.add(agent)
+            self.shut([agent])
         else:
             self._shut.discard(agent)
             self._reported.pop(agent, None)
@@ -140,16 +146,31 @@ class Doorkeeper:
         if self._report is None:
             return
         task = asyncio.get_running_loop().create_task(self._told(self._report, misconduct))
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
+        self._telling[misconduct.agent] = task
+        task.add_done_callback(lambda _: self._telling.pop(misconduct.agent, None))
+
+    async def hold(self, message: AbstractIncomingMessage) -> None:
+        """Returns when its agent has been cut off, should that be under way. Until then what is dropped stays unanswered, so that
+        the broker sends no more than was prefetched: throwing a flood away costs more than waiting for its end."""
+        if (task := self._telling.get(speaker(message))) is not None:
+            await asyncio.wait({task}, timeout=HOLD_SECONDS)
 
     async def _told(self, report: Report, misconduct: Misconduct) -> None:
         """A report that fails is made again at the next message, a second later at the soonest."""
         try:
             await report(misconduct)
+            await self._is_out(misconduct.agent)
         except Exception as problem:
             log.warning("misconduct not reported", agent=misconduct.agent, problem=repr(problem)[:300])
             self._reported[misconduct.agent] = self._clock() - REPORT_SECONDS + 1
+
+    async def _is_out(self, agent: str) -> None:
+        """Waits for the scheduler's word, where it was another that reported."""
+        self._waiting[agent] = asyncio.Event()
+        with suppress(TimeoutError):
+            if agent not in self._shut:
+                await asyncio.wait_for(self._waiting[agent].wait(), HOLD_SECONDS)
+        self._waiting.pop(agent, None)
 
     def _forget(self, now: float, limits: Limits) -> None:
         self._swept_at = now

@@ -53,7 +53,8 @@ class Quarantine:
             metrics.QUARANTINED.labels(what).inc()
             log.warning("agent quarantined", agent=agent, owner=known.owner, what=what, count=count, hands=len(known.hands))
         self._desk.dispatch.stale()
-        await self._desk.dispatch.look()
+        if known.hands:
+            await self._desk.dispatch.look()
 
     def ignore(self, agent: str) -> None:
         """Nothing it says or has left is heard in this process from now on."""

@@ -13,8 +13,8 @@ from tests.bench.ground import AS_IN_PRODUCTION, a_world, number, repeats, secon
 from tests.bench.report import Row, publish, row
 from tests.security.flood import Flooded, a_busy_farm, flooding
 
-AGENTS, RATE = number("BENCH_AGENTS", 200), number("BENCH_RATE", 100)
-BEFORE, DURING = 20.0, 60.0
+AGENTS, RATE = number("BENCH_AGENTS", 200), number("BENCH_RATE", 50)
+BEFORE, DURING = 15.0, 60.0
 TURNS = 1
 KINDS = ("valid", "broken")
 

@@ -96,10 +96,14 @@ async def flooding(
         str(seconds),
         str(max(longest, seconds)),
     )
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL)
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"ready\n"
 
     async def told() -> dict[str, Any]:
-        out, _ = await process.communicate()
+        out, _ = await process.communicate(b"go\n")
         found: dict[str, Any] = json.loads(out)
         return found
 

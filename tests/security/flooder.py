@@ -3,7 +3,8 @@
     python -m tests.security.flooder URL AGENT KIND SECONDS LONGEST
 
 Two connections, four channels, no confirms. Cut off it tries to log in again and again. It goes on for so many seconds, and until
-it was cut off, but not beyond the longest. Prints a line of JSON at the end.
+it was cut off, but not beyond the longest. Says when it is ready and begins when told to, so that its own start burdens nobody;
+prints a line of JSON at the end.
 """
 
 import asyncio
@@ -125,6 +126,8 @@ class Flooder:
 
 
 async def main(url: str, agent: str, kind: str, seconds: str, longest: str) -> None:
+    print("ready", flush=True)
+    sys.stdin.readline()
     told = await Flooder(url, agent, kind, float(seconds), float(longest)).run()
     print(json.dumps(asdict(told)))
 
