@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
-from aiormq.exceptions import AMQPError, AuthenticationError, ProbableAuthenticationError
+from aiormq.exceptions import AMQPError, AuthenticationError, InvalidFrameError, ProbableAuthenticationError
 from pydantic import SecretStr
 
 from agent.entrance import Login, login
@@ -63,6 +63,8 @@ async def _offer(current: Credential, fresh: Credential) -> str:
             await Announcer(connection, current.agent).announce(Announcement(event))
     except (AuthenticationError, ProbableAuthenticationError):
         return "the broker refuses the old secret too; if this machine was revoked, enrol it anew"
+    except InvalidFrameError:  # so aiormq shows a connection that is closed before it is open
+        return "this machine has as many connections to the broker as it may; end other programs that use its credential"
     except (AMQPError, ConnectionError, OSError, TimeoutError, NotAnnounced) as away:
         return f"the broker did not take the offer ({type(away).__name__})"
     return ""

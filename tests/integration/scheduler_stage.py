@@ -78,6 +78,7 @@ class Scripted:
 
     async def open(self) -> "Scripted":
         self.connection = await self.world.connect(self.agent, self.secret)
+        self.world.speaks_over(self.agent, self.connection)
         channel = await self.connection.channel()
         queue = await channel.get_queue(mailbox(self.agent), ensure=True)
         await queue.consume(self.take)
@@ -202,7 +203,6 @@ async def enrolled(world: World, folder: Path, name: str, house: bool = False) -
     code, said = await operator(world, *words)
     assert code == 0, said
     secret = await asyncio.to_thread(secret_in, out)
-    await world.announcer(agent, secret)
     return await Scripted(world, agent, secret, out).open()
 
 

@@ -122,20 +122,20 @@ async def test_a_revoked_agent_is_cut_off_and_its_id_is_never_used_again(world: 
 async def test_a_machine_changes_its_secret_while_it_holds_a_chunk(world: World, willing: Fleet) -> None:
     """The chunk is neither lost nor given twice; the connection that was open is the one that delivers it."""
     asked = a_submission()
-    willing.ann.is_idle = True
+    willing.bob.is_idle = True
     await world.say(INTAKE, asked)
     await world.say(BILLING, a_deposit(asked))
-    await until(lambda: willing.ann.held, "a sample is in hand")
-    (one,) = willing.ann.held.values()
-    before = willing.ann.connection.transport
-    code, said = await rotated(willing.ann.file)
+    await until(lambda: willing.bob.held, "a sample is in hand")
+    (one,) = willing.bob.held.values()
+    before = willing.bob.connection.transport
+    code, said = await rotated(willing.bob.file)
     assert code == 0, said
-    assert willing.ann.connection.transport is before, "it was not made anew"
-    fresh = secret_in(willing.ann.file)
-    assert await world.refuses(willing.ann.agent, willing.ann.secret)
-    assert fresh != willing.ann.secret
-    assert not await world.refuses(willing.ann.agent, fresh)
-    await willing.ann.work(one.grant)
+    assert willing.bob.connection.transport is before, "it was not made anew"
+    fresh = secret_in(willing.bob.file)
+    assert await world.refuses(willing.bob.agent, willing.bob.secret)
+    assert fresh != willing.bob.secret
+    assert not await world.refuses(willing.bob.agent, fresh)
+    await willing.bob.work(one.grant)
     await world.hear(JobEstimated, job=asked.job)
     given = [other for other in willing.given(asked.job) if other.grant.chunk == one.grant.chunk]
     assert [other.grant.attempt for other in given] == [one.grant.attempt]

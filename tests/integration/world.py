@@ -153,6 +153,10 @@ class World:
             self._announcers[sender] = Announcer(await self.connect(sender, secret), sender)
         return self._announcers[sender]
 
+    def speaks_over(self, sender: str, connection: AbstractRobustConnection) -> None:
+        """What is said as this sender goes over its own connection: an agent may have few."""
+        self._announcers[sender] = Announcer(connection, sender)
+
     async def connect(self, user: str, password: str) -> AbstractRobustConnection:
         connection = await connect(self.farm.amqp_url(user, password, self.vhost), f"test as {user}")
         self._connections.append(connection)
