@@ -113,9 +113,11 @@ def _whole() -> tuple[FrameRange, ...]:
 async def test_frames_arrive_only_from_agents_the_scheduler_says_are_at_work(stage: Stage, renter: Person) -> None:
     job = await stage.a_held_job(renter)
     honest, liar = (await stage.world.an_agent())[0], (await stage.world.an_agent("liar"))[0]
-    share = e.AgentShare(agent=honest, frames=(1, 2), stored=0)
+    far = e.FrameUnderWay(frame=1, seconds=4.5, sample=3, samples=8, remaining_seconds=6.0)
+    share = e.AgentShare(agent=honest, frames=(1, 2), stored=0, under_way=(far,))
     await stage.world.say("scheduler", inspected(job, renter.id), progress(job, renter.id, agents=(share,)))
-    await stage.seen(renter, job, lambda view: view["agents"], "the agent is at work")
+    view = await stage.seen(renter, job, lambda view: view["agents"], "the agent is at work")
+    assert view["agents"][0]["under_way"] == [far.model_dump()]
     await stage.world.say(liar, _completed(job, liar, 5))
     await stage.world.say(honest, _completed(job, honest, 1, 2, 77))
 

@@ -14,9 +14,7 @@ import pytest
 import pytest_asyncio
 
 from contracts.events import (
-    AgentPulse,
     AgentReady,
-    AttemptInHand,
     BundleRequested,
     ChunkAssigned,
     ChunkCompleted,
@@ -28,7 +26,7 @@ from tests.integration.agent.goods import Bundle, a_bundle
 from tests.integration.agent.stage import BENCH, Stage
 from tests.waiting import until
 
-FRAMES = tuple(range(1, 17))
+FRAMES = tuple(range(1, 10))
 METRICS = (
     "framelend_agent_render_memory_bytes",
     "framelend_agent_render_memory_peak_bytes",
@@ -51,10 +49,6 @@ class Story:
         """Where in all that was heard this attempt's facts of that type stand."""
         facts = self.stage.said(event, assignment)
         return [place for place, (_, fact) in enumerate(self.stage.world.heard) if any(fact is one for one in facts)]
-
-    def pulses(self) -> list[AttemptInHand]:
-        hands = [hand for pulse in self.stage.world.said(AgentPulse) for hand in pulse.attempts]
-        return [hand for hand in hands if hand.attempt == self.first.grant.attempt]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -106,11 +100,6 @@ async def test_both_attempts_were_in_hand_and_only_one_of_them_ending(story: Sto
     both = {story.first.grant.attempt, story.second.grant.attempt}
     words = [word for word in story.stage.world.said(AgentReady) if story.first.grant.attempt in word.ending]
     assert all(word.slots == 1 and set(word.ending) <= set(word.attempts) <= both for word in words)
-
-
-async def test_a_pulse_tells_the_frame_under_way(story: Story) -> None:
-    """It beats every ten seconds, and the chunk takes longer."""
-    assert any(hand.frame in FRAMES for hand in story.pulses())
 
 
 async def test_what_an_attempt_takes_is_told_while_it_renders_and_once_more_at_its_end(story: Story) -> None:
