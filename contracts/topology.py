@@ -87,6 +87,7 @@ ROUTES: tuple[Route, ...] = (
     Route(e.QuoteExpired, BILLING, (SCHEDULER, INTAKE)),
     Route(e.JobStateChanged, SCHEDULER, (INTAKE,)),
     Route(e.JobProgressed, SCHEDULER, (INTAKE,), transient=True),
+    Route(e.DeadlineMissed, SCHEDULER, (INTAKE, NOTIFIER)),
     Route(e.JobRendered, SCHEDULER, (STORAGE, INTAKE)),
     Route(e.JobFailed, SCHEDULER, (STORAGE, INTAKE, NOTIFIER)),
     Route(e.JobCancelled, SCHEDULER, (STORAGE, INTAKE, NOTIFIER)),

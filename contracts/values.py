@@ -145,9 +145,37 @@ class Limits(Value):
 
 
 class Audience(StrEnum):
-    """Whom the renter lets render. Only ANYONE is offered yet; the field is there so that the contract need not change."""
+    """Lenders whom a renter lets render."""
 
+    OWN = "own"
+    """The renter's own machines."""
+    NAMED = "named"
+    """Those he names, by account or by agent."""
+    TRUSTED = "trusted"
+    """With a history of verified frames (the scheduler's domain.standing)."""
     ANYONE = "anyone"
+
+
+class Order(StrEnum):
+    FORWARD = "forward"
+    PREVIEW = "preview"
+    """First and last, the middle, then filling in."""
+
+
+class Feasibility(StrEnum):
+    FEASIBLE = "feasible"
+    TIGHT = "tight"
+    """If nothing goes wrong, or the work turns out as small as it may be."""
+    IMPOSSIBLE = "impossible"
+    """Too late even if the whole farm did nothing else."""
+
+
+class Outlook(Value):
+    """What the farm, as it is when the work is estimated, makes of a deadline. `earliest`: if the job were begun at once."""
+
+    feasibility: Feasibility
+    deadline: AwareDatetime
+    earliest: AwareDatetime
 
 
 class Severity(StrEnum):

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from framelend import following, models, sending
+from framelend import fetching, following, models, offers, sending
 from framelend.models import Account, Agent, Downloads, Earnings, Frames, Job, JobLine, Parts, TimelineLine, Upload
 from framelend.transport import LONGEST_PAUSE, Transport
 
@@ -108,9 +108,13 @@ class Client:
         settings: dict[str, Any] | None = None,
         max_cost: Money | None = None,
         deadline: datetime | None = None,
+        order: str | None = None,
+        allows: Sequence[str] = (),
+        lenders: Sequence[str] = (),
         key: str | None = None,
     ) -> Job:
-        """`frames` like "1-48,60,100-200x2"; None: the file's own range."""
+        """`frames` like "1-48,60,100-200x2"; None: the file's own range. `order`: forward or preview. `allows`: whom you let
+        render (own, named, trusted, anyone), whom you like best first; `lenders`: accounts and agents that "named" means."""
         body: dict[str, Any] = {
             "bundle": bundle,
             "price_per_wu": str(price_per_wu),
@@ -120,6 +124,9 @@ class Client:
             "max_cost": None if max_cost is None else str(max_cost),
             "deadline": deadline.isoformat() if deadline else None,
             "settings": settings or {},
+            "order": order,
+            "allows": list(allows) or None,
+            "lenders": list(lenders) or None,
         }
         said = {name: value for name, value in body.items() if value is not None}
         return self._farm.call(Job, "POST", "/v1/jobs", said, key=key or fresh_key())
@@ -185,6 +192,24 @@ class Client:
     def order_agent(self, agent: str, order: str, wait: float = 10) -> Agent:
         """`order`: enable, drain, disable or stop."""
         return self._farm.call(Agent, "POST", f"/v1/agents/{agent}/orders", {"order": order}, query={"wait": wait}, tries=1)
+
+    def offers(self) -> list[offers.OfferLine]:
+        """Jobs that wait for this lender's yes or no, and those he has answered."""
+        return offers.listed(self._farm)
+
+    def offer(self, job: str) -> offers.Offer:
+        return offers.one(self._farm, job)
+
+    def offer_picture(self, job: str, path: Path) -> None:
+        """A small picture of one frame, into this file."""
+        fetching.fetch_one(self, offers.picture(self._farm, job), path)
+
+    def accept_offer(self, job: str, agents: Sequence[str] = ()) -> offers.Offer:
+        """For these machines of one's own; without any, for all."""
+        return offers.accepted(self._farm, job, agents)
+
+    def reject_offer(self, job: str) -> offers.Offer:
+        return offers.rejected(self._farm, job)
 
     def earnings(self) -> Earnings:
         return self._farm.call(Earnings, "GET", "/v1/earnings")

@@ -95,6 +95,14 @@ class Line(Model):
     amount: Decimal
 
 
+class Outlook(Model):
+    """Of a deadline: feasible, tight or impossible; `earliest`: the end, if the job were begun at once."""
+
+    feasibility: str
+    deadline: datetime
+    earliest: datetime
+
+
 class Quote(Model):
     """`answer`: none, accepted, declined."""
 
@@ -107,6 +115,7 @@ class Quote(Model):
     within_max_cost: bool
     answer: str
     open: bool
+    outlook: Outlook | None = None
 
 
 class Finding(Model):
@@ -185,6 +194,9 @@ class Job(JobLine):
     price_per_wu: Decimal
     max_cost: Decimal | None
     deadline: datetime | None
+    order: str = "forward"
+    allows: list[str] = []
+    lenders: list[str] = []
     control: str | None
     findings: list[Finding]
     width: int

@@ -1,6 +1,6 @@
 """What a job looks like in a terminal."""
 
-from framelend.models import Finding, Job, Quote, TimelineLine
+from framelend.models import Finding, Job, Outlook, Quote, TimelineLine
 from framelend.terminal import credits, duration, out, table
 
 _MARKS = {"error": "[bold red]✗[/]", "warning": "[yellow]![/]", "info": "[dim]·[/]"}
@@ -19,12 +19,21 @@ def quote(job: Job, offer: Quote) -> None:
     out.print(lines)
     low, high = duration(offer.seconds.low), duration(offer.seconds.high)
     out.print(f"Takes about {duration(offer.seconds.expected)} ({low} to {high}). Work: {offer.work.expected:,.1f} WU.")
+    if offer.outlook is not None:
+        out.print(_outlook(offer.outlook))
     if not offer.within_max_cost and job.max_cost is not None:
         out.print(f"[yellow]That is above your limit of {credits(job.max_cost)} credits.[/]")
     elif offer.answer != "none":
         out.print(f"You have {offer.answer} it.")
     else:
         out.print(f"Open until {offer.expires_at:%Y-%m-%d %H:%M} UTC. Accept with: [bold]framelend accept {job.id}[/]")
+
+
+def _outlook(outlook: Outlook) -> str:
+    words = {"feasible": "can be kept", "tight": "[yellow]is tight[/]", "impossible": "[red]cannot be kept[/]"}
+    word = words.get(outlook.feasibility, _plain(outlook.feasibility))
+    when, earliest = outlook.deadline.astimezone(), outlook.earliest.astimezone()
+    return f"Your deadline, {when:%Y-%m-%d %H:%M}, {word}: begun at once, it could be done at {earliest:%Y-%m-%d %H:%M}."
 
 
 def ending(job: Job) -> None:

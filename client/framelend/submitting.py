@@ -4,6 +4,7 @@ import sys
 import tempfile
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,14 @@ from framelend.problems import LocalProblem
 from framelend.session import Json, connected
 from framelend.terminal import JOB_ENDED_BADLY, NOT_ACCEPTED, credits, err, fail, out, print_json, size
 
+
+class Allowed(StrEnum):
+    OWN = "own"
+    NAMED = "named"
+    TRUSTED = "trusted"
+    ANYONE = "anyone"
+
+
 DECIDED = frozenset({"quoted", "completed", "failed", "cancelled", "expired", "declined", "purged"})
 
 
@@ -30,6 +39,11 @@ def submit(
     price: Annotated[str, typer.Option(help="Your bid: credits per WU (a CPU second of the reference machine).")] = "0.01",
     max_cost: Annotated[str | None, typer.Option(help="No quote above this many credits can be accepted.")] = None,
     deadline: Annotated[datetime | None, typer.Option(help="When you need it, e.g. 2027-01-31T18:00.")] = None,
+    allow: Annotated[
+        list[Allowed] | None, typer.Option(help="Whom you let render, whom you like best first; may be given again.")
+    ] = None,
+    lender: Annotated[list[str] | None, typer.Option(help="Account or agent that `--allow named` means.")] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="First and last frame, the middle, then filling in.")] = False,
     samples: Annotated[int | None, typer.Option(help="Render samples, if other than in the file.")] = None,
     percentage: Annotated[int | None, typer.Option(help="Resolution in percent, if other than in the file.")] = None,
     camera: Annotated[str | None, typer.Option(help="Camera, if other than in the file.")] = None,
@@ -47,6 +61,9 @@ def submit(
         "max_cost": max_cost,
         "deadline": _aware(deadline),
         "settings": {what: value for what, value in settings.items() if value is not None},
+        "order": "preview" if preview else None,
+        "allows": _allowed(allow or [], lender or []),
+        "lenders": lender or [],
         "key": key or fresh_key(),
     }
     limit = None if accept is None else amount(accept)
@@ -56,10 +73,7 @@ def submit(
         job = client.submit(upload.sha256, price, blend=contents.blend, **asked)
         err.print(f"Job [bold]{job.id}[/] is submitted. The farm inspects the file and renders samples …")
         job = _quoted(client, job, json)
-        if yes or (limit is not None and _within(job, limit)) or (limit is None and not json and _agreed(job)):
-            job = accept_quote(client, job)
-        elif watch or limit is not None:
-            fail(f"The quote is not accepted. Accept it with `framelend accept {job.id}`.", NOT_ACCEPTED)
+        job = _answered(client, job, yes=yes, limit=limit, ask=not json, needed=watch)
         if watch:
             job = live.watch_lines(client, job.id) if json else live.watch(client, job.id)
     _told(job, json, watch)
@@ -116,6 +130,15 @@ def _quoted(client: Client, job: Job, json: bool) -> Job:
     return job
 
 
+def _answered(client: Client, job: Job, *, yes: bool, limit: Decimal | None, ask: bool, needed: bool) -> Job:
+    """The quote accepted, if so it was said before or is said now; whether it must be."""
+    if yes or (limit is not None and _within(job, limit)) or (limit is None and ask and _agreed(job)):
+        return accept_quote(client, job)
+    if needed or limit is not None:
+        fail(f"The quote is not accepted. Accept it with `framelend accept {job.id}`.", NOT_ACCEPTED)
+    return job
+
+
 def _within(job: Job, limit: Decimal) -> bool:
     return job.quote is not None and job.quote.price <= limit
 
@@ -135,6 +158,11 @@ def _told(job: Job, json: bool, watched: bool) -> None:
             raise typer.Exit(JOB_ENDED_BADLY)
     elif not json and not watched:
         out.print(f"\nLook on with: [bold]framelend watch {job.id}[/]")
+
+
+def _allowed(allow: list[Allowed], lenders: list[str]) -> list[str]:
+    """Who names lenders and says nothing else lets only them."""
+    return [one.value for one in allow] or (["named"] if lenders else [])
 
 
 def _aware(deadline: datetime | None) -> datetime | None:

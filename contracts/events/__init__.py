@@ -28,6 +28,8 @@ from contracts.events.chunks import (
     ProbeMeasured,
     Release,
 )
+from contracts.events.deadlines import DeadlineMissed
+from contracts.events.downloads import Download, DownloadsGranted, DownloadsRequested
 from contracts.events.event import Event
 from contracts.events.frames import (
     CompletedFrame,
@@ -46,9 +48,6 @@ from contracts.events.frames import (
 from contracts.events.jobs import (
     Action,
     AgentShare,
-    Download,
-    DownloadsGranted,
-    DownloadsRequested,
     FrameUnderWay,
     InspectionReported,
     JobCancelled,
@@ -125,6 +124,7 @@ __all__ = [
     "CopiesHonoured",
     "CreditsHeld",
     "CreditsOrdered",
+    "DeadlineMissed",
     "DepositHeld",
     "Download",
     "DownloadsGranted",

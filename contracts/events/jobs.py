@@ -19,6 +19,8 @@ from contracts.values import (
     Label,
     Limits,
     Micro,
+    Order,
+    Outlook,
     PriceLine,
     Ranges,
     RenderSettings,
@@ -46,6 +48,13 @@ class JobSubmitted(Event):
     price_per_wu_micro: Annotated[int, Field(ge=1, le=10**12)]
     limits: Limits = Limits()
     audience: Audience = Audience.ANYONE
+    """Superseded by `allows`."""
+    allows: Annotated[tuple[Audience, ...], Field(max_length=4)] = ()
+    """Whom the renter lets render, whom he likes best first; empty: anyone. The farm's house agents inspect, take one sample and
+    confirm faults whatever is said here."""
+    lenders: Annotated[tuple[Id, ...], Field(max_length=100)] = ()
+    """Accounts and agents that NAMED means."""
+    order: Order = Order.FORWARD
 
 
 class SceneFacts(Value):
@@ -129,6 +138,8 @@ class JobEstimated(Event):
     frames: Annotated[Ranges, Field(max_length=10_000)]
     micro_wu: Band
     seconds: Band
+    outlook: Outlook | None = None
+    """Of a job with a deadline."""
 
 
 class JobQuoted(Event):
@@ -143,6 +154,7 @@ class JobQuoted(Event):
     seconds: Band
     expires_at: AwareDatetime
     within_max_cost: bool = True
+    outlook: Outlook | None = None
 
 
 class QuoteAccepted(Event):
@@ -279,29 +291,3 @@ class JobPurged(Event):
 
     job: Id
     account: Id
-
-
-class DownloadsRequested(Event):
-    """The owner wants URLs: `names` are `frames/<n>`, `thumbnails/<n>`, or names of packaged files."""
-
-    request: Id
-    job: Id
-    account: Id
-    names: Annotated[tuple[Label, ...], Field(max_length=200)]
-
-
-class Download(Value):
-    name: Label
-    url: Annotated[str, Field(max_length=4_000)]
-    bytes: Bytes
-    sha256: Sha256
-
-
-class DownloadsGranted(Event):
-    """URLs for what exists of the names asked for."""
-
-    request: Id
-    job: Id
-    account: Id
-    downloads: tuple[Download, ...]
-    seconds_valid: int

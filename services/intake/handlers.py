@@ -92,6 +92,10 @@ def _under_way(inboxes: Inboxes, memory: Memory) -> None:
     async def on_job_progressed(event: e.JobProgressed) -> None:
         await memory.fold(event)
 
+    @inboxes.on(e.DeadlineMissed)
+    async def on_deadline_missed(event: e.DeadlineMissed) -> None:
+        await memory.tell(event)
+
     @inboxes.on(e.JobRendered)
     async def on_job_rendered(event: e.JobRendered) -> None:
         await memory.tell(event)

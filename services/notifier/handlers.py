@@ -7,6 +7,7 @@ from typing import Any
 
 from contracts.events import (
     AccountOpened,
+    DeadlineMissed,
     HoldRefused,
     JobCancelled,
     JobFailed,
@@ -23,7 +24,7 @@ from services.notifier.domain.delivery import Channel, Delivery
 from services.notifier.domain.facts import Told, channels, fact, is_worth_telling
 from services.notifier.repository import Contacts, Deliveries
 
-TOLD = (JobQuoted, HoldRefused, JobInspected, JobFailed, JobCancelled, JobPackaged, JobSettled)
+TOLD = (JobQuoted, HoldRefused, JobInspected, JobFailed, JobCancelled, JobPackaged, JobSettled, DeadlineMissed)
 
 
 def routes(contacts: Contacts, deliveries: Deliveries) -> Inboxes:

@@ -55,6 +55,7 @@ def quoted(job: Job, event: JobEstimated, rendering: int, book: PriceBook, now: 
         lines=offer.lines,
         micro_wu=event.micro_wu,
         seconds=event.seconds,
+        outlook=event.outlook,
         expires_at=offer.expires_at,
         within_max_cost=offer.within_max_cost,
     )

@@ -19,7 +19,7 @@ from contracts.events import (
     QuoteDeclined,
     SceneFacts,
 )
-from contracts.values import Band, Finding, Limits, PriceLine, Ranges, RenderSettings
+from contracts.values import Audience, Band, Finding, Limits, Order, Outlook, PriceLine, Ranges, RenderSettings
 from services.intake.domain.credits import credit_text
 from services.intake.domain.refusals import Refused, Why
 
@@ -36,6 +36,7 @@ class Quote:
     seconds: Band
     expires_at: datetime
     within_max_cost: bool
+    outlook: Outlook | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,10 @@ class Job:
     fingerprint: str
     """Of the request, so that the same Idempotency-Key with another request is noticed."""
     submitted_at: datetime
+    allows: tuple[Audience, ...] = ()
+    """Whom the renter lets render, whom he likes best first; empty: anyone."""
+    lenders: tuple[str, ...] = ()
+    order: Order = Order.FORWARD
     control_revision: int = 0
     control: Action | None = None
     answer: Answer | None = None
@@ -151,6 +156,9 @@ def submitted(id: str, job: Job) -> Sequence[Event]:
         settings=job.settings,
         price_per_wu_micro=job.price_per_wu_micro,
         limits=job.limits,
+        allows=job.allows,
+        lenders=job.lenders,
+        order=job.order,
     )
     return [event]
 

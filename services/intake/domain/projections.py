@@ -65,8 +65,9 @@ def _quoted(job: Job, event: JobQuoted) -> Job:
     if job.quote is not None and event.version <= job.quote.version:
         return job
     firm = Quote(
-        event.version, event.price_micro, event.lines, event.micro_wu, event.seconds, event.expires_at, event.within_max_cost
-    )
+        event.version, event.price_micro, event.lines, event.micro_wu, event.seconds, event.expires_at, event.within_max_cost,
+        event.outlook,
+    )  # fmt: skip
     return replace(job, quote=firm)
 
 

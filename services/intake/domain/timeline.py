@@ -10,6 +10,7 @@ from typing import Any
 
 from contracts.events import (
     CreditsHeld,
+    DeadlineMissed,
     DepositHeld,
     Event,
     FramesRejected,
@@ -28,7 +29,7 @@ from contracts.events import (
     JobStateChanged,
     QuoteExpired,
 )
-from contracts.values import Ranges, count, frames, ranges
+from contracts.values import Feasibility, Outlook, Ranges, count, frames, ranges
 from services.intake.domain.credits import credit_text
 from services.intake.domain.framelists import written
 
@@ -72,7 +73,30 @@ def _inspected(event: JobInspected) -> Told:
 
 
 def _estimated(event: JobEstimated) -> Told:
-    return str(event.version), "Sample frames were rendered and the work is estimated.", {"version": event.version}
+    outlook = event.outlook
+    data = {"version": event.version, "outlook": outlook.model_dump(mode="json") if outlook else None}
+    return str(event.version), f"Sample frames were rendered and the work is estimated.{_outlook(outlook)}", data
+
+
+def _outlook(outlook: Outlook | None) -> str:
+    if outlook is None:
+        return ""
+    words = {
+        Feasibility.FEASIBLE: "The deadline can be kept",
+        Feasibility.TIGHT: "The deadline is tight",
+        Feasibility.IMPOSSIBLE: "The deadline cannot be kept",
+    }
+    return f" {words[outlook.feasibility]}: begun at once, the job could be done at {outlook.earliest:%Y-%m-%d %H:%M} UTC."
+
+
+def _missed(event: DeadlineMissed) -> Told:
+    deadline = f"{event.deadline:%Y-%m-%d %H:%M}"
+    data = {"deadline": event.deadline.isoformat(), "lacking": event.lacking}
+    return (
+        event.deadline.isoformat(),
+        f"The deadline of {deadline} UTC is missed: {event.lacking} frames are not stored yet.",
+        data,
+    )
 
 
 def _quoted(event: JobQuoted) -> Told:
@@ -167,6 +191,7 @@ _TOLD: Mapping[type[Event], Callable[[Any], Told]] = MappingProxyType(
         FramesRejected: _rejected,
         FramesSealed: _sealed,
         JobRendered: _rendered,
+        DeadlineMissed: _missed,
         JobFailed: _failed,
         JobCancelled: _cancelled,
         JobPackaged: _packaged,

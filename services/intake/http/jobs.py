@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from contracts.events import Action
-from contracts.values import Frame, Limits, Ranges, RenderSettings
+from contracts.values import Audience, Frame, Id, Limits, Order, Ranges, RenderSettings
 from services.chassis.repository import Saved
 from services.intake.domain import framelists, uploads
 from services.intake.domain.accounts import key_hash
@@ -58,6 +58,11 @@ class NewJob(BaseModel):
     price_per_wu: Annotated[str, Field(max_length=40)]
     max_cost: Annotated[str, Field(max_length=40)] | None = None
     deadline: AwareDatetime | None = None
+    order: Order = Order.FORWARD
+    allows: Annotated[list[Audience], Field(max_length=4)] = []
+    """Whom you let render, whom you like best first: own, named, trusted, anyone. Empty: anyone."""
+    lenders: Annotated[list[Id], Field(max_length=100)] = []
+    """Accounts and agents that `named` means."""
 
 
 class Version(BaseModel):
@@ -179,6 +184,8 @@ def _job(asked: NewJob, account: str, frames: Ranges, upload: Upload, now: datet
     blend = uploads.blend_of(upload, asked.blend)
     if asked.deadline is not None and asked.deadline <= now:
         raise Refused(Why.INVALID, "deadline-over", "The deadline is in the past.", "Name a later one, or none.")
+    if (Audience.NAMED in asked.allows) != bool(asked.lenders):
+        raise Refused(Why.INVALID, "lenders-unnamed", "`named` in `allows` goes with `lenders`.", "Give both, or none.")
     most = micro(asked.max_cost, "max_cost", MOST_COST_MICRO) if asked.max_cost is not None else None
     return Job(
         account=account,
@@ -192,6 +199,9 @@ def _job(asked: NewJob, account: str, frames: Ranges, upload: Upload, now: datet
         limits=Limits(max_cost=most, deadline=asked.deadline),
         fingerprint=_fingerprint(asked),
         submitted_at=now,
+        allows=tuple(dict.fromkeys(asked.allows)),
+        lenders=tuple(dict.fromkeys(asked.lenders)),
+        order=asked.order,
     )
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel
 
 from contracts.events import FrameUnderWay
-from contracts.values import Finding
+from contracts.values import Audience, Finding, Order, Outlook
 
 
 class Balances(BaseModel):
@@ -66,6 +66,8 @@ class QuoteView(BaseModel):
     within_max_cost: bool
     answer: str
     open: bool
+    outlook: Outlook | None = None
+    """Of a job with a deadline: whether it can be kept."""
 
 
 class AgentLine(BaseModel):
@@ -134,6 +136,10 @@ class JobView(JobLine):
     price_per_wu: str
     max_cost: str | None
     deadline: datetime | None
+    order: Order
+    allows: list[Audience]
+    """Whom you let render, in your order; empty: anyone."""
+    lenders: list[str]
     control: str | None
     findings: list[Finding]
     width: int

@@ -94,6 +94,9 @@ def job(saved: Saved[Job], counted: Counted, earned: Sequence[Earned], now: date
         price_per_wu=credit_text(known.price_per_wu_micro),
         max_cost=credit_text(known.limits.max_cost) if known.limits.max_cost else None,
         deadline=known.limits.deadline,
+        order=known.order,
+        allows=list(known.allows),
+        lenders=list(known.lenders),
         control=known.control.value if known.control else None,
         findings=list(known.findings),
         width=facts.width if facts else 0,
@@ -126,6 +129,7 @@ def _quote(quote: Quote, known: Job, now: datetime) -> shapes.QuoteView:
         within_max_cost=quote.within_max_cost,
         answer=_word(mine),
         open=not over and quote.within_max_cost and (mine is None or (mine.accepted and refused)),
+        outlook=quote.outlook,
     )
 
 

@@ -143,6 +143,11 @@ function drawQuote() {
   lines($("quote-lines"), quote.lines);
   const { low, expected, high } = quote.seconds;
   $("quote-time").textContent = `About ${duration(expected)} (${duration(low)} to ${duration(high)}) · ${quote.work.expected.toFixed(0)} WU`;
+  if (quote.outlook) {
+    const words = { feasible: "can be kept", tight: "is tight", impossible: "cannot be kept" };
+    const earliest = new Date(quote.outlook.earliest).toLocaleString();
+    $("quote-time").textContent += ` · The deadline ${words[quote.outlook.feasibility]}: begun at once, done at ${earliest} at the earliest`;
+  }
   document.querySelector("#quote .actions").hidden = !quote.open;
   const until = new Date(quote.expires_at).toLocaleString();
   const over = quote.within_max_cost ? `Open until ${until}.` : `Above your limit of ${credits(job.max_cost)} credits.`;

@@ -1,6 +1,7 @@
 """Which facts are told by which channel, and the natural key under which each is told once."""
 
 from contracts.events import (
+    DeadlineMissed,
     Event,
     HoldRefused,
     JobCancelled,
@@ -12,7 +13,7 @@ from contracts.events import (
 )
 from services.notifier.domain.delivery import Channel
 
-Told = JobQuoted | HoldRefused | JobInspected | JobFailed | JobCancelled | JobPackaged | JobSettled
+Told = JobQuoted | HoldRefused | JobInspected | JobFailed | JobCancelled | JobPackaged | JobSettled | DeadlineMissed
 
 
 def fact(event: Told) -> str:
@@ -25,6 +26,8 @@ def _which(event: Told) -> list[str]:
         return [str(event.version)]
     if isinstance(event, HoldRefused):
         return [str(event.version), str(event.available_micro)]
+    if isinstance(event, DeadlineMissed):
+        return [event.deadline.isoformat()]
     return []
 
 

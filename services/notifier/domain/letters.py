@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from contracts.events import HoldRefused, JobCancelled, JobFailed, JobPackaged, JobQuoted, JobSettled
-from contracts.values import MICRO, Bytes, PriceLine, count
+from contracts.events import DeadlineMissed, HoldRefused, JobCancelled, JobFailed, JobPackaged, JobQuoted, JobSettled
+from contracts.values import MICRO, Bytes, Feasibility, Outlook, PriceLine, count
 
 Rows = tuple[tuple[str, str], ...]
 
@@ -34,9 +34,30 @@ def _quoted(event: JobQuoted) -> Letter:
         f"Rendering will take about {_duration(event.seconds.expected)}. Accept before {_time(event.expires_at)}: "
         f"framelend accept {event.job}",
     ]
+    if event.outlook is not None:
+        words.append(_outlook(event.outlook))
     if not event.within_max_cost:
         words.insert(0, "This is over the limit you set. To go on, submit the job again with a higher limit.")
     return Letter(f"Quote for job {_short(event.job)}: {_credits(event.price_micro)}", "Your quote is ready", tuple(words), rows)
+
+
+def _outlook(outlook: Outlook) -> str:
+    words = {
+        Feasibility.FEASIBLE: "can be kept",
+        Feasibility.TIGHT: "is tight",
+        Feasibility.IMPOSSIBLE: "cannot be kept, also if the whole farm did nothing else",
+    }
+    deadline = f"Your deadline of {_time(outlook.deadline)} {words[outlook.feasibility]}"
+    return f"{deadline}: begun at once, the job could be done at {_time(outlook.earliest)}."
+
+
+def _missed(event: DeadlineMissed) -> Letter:
+    left = "" if event.remaining_seconds is None else f" They will take about {_duration(event.remaining_seconds.expected)} more."
+    words = (
+        f"The deadline of {_time(event.deadline)} is over, and {event.lacking} frames are not stored yet.{left}",
+        f"The job goes on. To stop it: framelend cancel {event.job}",
+    )
+    return Letter(f"Job {_short(event.job)} missed its deadline", "Your job is late", words)
 
 
 def _refused(event: HoldRefused) -> Letter:
@@ -76,6 +97,7 @@ _WRITERS: dict[type[Any], Callable[[Any], Letter]] = {
     JobCancelled: _cancelled,
     JobPackaged: _packaged,
     JobSettled: _settled,
+    DeadlineMissed: _missed,
 }
 
 
