@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -289,5 +290,5 @@ async def _rendered(stage: Stage, renter: Person, job: str) -> None:
 
 
 def test_intake_takes_exactly_what_the_routes_send_it() -> None:
-    nothing = Memory(*[None] * 10)  # type: ignore[arg-type]  # only the subscriptions are looked at
+    nothing = Memory(*[None] * len(fields(Memory)))  # type: ignore[arg-type]  # only the subscriptions are looked at
     assert routes(nothing, Doorkeeper(INTAKE)).taken == {row.event for row in ROUTES if INTAKE in row.subscribers}

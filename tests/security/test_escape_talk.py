@@ -22,6 +22,8 @@ FRAME_SECONDS = 2
 CODE = ("script", "driver_script")
 MARK = "escaped42"
 """What the code says when it runs; its own text, which Blender quotes, has it as a sum."""
+MORE = 16
+"""So many times the flood, where it is to be ended: it must not be over before the kill arrives."""
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +38,9 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("flood", FLOODS)
 async def test_a_container_that_floods_us_with_words_is_ended(image: str, home: Path, flood: str) -> None:
+    more = {what: number * MORE for what, number in FLOODS[flood].items()}
     async with a_lair(home, image) as lair:
-        raid = await lair.attack([(flood, FLOODS[flood])], max_seconds_per_frame=60)
+        raid = await lair.attack([(flood, more)], max_seconds_per_frame=60)
     assert flood not in raid.reports, "it was ended before it had said it all"
     assert raid.ending.fault is Fault.MACHINE
     assert "talking" in raid.ending.text or "nonsense" in raid.ending.text
