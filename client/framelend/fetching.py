@@ -44,6 +44,12 @@ def fetch(client: "Client", job: str, names: Sequence[str], folder: Path, fetche
     return sorted(found)
 
 
+def fetch_one(client: "Client", download: Download, path: Path) -> None:
+    """Raises FarmUnreachable, Damaged."""
+    with httpx.Client(timeout=httpx.Timeout(20.0, read=120.0)) as store:
+        _one(client, store, download, path, lambda _, __: None)
+
+
 def file_name(download: Download) -> str:
     """A plain name in one folder, whatever the farm calls it: `frames/7` → `0007.png`."""
     kind, _, rest = download.name.rpartition("/")
