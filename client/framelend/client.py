@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx
 
-from framelend import fetching, following, models, offers, sending
+from framelend import fetching, following, models, sending
+from framelend import offers as asking
 from framelend.models import Account, Agent, Downloads, Earnings, Frames, Job, JobLine, Parts, TimelineLine, Upload
 from framelend.transport import LONGEST_PAUSE, Transport
 
@@ -193,23 +194,23 @@ class Client:
         """`order`: enable, drain, disable or stop."""
         return self._farm.call(Agent, "POST", f"/v1/agents/{agent}/orders", {"order": order}, query={"wait": wait}, tries=1)
 
-    def offers(self) -> list[offers.OfferLine]:
+    def offers(self) -> list[asking.OfferLine]:
         """Jobs that wait for this lender's yes or no, and those he has answered."""
-        return offers.listed(self._farm)
+        return asking.listed(self._farm)
 
-    def offer(self, job: str) -> offers.Offer:
-        return offers.one(self._farm, job)
+    def offer(self, job: str) -> asking.Offer:
+        return asking.one(self._farm, job)
 
     def offer_picture(self, job: str, path: Path) -> None:
         """A small picture of one frame, into this file."""
-        fetching.fetch_one(self, offers.picture(self._farm, job), path)
+        fetching.fetch_one(self, asking.picture(self._farm, job), path)
 
-    def accept_offer(self, job: str, agents: Sequence[str] = ()) -> offers.Offer:
+    def accept_offer(self, job: str, agents: Sequence[str] = ()) -> asking.Offer:
         """For these machines of one's own; without any, for all."""
-        return offers.accepted(self._farm, job, agents)
+        return asking.accepted(self._farm, job, agents)
 
-    def reject_offer(self, job: str) -> offers.Offer:
-        return offers.rejected(self._farm, job)
+    def reject_offer(self, job: str) -> asking.Offer:
+        return asking.rejected(self._farm, job)
 
     def earnings(self) -> Earnings:
         return self._farm.call(Earnings, "GET", "/v1/earnings")
