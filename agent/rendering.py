@@ -171,7 +171,7 @@ class Render:
         )
 
     def _task(self) -> dict[str, Any]:
-        own = self._assignment.settings.model_dump(exclude={"gpu"})
+        own = self._assignment.settings.model_dump(mode="json", exclude={"gpu"}, exclude_defaults=True)
         return {
             "blend": f"/in/bundle/{self._assignment.blend}",
             "frames": list(self._attempt().to_render()),

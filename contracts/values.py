@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from contracts.changes import Change
+
 MICRO = 1_000_000
 """Micro-credits per credit, micro-WU per WU, microseconds per second."""
 
@@ -135,6 +137,8 @@ class RenderSettings(Value):
     scene: Label | None = None
     gpu: bool = False
     """Frames may also be rendered on GPUs. Their pixels differ a little from a CPU's, so it is for the renter to allow."""
+    changes: Annotated[tuple[Change, ...], Field(max_length=16)] = ()
+    """Made to the opened file."""
 
 
 class Limits(Value):
@@ -191,6 +195,8 @@ class Finding(Value):
     severity: Severity
     text: Text
     fix: Text = ""
+    change: Change | None = None
+    """What the farm itself can do about it, at the renter's word."""
 
 
 class Acceptance(Value):

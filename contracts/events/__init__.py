@@ -45,16 +45,15 @@ from contracts.events.frames import (
     StoredFrame,
     UploadGranted,
 )
+from contracts.events.inspection import InspectionReported, JobInspected, SceneFacts, SequenceGap
 from contracts.events.jobs import (
     Action,
     AgentShare,
     FrameUnderWay,
-    InspectionReported,
     JobCancelled,
     JobControlled,
     JobEstimated,
     JobFailed,
-    JobInspected,
     JobPackaged,
     JobProgressed,
     JobPurged,
@@ -68,7 +67,6 @@ from contracts.events.jobs import (
     QuoteExpired,
     SampledWork,
     SamplingMeasured,
-    SceneFacts,
 )
 from contracts.events.money import (
     AccountOpened,
@@ -175,6 +173,7 @@ __all__ = [
     "SamplingMeasured",
     "SceneFacts",
     "SecretOffered",
+    "SequenceGap",
     "StoredFrame",
     "UploadFinished",
     "UploadGranted",

@@ -6,14 +6,12 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field
 
 from contracts.events.event import Event
-from contracts.grants import Grant
 from contracts.values import (
     Audience,
     Band,
     BundlePath,
     Bytes,
     Curve,
-    Finding,
     Frame,
     Id,
     Label,
@@ -55,58 +53,6 @@ class JobSubmitted(Event):
     lenders: Annotated[tuple[Id, ...], Field(max_length=100)] = ()
     """Accounts and agents that NAMED means."""
     order: Order = Order.FORWARD
-
-
-class SceneFacts(Value):
-    """What the survey read in the file; facts only, bounded, from an untrusted process."""
-
-    blender_version: Label
-    newer_than_renderer: bool = False
-    engine: Label
-    scenes: Annotated[tuple[Label, ...], Field(max_length=200)] = ()
-    cameras: Annotated[tuple[Label, ...], Field(max_length=200)] = ()
-    has_camera: bool = True
-    frame_start: Frame
-    frame_end: Frame
-    frame_step: Annotated[int, Field(ge=1, le=1_048_574)] = 1
-    fps_milli: Annotated[int, Field(ge=1, le=10_000_000)] = 24_000
-    width: Annotated[int, Field(ge=1, le=1_000_000)]
-    height: Annotated[int, Field(ge=1, le=1_000_000)]
-    percentage: Annotated[int, Field(ge=1, le=32_767)] = 100
-    samples: Annotated[int, Field(ge=0, le=2**31)] = 0
-    denoise: bool = False
-    is_movie: bool = False
-    cropped: bool = False
-    """Renders a region only and crops the picture to it."""
-    multiview: bool = False
-    """Stereo or several views: more than one picture per frame."""
-    missing: Annotated[tuple[Text, ...], Field(max_length=200)] = ()
-    """Files outside the bundle or absent that rendering would use."""
-    missing_unused: Annotated[tuple[Text, ...], Field(max_length=200)] = ()
-    scripts: Annotated[tuple[Label, ...], Field(max_length=200)] = ()
-    """Texts registered to run at load and Python drivers: none of them will run."""
-    memory_bytes: Bytes = 0
-    """Estimated need of one frame."""
-
-
-class InspectionReported(Event):
-    """The house agent has surveyed the file. `error` holds Blender's words when it could not be opened, and then no facts."""
-
-    grant: Grant
-    facts: SceneFacts | None = None
-    error: Text | None = None
-    cpu_micros: Annotated[int, Field(ge=0, le=10**12)] = 0
-
-
-class JobInspected(Event):
-    """The scheduler's verdict on the file; `frames` is what will be rendered, resolved against the file's range."""
-
-    job: Id
-    account: Id
-    accepted: bool
-    findings: Annotated[tuple[Finding, ...], Field(max_length=100)]
-    facts: SceneFacts | None = None
-    frames: Annotated[Ranges, Field(max_length=10_000)] = ()
 
 
 class SampledWork(Value):
