@@ -85,6 +85,8 @@ class JobEstimated(Event):
     micro_wu: Band
     seconds: Band
     outlook: Outlook | None = None
+    reason: Text = ""
+    """Why there is a further version."""
     """Of a job with a deadline."""
 
 
@@ -100,6 +102,13 @@ class JobQuoted(Event):
     seconds: Band
     expires_at: AwareDatetime
     within_max_cost: bool = True
+    reason: Text = ""
+    """Why there is a further version."""
+    left_frames: Annotated[int, Field(ge=0)] | None = None
+    """Of a further version: the frames it is about; the others stay at the price they were accepted for."""
+    left_micro: Micro | None = None
+    left_before_micro: Micro | None = None
+    """What rendering those costs at this version, and what it would have cost at the accepted one."""
     outlook: Outlook | None = None
 
 

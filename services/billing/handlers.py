@@ -24,7 +24,7 @@ from contracts.topology import BILLING
 from services.billing.domain import charging, holding, settling
 from services.billing.domain.faults import TooEarly, Untrue
 from services.billing.domain.ledger import duplicate, issue
-from services.billing.domain.pricing import PriceBook, Tariff
+from services.billing.domain.pricing import PriceBook, Tariff, planned
 from services.billing.repository.accounts import Accounts
 from services.billing.repository.books import Books
 from services.billing.repository.deliveries import Deliveries
@@ -94,9 +94,9 @@ def _quotes(inboxes: Inboxes, desk: Desk) -> None:
     async def on_job_estimated(event: JobEstimated) -> None:
         bid = (await books.job(event.job)).price_per_wu_micro
         tariff = await desk.tariffs.freeze(event.job, event.version, Tariff(event.curve, event.frames, bid))
-        rendering = await asyncio.to_thread(tariff.rendering)
+        plan = await asyncio.to_thread(planned, [*await _earlier(desk, event), tariff])
         with judged():
-            job = await books.decide(event.job, lambda job, _, now: holding.quoted(job, event, rendering, desk.book, now))
+            job = await books.decide(event.job, lambda job, _, now: holding.quoted(job, event, plan, desk.book, now))
         log.info("quoted", job=job.job, account=job.account, price_micro=job.offer.price_micro if job.offer else 0)
 
     @inboxes.on(QuoteAccepted)
@@ -136,6 +136,15 @@ def _frames(inboxes: Inboxes, desk: Desk) -> None:
             raise NotYet(f"job {event.job} has no version {event.version}")
         about = (event.job, event.agent, owner, event.version)
         await books.post([duplicate(event.attempt, frame, *about, tariff.cost(frame)) for frame in event.frames])
+
+
+async def _earlier(desk: Desk, event: JobEstimated) -> list[Tariff]:
+    """Of the versions before this one, which were all accepted. Raises NotYet when one of them has not been heard of."""
+    keys = [(event.job, version) for version in range(1, event.version)]
+    found = await desk.tariffs.read_many(keys)
+    if len(found) < len(keys):
+        raise NotYet(f"job {event.job}: a version before {event.version} is not known")
+    return [found[key] for key in keys]
 
 
 async def _newest_tariff(desk: Desk, id: str) -> Tariff | None:

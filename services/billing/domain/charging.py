@@ -205,6 +205,7 @@ def _sampling_cap(job: Job) -> int:
     """The most the renter pays for sampling."""
     if job.stage is Stage.SETTLED:
         return 0
-    if job.offer is None or job.offer.state in (OfferState.DECLINED, OfferState.EXPIRED):
+    is_void = job.offer is None or job.offer.state in (OfferState.DECLINED, OfferState.EXPIRED)
+    if job.offer is None or (is_void and job.stage is not Stage.HELD):
         return job.deposit_micro
     return job.offer.sampling_micro + job.freed_micro

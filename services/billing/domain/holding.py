@@ -15,12 +15,11 @@ from contracts.events import (
     JobQuoted,
     QuoteExpired,
 )
-from contracts.values import count
 from services.billing.domain import ledger, pricing
 from services.billing.domain.faults import TooEarly, Untrue
 from services.billing.domain.job import Job, Offer, OfferState, Outcome, Stage
 from services.billing.domain.ledger import Posting, PostingKind
-from services.billing.domain.pricing import PriceBook, Work, credits, credits_up
+from services.billing.domain.pricing import Plan, PriceBook, Work, credits, credits_up
 
 
 def deposited(job: Job, available: int, book: PriceBook) -> Outcome:
@@ -37,7 +36,7 @@ def deposited(job: Job, available: int, book: PriceBook) -> Outcome:
     return Outcome(after, (_hold(job, 0, amount),), (told,))
 
 
-def quoted(job: Job, event: JobEstimated, rendering: int, book: PriceBook, now: datetime) -> Outcome:
+def quoted(job: Job, event: JobEstimated, plan: Plan, book: PriceBook, now: datetime) -> Outcome:
     """Make the firm price of this version. Raises TooEarly until sampling is measured: its cost is part of the price."""
     _check(job, event.account)
     if job.over or (job.offer is not None and event.version <= job.offer.version):
@@ -46,7 +45,8 @@ def quoted(job: Job, event: JobEstimated, rendering: int, book: PriceBook, now: 
         raise TooEarly(f"job {job.job}: sampling is not measured")
     if job.offer is not None and job.offer.state is OfferState.OPEN:
         job = replace(job, offer=job.offer.to(OfferState.EXPIRED))
-    offer = _offer(job, event, rendering, book, now)
+    offer = _offer(job, event, plan, book, now)
+    is_further = event.version > 1
     told = JobQuoted(
         job=job.job,
         account=job.account,
@@ -58,18 +58,21 @@ def quoted(job: Job, event: JobEstimated, rendering: int, book: PriceBook, now: 
         outlook=event.outlook,
         expires_at=offer.expires_at,
         within_max_cost=offer.within_max_cost,
+        reason=event.reason,
+        left_frames=plan.left if is_further else None,
+        left_micro=min(plan.left_micro, pricing.MOST) if is_further else None,
+        left_before_micro=min(plan.before_micro, pricing.MOST) if is_further else None,
     )
     return Outcome(replace(job, offer=offer, freed_micro=0), events=(told,))
 
 
-def _offer(job: Job, event: JobEstimated, rendering: int, book: PriceBook, now: datetime) -> Offer:
-    """A later version keeps what was rendered under an earlier one at the earlier price."""
-    number = count(event.frames)
+def _offer(job: Job, event: JobEstimated, plan: Plan, book: PriceBook, now: datetime) -> Offer:
+    """The whole job's price: frames given out under an earlier version keep the earlier price."""
     work = Work(
         sampling_micro=job.sampling_micro,
-        rendering_micro=job.rendering_micro + rendering,
-        rendered=job.rendered + number,
-        stored=job.rendered + number + job.sampled_frames,
+        rendering_micro=plan.rendering_micro,
+        rendered=plan.frames,
+        stored=plan.frames + job.sampled_frames,
     )
     lines = pricing.quote_lines(book.terms, work, job.price_per_wu_micro)
     whole = pricing.total(lines)
@@ -108,15 +111,16 @@ def accepted(job: Job, account: str, version: int, available: int, now: datetime
 
 def _why_not(job: Job, offer: Offer, more: int, available: int) -> str:
     """Words for the renter, or nothing when the hold can be made."""
+    if offer.state in (OfferState.EXPIRED, OfferState.DECLINED) and job.stage is Stage.HELD:
+        return "The new price was not accepted in time or was declined: the job ends, and the finished frames are yours."
     if offer.state is OfferState.EXPIRED:
         return "This quote expired before it was accepted: submit the job again for a new one."
     if offer.state is OfferState.DECLINED:
         return "This quote was declined: submit the job again for a new one."
     if not offer.within_max_cost:
         limit = credits(job.max_cost if job.max_cost is not None else pricing.MOST)
-        return (
-            f"The price of {credits(offer.price_micro)} credits is over the limit of {limit}: submit again with a higher limit."
-        )
+        remedy = "decline, and submit the rest again" if job.stage is Stage.HELD else "submit again"
+        return f"The price of {credits(offer.price_micro)} credits is over the limit of {limit}: {remedy} with a higher limit."
     if more > available:
         top_up = credits_up(more - available)
         words = f"The price is {credits(offer.price_micro)} credits; {credits(job.held_micro)} are held already and "

@@ -3,9 +3,11 @@
 Everything is rounded down, frame by frame, and then summed, so that the sum of what is charged later is the sum of the quote.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from contracts.values import MICRO, Curve, PriceLine, Ranges, frames
+from contracts.values import MICRO, Curve, PriceLine, Ranges, count, frames
 from contracts.work import price
 
 MOST = 10**18
@@ -67,6 +69,28 @@ class Tariff:
     def freed(self, ranges: Ranges) -> int:
         """Micro-credits of those frames that are in the quote too: what need not be rendered any more."""
         return sum(self.cost(frame)[1] for frame in frames(ranges) if any(frame in own for own in self.frames))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What rendering costs under all versions of a job together. `left`: the frames that the newest one is about; `before`: what
+    those would have cost at the version before it."""
+
+    rendering_micro: int
+    frames: int
+    left: int = 0
+    left_micro: int = 0
+    before_micro: int = 0
+
+
+def planned(tariffs: Sequence[Tariff]) -> Plan:
+    """Of versions in their order: every frame costs what the newest one says that has it. Later ones are about fewer frames."""
+    whole = before = tariffs[0].rendering()
+    for older, newer in pairwise(tariffs):
+        before = older.freed(newer.frames)
+        whole += newer.rendering() - before
+    newest = tariffs[-1]
+    return Plan(whole, count(tariffs[0].frames), count(newest.frames), newest.rendering(), before)
 
 
 @dataclass(frozen=True)

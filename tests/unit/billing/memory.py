@@ -24,7 +24,7 @@ from services.billing.domain.charging import Delivery, Standing
 from services.billing.domain.faults import TooEarly
 from services.billing.domain.job import Job, Outcome
 from services.billing.domain.ledger import Posting, PostingKind
-from services.billing.domain.pricing import PriceBook, Tariff
+from services.billing.domain.pricing import PriceBook, Tariff, planned
 
 
 class Collision(Exception):
@@ -112,7 +112,11 @@ class Books:
     def _on_JobEstimated(self, event: JobEstimated) -> None:
         fresh = Tariff(event.curve, event.frames, self.known(event.job).price_per_wu_micro)
         tariff = self.tariffs.setdefault((event.job, event.version), fresh)
-        self.decide(event.job, lambda job, _: holding.quoted(job, event, tariff.rendering(), self.book, self.now))
+        versions = [self.tariffs.get((event.job, version)) for version in range(1, event.version)]
+        if None in versions:
+            raise TooEarly(f"a version before {event.version} is not known")
+        plan = planned([*(one for one in versions if one is not None), tariff])
+        self.decide(event.job, lambda job, _: holding.quoted(job, event, plan, self.book, self.now))
 
     def _on_QuoteAccepted(self, event: QuoteAccepted) -> None:
         self.decide(event.job, lambda job, free: holding.accepted(job, event.account, event.version, free, self.now))

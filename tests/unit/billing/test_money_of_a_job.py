@@ -12,6 +12,7 @@ from services.billing.domain.charging import Standing
 from services.billing.domain.faults import Breach, TooEarly, Untrue
 from services.billing.domain.job import OFFER_STATES, STAGES, Job, OfferState, Outcome, Stage
 from services.billing.domain.ledger import Leg, Posting, PostingKind, Unbalanced
+from services.billing.domain.pricing import Plan, planned
 from tests.unit.billing.builders import a_book, a_delivery, a_seal, a_submission, a_tariff, a_work, an_estimate
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -28,7 +29,7 @@ def a_sampled_job(max_cost: int | None = None) -> Job:
 
 
 def a_quoted_job(max_cost: int | None = None) -> Outcome:
-    return holding.quoted(a_sampled_job(max_cost), an_estimate(), a_tariff().rendering(), a_book(), NOW)
+    return holding.quoted(a_sampled_job(max_cost), an_estimate(), planned([a_tariff()]), a_book(), NOW)
 
 
 def a_held_job() -> Job:
@@ -68,16 +69,16 @@ def test_a_quote_counts_sampling_rendering_and_fixed_lines() -> None:
 
 def test_an_estimate_waits_until_sampling_is_measured() -> None:
     with pytest.raises(TooEarly):
-        holding.quoted(a_deposited_job(), an_estimate(), 1, a_book(), NOW)
+        holding.quoted(a_deposited_job(), an_estimate(), Plan(1, 9), a_book(), NOW)
 
 
 def test_an_estimate_told_again_is_no_second_quote() -> None:
     job = a_quoted_job().job
-    assert holding.quoted(job, an_estimate(), 1, a_book(), NOW) == Outcome(job)
+    assert holding.quoted(job, an_estimate(), Plan(1, 9), a_book(), NOW) == Outcome(job)
 
 
 def test_a_price_beyond_all_credits_is_cut_and_cannot_be_accepted() -> None:
-    job = holding.quoted(a_sampled_job(), an_estimate(), 10**24, a_book(), NOW).job
+    job = holding.quoted(a_sampled_job(), an_estimate(), Plan(10**24, 9), a_book(), NOW).job
     assert job.offer is not None
     assert job.offer.price_micro == 10**18
     assert not job.offer.within_max_cost
