@@ -105,6 +105,8 @@ class Accept(Section):
     maximum_memory_gb: Positive | None = None
     renters: Annotated[tuple[Id, ...], Field(max_length=100)] = ()
     """Accounts; empty takes anybody's."""
+    by_hand: bool = False
+    """Of all that, only what he says yes to: `framelend offers`."""
 
     @property
     def minimum_micro(self) -> int:

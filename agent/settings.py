@@ -136,6 +136,7 @@ class AgentSettings(BaseSettings):
             engines=self.accept.engines,
             memory_bytes=None if most is None else round(most * GB),
             renters=self.accept.renters,
+            by_hand=self.accept.by_hand,
         )
 
     @property

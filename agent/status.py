@@ -13,6 +13,7 @@ from contracts.events import AgentOrder
 from contracts.values import MICRO
 
 SHOWN = 5
+ASKING = "it takes only what you say yes to: `framelend offers` lists what waits for you"
 WAITING = "waiting for work: the farm has none for this machine at the moment"
 
 
@@ -46,7 +47,7 @@ class Status:
         return {
             "agent": self._place.agent,
             "state": self._state(bool(reasons), bool(in_hand)),
-            "reasons": reasons or ([] if in_hand else [WAITING]),
+            "reasons": reasons or ([] if in_hand else [ASKING if settings.accept.by_hand else WAITING]),
             "unknown": list(unknown(self._yielding.rules, self._yielding.facts)),
             "connected": self._connected(),
             "lent": {

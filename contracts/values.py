@@ -211,6 +211,8 @@ class Acceptance(Value):
     """The most a scene may need."""
     renters: Annotated[tuple[Id, ...], Field(max_length=100)] = ()
     """Accounts."""
+    by_hand: bool = False
+    """Of all that, only what the lender has said yes to."""
 
 
 class Benchmark(Value):

@@ -96,6 +96,7 @@ def _unwanted(assignment: ChunkAssigned, rules: Acceptance) -> tuple[tuple[bool,
             f"its lender takes scenes of at most {(most or 0) / 1e9:.1f} GB, not {needed / 1e9:.1f}",
         ),
         (bool(rules.renters) and assignment.renter not in rules.renters, "its lender takes the work of certain renters only"),
+        (rules.by_hand and not assignment.chosen, "its lender chooses by hand and has not said yes to it"),
     )
 
 

@@ -81,6 +81,7 @@ from contracts.events.money import (
     JobSettled,
     WebhookSet,
 )
+from contracts.events.offers import JobOffered, OfferAnswered, OfferWithdrawn
 from contracts.events.resources import GpuUse, Resources, ResourcesSampled
 from contracts.events.uploads import (
     BundleRejected,
@@ -147,6 +148,7 @@ __all__ = [
     "JobEstimated",
     "JobFailed",
     "JobInspected",
+    "JobOffered",
     "JobPackaged",
     "JobProgressed",
     "JobPurged",
@@ -155,6 +157,8 @@ __all__ = [
     "JobSettled",
     "JobStateChanged",
     "JobSubmitted",
+    "OfferAnswered",
+    "OfferWithdrawn",
     "PackagedFile",
     "PartUrl",
     "PartsGranted",

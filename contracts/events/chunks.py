@@ -52,6 +52,8 @@ class ChunkAssigned(Event):
     """As Blender names it; empty while nobody has looked into the file."""
     renter: Id | None = None
     """The account that pays: a lender may take the work of some only."""
+    chosen: bool = False
+    """The lender has said yes to this job, or it is work of the kind that nobody is asked about."""
     gpu: Label | None = None
     """The `id` of the agent's GPU to render on; None is the CPU."""
 

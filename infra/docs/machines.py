@@ -10,7 +10,7 @@ from agent.domain.comfort import MOVES as LENDING
 from services.billing.domain.job import OFFER_STATES, STAGES
 from services.intake.domain.uploads import AFTER
 from services.notifier.domain.delivery import TABLE
-from services.scheduler.domain.states import ACCESS_MOVES, AGENT_MOVES, CHUNK_MOVES, JOB_MOVES
+from services.scheduler.domain.states import ACCESS_MOVES, AGENT_MOVES, CHOICE_MOVES, CHUNK_MOVES, JOB_MOVES
 from services.storage.domain.frame import MOVES as FRAME
 from services.storage.domain.job import MOVES as KEPT_JOB
 from services.storage.domain.upload import MOVES as UPLOAD
@@ -23,6 +23,7 @@ def machines() -> dict[str, Mapping[Any, Any]]:
         "Chunk (scheduler decides)": CHUNK_MOVES,
         "Agent (scheduler decides)": AGENT_MOVES,
         "Agent's access to the broker (scheduler decides)": ACCESS_MOVES,
+        "Lender's choice about a job (the scheduler keeps it)": CHOICE_MOVES,
         "Attempt (the agent's own view)": ATTEMPT,
         "Lending (the agent decides, for its owner)": LENDING,
         "Upload (storage decides)": UPLOAD,

@@ -17,6 +17,7 @@ from services.intake.domain.agents import Agent
 from services.intake.domain.codes import Lender, Terms
 from services.intake.domain.frames import Bucket
 from services.intake.domain.jobs import Job
+from services.intake.domain.offers import Offer
 from services.intake.domain.rates import Rate
 from services.intake.domain.uploads import Upload
 from services.intake.handlers import routes
@@ -32,6 +33,7 @@ from services.intake.repository.frames import Frames
 from services.intake.repository.jobs import Jobs
 from services.intake.repository.lenders import Agents, Earnings
 from services.intake.repository.memory import Memory
+from services.intake.repository.offers import Offers
 from services.intake.repository.resources import Samples
 from services.intake.repository.timeline import Timeline
 from services.intake.repository.uploads import Uploads
@@ -79,7 +81,7 @@ async def build(ground: Ground) -> Service:
 
 
 def _of_lenders(memory: Memory) -> list[SavedThenTold[Any]]:
-    return [memory.codes.saved, memory.agents.saved]
+    return [memory.codes.saved, memory.agents.saved, memory.offers.saved]
 
 
 def _memory(ground: Ground) -> Memory:
@@ -93,6 +95,7 @@ def _memory(ground: Ground) -> Memory:
         timeline=Timeline(database["timeline"], ground.clock),
         agents=Agents(ground.repository("agents", Agent)),
         codes=Codes(ground.repository("codes", Lender)),
+        offers=Offers(ground.repository("offers", Offer)),
         earnings=Earnings(database["earnings"]),
         samples=Samples(database["samples"], ground.clock),
         answers=Answers(database["answers"], ground.clock),

@@ -10,6 +10,7 @@ from services.chassis.inbox import Inboxes
 from services.chassis.verdicts import SenderFault
 from services.intake.domain import agents as machines
 from services.intake.domain import frames as bitmaps
+from services.intake.domain import offers as work
 from services.intake.domain import timeline as story
 from services.intake.domain import uploads as sending
 from services.intake.domain.jobs import Job
@@ -30,6 +31,7 @@ def routes(memory: Memory, doorkeeper: Doorkeeper) -> Inboxes:
     _frames(inboxes, memory)
     _money(inboxes, memory)
     _agents(inboxes, memory, doorkeeper)
+    _offers(inboxes, memory)
     return inboxes
 
 
@@ -221,3 +223,15 @@ def _agents(inboxes: Inboxes, memory: Memory, doorkeeper: Doorkeeper) -> None:
         doorkeeper.heed(event.agent, "revoked")
         await memory.codes.forget(event.owner, event.agent)
         memory.bell.ring(f"agent:{event.agent}")
+
+
+def _offers(inboxes: Inboxes, memory: Memory) -> None:
+    @inboxes.on(e.JobOffered)
+    async def on_job_offered(event: e.JobOffered) -> None:
+        id = work.id_of(event.owner, event.job)
+        await memory.offers.saved.update_or_add(id, lambda offer, _: (work.offered(offer, event), []))
+
+    @inboxes.on(e.OfferWithdrawn)
+    async def on_offer_withdrawn(event: e.OfferWithdrawn) -> None:
+        id = work.id_of(event.owner, event.job)
+        await memory.offers.saved.update_or_add(id, lambda offer, now: (work.withdrawn(offer, event, now), []))

@@ -8,10 +8,12 @@ from pydantic import SecretStr
 from services.chassis.service import Ground, Service
 from services.chassis.settings import ServiceSettings
 from services.scheduler.broker import Broker
+from services.scheduler.choosing import Choosing
 from services.scheduler.closing import Closing
 from services.scheduler.desk import Desk
 from services.scheduler.dispatch import Dispatch
 from services.scheduler.domain.agent import Agent
+from services.scheduler.domain.choosing import Choice
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.policy import Policy
@@ -20,7 +22,7 @@ from services.scheduler.handlers import routes
 from services.scheduler.learning import Learning
 from services.scheduler.progress import Progress
 from services.scheduler.quarantine import Quarantine
-from services.scheduler.repository import Agents, Chunks, Jobs, Standing
+from services.scheduler.repository import Agents, Choices, Chunks, Jobs, Standing
 from services.scheduler.signing import Signing
 from services.scheduler.sweeps import Hearing, sweeps
 from services.scheduler.traffic import Traffic
@@ -73,9 +75,10 @@ class Stores:
     jobs: Jobs
     chunks: Chunks
     agents: Agents
+    choices: Choices
 
     async def prepare(self) -> None:
-        for store in (self.jobs, self.chunks, self.agents):
+        for store in (self.jobs, self.chunks, self.agents, self.choices):
             await store.ensure_indexes()
 
 
@@ -84,7 +87,7 @@ def stores(ground: Ground, settings: Settings) -> Stores:
     standing = Standing(ground.database["chunks"])
     signing = Signing(settings.keys(), standing.holds, agents.is_revoked)
     chunks = Chunks(ground.repository("chunks", Chunk, signing.finish))
-    return Stores(Jobs(ground.repository("jobs", Job)), chunks, agents)
+    return Stores(Jobs(ground.repository("jobs", Job)), chunks, agents, Choices(ground.repository("choices", Choice)))
 
 
 def desk(ground: Ground, settings: Settings, kept: Stores) -> Desk:
@@ -115,15 +118,16 @@ async def build(ground: Ground) -> Service:
 
     quarantine = Quarantine(work, gate, ground.doorkeeper)
     traffic = Traffic(work, broker, quarantine)
+    choosing = Choosing(work, kept.choices)
 
     async def close() -> None:
         broker.close()
 
     hearing = Hearing(ground.connection.connected.is_set)
     return Service(
-        inboxes=routes(work, gate, quarantine),
-        repositories=(kept.jobs.store, kept.chunks.store, kept.agents.store),
-        sweeps=sweeps(work, hearing, gate, quarantine, traffic),
+        inboxes=routes(work, gate, quarantine, choosing),
+        repositories=(kept.jobs.store, kept.chunks.store, kept.agents.store, kept.choices.store),
+        sweeps=sweeps(work, hearing, gate, quarantine, traffic, choosing),
         prepare=kept.prepare,
         closing=(close,),
         shut_out=kept.agents.unheard,

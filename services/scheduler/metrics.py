@@ -4,6 +4,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from contracts.values import Kind
 from services.chassis.conduct import Offence
+from services.scheduler.domain.states import ChoiceState
 
 ASSIGNED = Counter("framelend_scheduler_assignments", "Chunks given to agents", ["kind"])
 CHUNK_MOVES = Counter("framelend_scheduler_chunk_moves", "Moves of chunks", ["before", "after"])
@@ -18,6 +19,8 @@ WAITED = Histogram(
     "From hearing an agent that is ready to having told it its chunk",
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
+OFFERS = Counter("framelend_scheduler_offers", "Jobs offered to lenders who choose by hand, and what came of it", ["what"])
+OFFERS_OPEN = Gauge("framelend_scheduler_offers_open", "Offers that wait for a lender's yes or no")
 JOBS = Gauge("framelend_scheduler_jobs", "Jobs by state", ["state"])
 CHUNKS = Gauge("framelend_scheduler_open_chunks", "Open chunks by state", ["state"])
 AGENTS = Gauge("framelend_scheduler_agents", "Agents by state", ["state"])
@@ -41,5 +44,7 @@ for _what in Offence:
     QUARANTINED.labels(_what)
 for _outcome in ("taken", "stale", "too soon"):
     SECRETS.labels(_outcome)
+for _choice in ChoiceState:
+    OFFERS.labels(_choice)
 for _which in ("quoted", "measured"):
     QUOTE_WORK.labels(_which)

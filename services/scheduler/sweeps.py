@@ -12,6 +12,7 @@ import structlog
 from services.chassis.repository import Unknown
 from services.chassis.sweeps import Sweep
 from services.scheduler import metrics
+from services.scheduler.choosing import Choosing
 from services.scheduler.desk import Desk
 from services.scheduler.domain import agent as agents
 from services.scheduler.domain import chunk as chunks
@@ -199,7 +200,7 @@ class Gauges:
                 gauge.labels(state).set(counts.get(state, 0))
 
 
-def sweeps(desk: Desk, hearing: Hearing, gate: Gate, quarantine: Quarantine, traffic: Traffic) -> list[Sweep]:
+def sweeps(desk: Desk, hearing: Hearing, gate: Gate, quarantine: Quarantine, traffic: Traffic, choosing: Choosing) -> list[Sweep]:
     leases, repairs, gauges = Leases(desk, hearing), Repairs(desk), Gauges(desk)
     return [
         Sweep("leases", 2, leases.sweep),
@@ -207,6 +208,7 @@ def sweeps(desk: Desk, hearing: Hearing, gate: Gate, quarantine: Quarantine, tra
         Sweep("repairs", 5, repairs.sweep),
         Sweep("access", 5, gate.sweep),
         Sweep("quarantine", 5, quarantine.sweep),
+        Sweep("offers", 3, choosing.sweep),
         Sweep("traffic", LOOK_SECONDS, traffic.sweep),
         Sweep("progress", 1, desk.progress.tell),
         Sweep("learning", 2, desk.learning.fold),

@@ -36,7 +36,7 @@ from contracts.events import (
 )
 from contracts.grants import Grant
 from contracts.topology import BILLING, INTAKE, SCHEDULER, STORAGE, mailbox
-from contracts.values import Benchmark, Hardware, Kind, frames
+from contracts.values import Acceptance, Benchmark, Hardware, Kind, frames
 from tests.integration.world import Process, World
 
 IMAGE = "sha256:" + "a" * 64
@@ -95,10 +95,10 @@ class Scripted:
                     await self.pulse()
             await asyncio.sleep(1)
 
-    async def ready(self, slots: int = 1) -> None:
+    async def ready(self, slots: int = 1, accepts: Acceptance | None = None) -> None:
         said = AgentReady(
             run=self.run, slots=slots, attempts=tuple(self.held), hardware=Hardware(cores=1, memory_bytes=4 * GIB),
-            benchmark=Benchmark(cpu_micros=1_000_000, wall_micros=1_000_000), images=(IMAGE,),
+            benchmark=Benchmark(cpu_micros=1_000_000, wall_micros=1_000_000), images=(IMAGE,), accepts=accepts,
         )  # fmt: skip
         await self.world.say(self.agent, said)
 

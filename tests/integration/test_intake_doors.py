@@ -9,11 +9,20 @@ import pytest
 
 from contracts import events as e
 from services.intake.http.door import application
-from tests.integration.intake_stage import Person, Stage, connection, the_renter, the_stage, the_stranger  # noqa: F401
+from tests.integration.intake_stage import (  # noqa: F401
+    Person,
+    Stage,
+    a_band,
+    connection,
+    the_renter,
+    the_stage,
+    the_stranger,
+)
+from tests.waiting import until
 
 PUBLIC = {
     "/v1/accounts", "/v1/account", "/v1/account/webhook", "/v1/account/key", "/v1/agents", "/v1/agents/codes",
-    "/v1/agents/enrol", "/v1/earnings",
+    "/v1/agents/enrol", "/v1/earnings", "/v1/offers",
 }  # fmt: skip
 """Routes that name nobody's thing: each answers about the caller's own."""
 BODIES: dict[str, dict[str, Any]] = {
@@ -23,6 +32,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/accounts/{account}/credits": {"amount": "1"},
     "/v1/agents/{agent}/revoke": {},
     "/v1/agents/{agent}/orders": {"order": "drain"},
+    "/v1/offers/{job}/accept": {},
 }
 
 
@@ -60,6 +70,7 @@ async def test_a_stranger_is_told_that_it_does_not_exist(
     assert not stage.world.said(e.QuoteAccepted, job=job)
     assert not stage.world.said(e.DownloadsRequested, job=job)
     assert not stage.world.said(e.RevocationRequested, agent=MACHINE)
+    assert not stage.world.said(e.OfferAnswered, job=job)
 
 
 @pytest.mark.parametrize(("method", "path"), addressed_routes())
@@ -75,7 +86,13 @@ async def test_nobody_passes_without_a_key(stage: Stage, renter: Person, method:
 async def test_the_owner_sees_the_very_things_strangers_do_not(stage: Stage, renter: Person) -> None:
     """The control of the two tests above: the addresses are right."""
     job, upload = await _things(stage, renter)
-    for path in (f"/v1/jobs/{job}", f"/v1/jobs/{job}/frames", f"/v1/jobs/{job}/timeline", f"/v1/uploads/{upload}"):
+    for path in (
+        f"/v1/jobs/{job}",
+        f"/v1/jobs/{job}/frames",
+        f"/v1/jobs/{job}/timeline",
+        f"/v1/uploads/{upload}",
+        f"/v1/offers/{job}",
+    ):
         assert (await renter.get(path)).status_code == 200
 
 
@@ -89,8 +106,54 @@ async def _things(stage: Stage, renter: Person) -> tuple[str, str]:
         job = await stage.a_quoted_job(renter)
         asked = {"bytes": 5, "sha256": uuid4().hex * 2}
         await stage.world.say("scheduler", e.AgentEnrolled(agent=MACHINE, owner=renter.id, name="rita"))
+        await offered(stage, renter, job)
         _MADE[renter.id] = job, (await renter.post("/v1/uploads", asked)).json()["id"]
     return _MADE[renter.id]
+
+
+async def offered(stage: Stage, lender: Person, job: str, **changes: Any) -> e.JobOffered:
+    """As intake has it."""
+    fields = {
+        "owner": lender.id, "job": job, "revision": 1, "renter": "ada", "agents": (MACHINE,), "bundle_bytes": 1000, "frames": 10,
+        "engine": "CYCLES", "memory_bytes": 10**9, "price": 10_000, "micro_wu": a_band(100_000_000),
+    }  # fmt: skip
+    said = e.JobOffered.model_validate({**fields, **changes})
+    await stage.world.say("scheduler", said)
+
+    async def seen() -> bool:
+        return (await lender.get(f"/v1/offers/{job}")).status_code == 200
+
+    await until(seen, "the offer is seen", 10)
+    return said
+
+
+async def test_a_lender_sees_what_he_is_offered_and_answers_for_his_own_machines_until_it_is_withdrawn(
+    stage: Stage, renter: Person, stranger: Person
+) -> None:
+    job, mine = await stage.a_quoted_job(renter), f"laptop-of-{stranger.id}"
+    await stage.world.say("scheduler", e.AgentEnrolled(agent=mine, owner=stranger.id, name="laptop"))
+    await offered(stage, stranger, job, agents=(mine,))
+    whole = (await stranger.get(f"/v1/offers/{job}")).json()
+    assert (whole["pays"], whole["price_per_wu"], whole["answer"], whole["picture"]) == ("1", "0.01", "none", False)
+    assert (whole["blend"], whole["files"], whole["unpacked_bytes"]) == ("scene.blend", 1, 2000)
+    problem(await stranger.get(f"/v1/offers/{job}/picture"), 404, "no-picture")
+    problem(await renter.post(f"/v1/offers/{job}/accept", {}), 404, "unknown-offer")
+    await _things(stage, renter)
+    problem(await stranger.post(f"/v1/offers/{job}/accept", {"agents": [MACHINE]}), 404, "unknown-agent")
+    assert not stage.world.said(e.OfferAnswered, job=job)
+    yes = (await stranger.post(f"/v1/offers/{job}/accept", {"agents": [mine]})).json()
+    assert (yes["answer"], yes["accepted_for"]) == ("accepted", [mine])
+    await stranger.post(f"/v1/offers/{job}/accept", {"agents": [mine]})
+    assert (await stranger.post(f"/v1/offers/{job}/reject")).json()["answer"] == "rejected"
+    no = await stage.world.hear(e.OfferAnswered, job=job, accepted=False)
+    assert (no.owner, no.revision, no.agents) == (stranger.id, 2, ())
+    await stage.world.say("scheduler", e.OfferWithdrawn(owner=stranger.id, job=job, revision=2, reason="cancelled"))
+
+    async def is_gone() -> bool:
+        return job not in [one["job"] for one in (await stranger.get("/v1/offers")).json()]
+
+    await until(is_gone, "the offer is gone from the list", 10)
+    problem(await stranger.post(f"/v1/offers/{job}/accept", {}), 409, "offer-withdrawn")
 
 
 async def test_lists_hold_only_ones_own(stage: Stage, renter: Person, stranger: Person) -> None:

@@ -8,17 +8,22 @@ from aiormq.exceptions import ChannelAccessRefused
 
 from contracts.bus import Announcement, Announcer, NotAnnounced
 from contracts.events import (
+    Action,
     AgentChanged,
     AgentEnrolled,
     AgentPulse,
     AgentRevoked,
     ChunkCompleted,
     InspectionReported,
+    JobControlled,
     JobEstimated,
+    JobOffered,
     JobRendered,
+    OfferAnswered,
+    OfferWithdrawn,
 )
 from contracts.topology import BILLING, INTAKE, SCHEDULER, mailbox
-from contracts.values import FrameRange, Kind
+from contracts.values import Acceptance, FrameRange, Kind
 from tests.integration.scheduler_stage import (  # noqa: F401
     Fleet,
     a_deposit,
@@ -76,6 +81,26 @@ async def test_a_stranger_cannot_speak_of_an_attempt_it_was_never_given(world: W
     await until(parks, "the false word is parked")
     assert parked[0].headers["x-sender"] == eve.agent
     assert parked[0].headers["x-verdict"] == "sender_fault"
+
+
+async def test_a_machine_by_hand_waits_for_its_lenders_yes_and_hears_of_the_jobs_end(world: World, willing: Fleet) -> None:
+    lenders, asked = (willing.ann, willing.bob), a_submission(frames=(FrameRange(first=1, last=1000),))
+    for lender in lenders:
+        await lender.ready(accepts=Acceptance(by_hand=True))
+    await quoted(world, asked)
+    offers = [await world.hear(JobOffered, job=asked.job, owner=f"owner-of-{name}") for name in ("ann", "bob")]
+    assert [offer.agents for offer in offers] == [(lender.agent,) for lender in lenders]
+    await until(lambda: willing.given(asked.job, Kind.RENDER), "the house stands in, since no lender has said yes")
+    assert not [one for lender in lenders for one in lender.assigned if one.grant.job == asked.job]
+    await world.say(INTAKE, OfferAnswered(owner="owner-of-ann", job=asked.job, revision=1, accepted=True))
+    await until(lambda: [one for one in willing.ann.assigned if one.grant.job == asked.job], "she gets it after her yes")
+    assert all(one.chosen for one in willing.ann.assigned if one.grant.job == asked.job)
+    assert not [one for one in willing.bob.assigned if one.grant.job == asked.job]
+    stop = JobControlled(job=asked.job, account=asked.account, revision=1, action=Action.CANCEL, by="renter")
+    await world.say(INTAKE, stop)
+    for offer in offers:
+        gone = await world.hear(OfferWithdrawn, job=asked.job, owner=offer.owner)
+        assert gone.revision > offer.revision
 
 
 async def test_an_enrolled_agent_is_told_and_can_reach_its_own_mailbox_only(world: World, willing: Fleet) -> None:

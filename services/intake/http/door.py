@@ -2,7 +2,19 @@
 
 from fastapi import FastAPI
 
-from services.intake.http import accounts, downloads, enrolment, jobs, lenders, page, problems, resources, uploads, watching
+from services.intake.http import (
+    accounts,
+    downloads,
+    enrolment,
+    jobs,
+    lenders,
+    offers,
+    page,
+    problems,
+    resources,
+    uploads,
+    watching,
+)
 from services.intake.http.desk import Desk
 
 DESCRIPTION = """Accounts, uploads, jobs and earnings of a Framelend farm.
@@ -18,7 +30,7 @@ def application(desk: Desk | None) -> FastAPI:
         title="Framelend", version="1", description=DESCRIPTION, docs_url=None, redoc_url=None, responses=problems.DOCUMENTED
     )
     app.state.desk = desk
-    for part in (accounts, uploads, jobs, watching, downloads, lenders, resources, enrolment, page):
+    for part in (accounts, uploads, jobs, watching, downloads, lenders, offers, resources, enrolment, page):
         app.include_router(part.router)
     problems.install(app)
     return app

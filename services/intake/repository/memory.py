@@ -16,6 +16,7 @@ from services.intake.repository.codes import Codes
 from services.intake.repository.frames import Frames
 from services.intake.repository.jobs import Jobs
 from services.intake.repository.lenders import Agents, Earnings
+from services.intake.repository.offers import Offers
 from services.intake.repository.resources import Samples
 from services.intake.repository.timeline import Timeline
 from services.intake.repository.uploads import Uploads
@@ -32,6 +33,7 @@ class Memory:
     agents: Agents
     codes: Codes
     earnings: Earnings
+    offers: Offers
     samples: Samples
     answers: Answers
     bell: Bell
@@ -63,6 +65,6 @@ class Memory:
     async def ensure_indexes(self) -> None:
         for part in (
             self.accounts, self.uploads, self.jobs, self.frames, self.timeline, self.agents, self.codes, self.earnings,
-            self.samples, self.answers,
+            self.samples, self.answers, self.offers,
         ):  # fmt: skip
             await part.ensure_indexes()

@@ -74,6 +74,8 @@ class Agent:
     order_revision: int = 0
     ordered_by: str = ""
     accepts: Acceptance | None = None
+    chosen: tuple[str, ...] = ()
+    """Jobs that its lender said yes to, where he chooses by hand (domain.choosing)."""
     readies: tuple[str, ...] = ()
     """Message ids of the last readies, since a repeated one would deny what was given in between."""
 

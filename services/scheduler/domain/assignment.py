@@ -12,6 +12,7 @@ from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.chunk import Chunk, Holder, missing
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.memory import need
+from services.scheduler.domain.orders import by_hand
 from services.scheduler.domain.picture import max_bytes
 from services.scheduler.domain.policy import Policy
 
@@ -46,6 +47,7 @@ def assigned(
         picture=size, scale_percent=policy.probe_percent if chunk.kind is Kind.PROBE else 100, lease_seconds=policy.lease,
         max_seconds_per_frame=limits.seconds_per_frame, budget_seconds=limits.budget, memory_bytes=limits.memory,
         earns_micro=_earns(job, chunk), price=jobs.bid(job), engine=job.facts.engine if job.facts else "", renter=job.account,
+        chosen=by_hand(agent),
     )  # fmt: skip
     return Holder(attempt, agent.agent, now, hard_end), told
 

@@ -14,7 +14,7 @@ from services.scheduler.domain.agent import Agent, free_slots, is_barred
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.memory import need
-from services.scheduler.domain.orders import accepts
+from services.scheduler.domain.orders import accepts, waits_for_yes
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.ranking import Farm, Rank, Turns
 from services.scheduler.domain.states import AgentState, JobState
@@ -151,6 +151,8 @@ class Board:
             return "waiting for the house agent, which is not online"
         if not any(agent.state is AgentState.ONLINE for agent in self.fleet):
             return "waiting for an agent: none is online"
+        if any(self._fits(agent, job, chunk) and waits_for_yes(agent, job) for agent in self.fleet):
+            return "waiting for a lender to say yes: those online who would take it choose by hand"
         if any(self._fits(agent, job, chunk) for agent in self.fleet):
             return "waiting for a lender who takes this work at this price: none of those online does"
         return "waiting for an agent with enough memory that may take this job"

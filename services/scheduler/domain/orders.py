@@ -60,4 +60,15 @@ def accepts(agent: Agent, job: Job) -> bool:
         and (not rules.engines or not engine or engine in rules.engines)
         and (rules.memory_bytes is None or job.memory_bytes <= rules.memory_bytes)
         and (not rules.renters or job.account in rules.renters)
+        and (not rules.by_hand or job.job in agent.chosen)
     )
+
+
+def by_hand(agent: Agent) -> bool:
+    """Whether the lender takes only what he said yes to."""
+    return agent.accepts is not None and agent.accepts.by_hand
+
+
+def waits_for_yes(agent: Agent, job: Job) -> bool:
+    """Whether nothing but the lender's yes is missing."""
+    return by_hand(agent) and job.job not in agent.chosen and accepts(replace(agent, chosen=(job.job,)), job)

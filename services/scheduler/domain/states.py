@@ -59,6 +59,17 @@ class AgentState(StrEnum):
     REVOKED = "revoked"
 
 
+class ChoiceState(StrEnum):
+    """Of a lender who chooses by hand, about one job."""
+
+    ASKED = "asked"
+    """Waits for his yes or no."""
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    OVER = "over"
+    """Nothing of the job is given out any more."""
+
+
 class Access(StrEnum):
     """Of an agent to the broker."""
 
@@ -120,6 +131,14 @@ ACCESS_MOVES: Mapping[Access, frozenset[Access]] = MappingProxyType(
         Access.RENEWING: frozenset({Access.OPEN, Access.CLOSING}),
         Access.CLOSING: frozenset({Access.CLOSED, Access.RENEWING}),
         Access.CLOSED: frozenset({Access.RENEWING}),  # quarantine may end, revocation does not
+    }
+)
+CHOICE_MOVES: Mapping[ChoiceState, frozenset[ChoiceState]] = MappingProxyType(
+    {
+        ChoiceState.ASKED: frozenset({ChoiceState.ACCEPTED, ChoiceState.REJECTED, ChoiceState.OVER}),
+        ChoiceState.ACCEPTED: frozenset({ChoiceState.REJECTED, ChoiceState.OVER}),
+        ChoiceState.REJECTED: frozenset({ChoiceState.ACCEPTED, ChoiceState.OVER}),
+        ChoiceState.OVER: frozenset(),
     }
 )
 

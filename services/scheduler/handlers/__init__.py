@@ -2,16 +2,18 @@
 
 from contracts.topology import SCHEDULER
 from services.chassis.inbox import Inboxes
+from services.scheduler.choosing import Choosing
 from services.scheduler.desk import Desk
 from services.scheduler.gate import Gate
-from services.scheduler.handlers import agents, attempts, conduct, frames, jobs, lenders, resources
+from services.scheduler.handlers import agents, attempts, conduct, frames, jobs, lenders, offers, resources
 from services.scheduler.quarantine import Quarantine
 
 
-def routes(desk: Desk, gate: Gate, quarantine: Quarantine) -> Inboxes:
+def routes(desk: Desk, gate: Gate, quarantine: Quarantine, choosing: Choosing) -> Inboxes:
     inboxes = Inboxes(SCHEDULER)
     for subject in (jobs, agents, attempts, frames, resources):
         subject.register(inboxes, desk)
     lenders.register(inboxes, desk, gate, quarantine)
     conduct.register(inboxes, quarantine)
+    offers.register(inboxes, choosing)
     return inboxes

@@ -1,7 +1,8 @@
 """Where jobs, chunks and agents are kept: three collections, one document per thing, saved then told."""
 
 from services.scheduler.repository.agents import Agents
+from services.scheduler.repository.choices import Choices
 from services.scheduler.repository.chunks import Chunks, Standing, Tally
 from services.scheduler.repository.jobs import Jobs
 
-__all__ = ["Agents", "Chunks", "Jobs", "Standing", "Tally"]
+__all__ = ["Agents", "Choices", "Chunks", "Jobs", "Standing", "Tally"]

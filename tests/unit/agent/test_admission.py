@@ -80,6 +80,15 @@ def test_what_is_against_the_lenders_rules_is_refused_and_without_rules_it_is_ta
     assert admit(assignment, a_machine(), 60.0) == Taken()
 
 
+def test_a_lender_who_chooses_by_hand_need_not_believe_that_he_was_asked() -> None:
+    by_hand = a_machine(accepts=Acceptance(by_hand=True))
+    refused = admit(an_assignment(), by_hand, 60.0)
+    assert isinstance(refused, Refused)
+    assert "chooses by hand" in refused.text
+    assert admit(an_assignment(chosen=True), by_hand, 60.0) == Taken()
+    assert admit(an_assignment(), a_machine(), 60.0) == Taken()
+
+
 def test_an_inspection_has_no_engine_yet() -> None:
     assignment = an_assignment(kind=Kind.INSPECT, **{**WANTED, "engine": ""})
     assert admit(assignment, a_machine(accepts=RULES), 60.0) == Taken()

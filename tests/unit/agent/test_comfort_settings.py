@@ -35,6 +35,7 @@ minimum_price = 0.25
 engines = ["CYCLES"]
 maximum_memory_gb = 4
 renters = ["acct-1"]
+by_hand = true
 """
 
 
@@ -57,7 +58,7 @@ def test_every_setting_arrives_in_the_agents_units(folder: Path) -> None:
     assert (rules.on_battery, rules.hot_celsius, rules.cool_celsius, rules.give_back_seconds) == (False, 80.0, 70.0, 120.0)
     assert rules.hours == (Window(0, 22 * 60, 24 * 60), Window(1, 0, 6 * 60))
     assert found.acceptance == Acceptance(
-        minimum_price=250_000, engines=("CYCLES",), memory_bytes=4_000_000_000, renters=("acct-1",)
+        minimum_price=250_000, engines=("CYCLES",), memory_bytes=4_000_000_000, renters=("acct-1",), by_hand=True
     )
 
 

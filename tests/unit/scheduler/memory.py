@@ -13,6 +13,7 @@ from contracts.events import Event
 from services.chassis.pending import Told
 from services.chassis.repository import Change, New, Saved, Unknown
 from services.scheduler.domain.agent import Agent
+from services.scheduler.domain.choosing import Choice
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.states import (
@@ -22,10 +23,11 @@ from services.scheduler.domain.states import (
     UNSETTLED,
     WORKING,
     AgentState,
+    ChoiceState,
     ChunkState,
     JobState,
 )
-from services.scheduler.repository import Agents, Chunks, Jobs, Tally
+from services.scheduler.repository import Agents, Choices, Chunks, Jobs, Tally
 from tests.unit.scheduler.builders import NOW
 
 S = TypeVar("S")
@@ -216,6 +218,21 @@ class MemoryAgents(Agents):
     async def is_revoked(self, agent: str) -> bool:
         known = await self.get(agent)
         return known is not None and known.state is AgentState.REVOKED
+
+
+class MemoryChoices(Choices):
+    store: Any
+
+    async def standing(self) -> list[Choice]:
+        return [saved.state for saved in self.store.found(lambda choice: choice.state is not ChoiceState.OVER)]
+
+    async def accepted(self, owner: str) -> list[Choice]:
+        found = self.store.found(lambda choice: choice.state is ChoiceState.ACCEPTED and choice.owner == owner)
+        return [saved.state for saved in found]
+
+    async def forget(self, before: datetime) -> None:
+        for saved in self.store.found(lambda choice: choice.ended_at is not None and choice.ended_at < before):
+            del self.store.states[saved.id]
 
 
 def _seen(agent: Agent, at: datetime) -> Agent:

@@ -9,6 +9,7 @@ from contracts.topology import SCHEDULER
 from services.chassis.conduct import Limits
 from services.chassis.delivery import Received
 from services.chassis.doorkeeper import Doorkeeper
+from services.scheduler.choosing import Choosing
 from services.scheduler.closing import Closing
 from services.scheduler.desk import Desk
 from services.scheduler.dispatch import Dispatch
@@ -17,7 +18,7 @@ from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.policy import Policy
 from services.scheduler.gate import Gate
-from services.scheduler.handlers import agents, attempts, conduct, frames, jobs, lenders, resources
+from services.scheduler.handlers import agents, attempts, conduct, frames, jobs, lenders, offers, resources
 from services.scheduler.learning import Learning
 from services.scheduler.progress import Progress
 from services.scheduler.quarantine import Quarantine
@@ -26,7 +27,7 @@ from services.scheduler.sweeps import Hearing, Leases, Repairs
 from services.scheduler.traffic import Traffic
 from tests.unit.scheduler.builders import IMAGE
 from tests.unit.scheduler.management import Management
-from tests.unit.scheduler.memory import Clock, MemoryAgents, MemoryChunks, MemoryJobs, Store
+from tests.unit.scheduler.memory import Clock, MemoryAgents, MemoryChoices, MemoryChunks, MemoryJobs, Store
 
 KEYS = {"1": b"k" * 32}
 
@@ -63,12 +64,13 @@ class Office:
         self.clock, self.told, self.is_connected = Clock(), list[Event](), True
         self.full_mailboxes = set[str]()
         self._signing = Signing(KEYS, self._holds, self._is_revoked)
-        stores = [Store[Any](self.clock, self._tell, loses) for _ in range(3)]
+        stores = [Store[Any](self.clock, self._tell, loses) for _ in range(4)]
         self.jobs, self.chunks, self.agents = (
             MemoryJobs(cast(Any, stores[0])),
             MemoryChunks(cast(Any, stores[1])),
             MemoryAgents(cast(Any, stores[2])),
         )
+        self.choices = MemoryChoices(cast(Any, stores[3]))
         self.management = Management()
         self.gate = Gate(self.agents, self.chunks, self.management.broker())
         self.begin(policy or Policy())
@@ -90,6 +92,8 @@ class Office:
         lenders.register(cast(Any, self._doors), self.desk, self.gate, self.quarantine)
         self.traffic = Traffic(self.desk, self.management.broker(), self.quarantine)
         conduct.register(cast(Any, self._doors), self.quarantine)
+        self.choosing = Choosing(self.desk, self.choices)
+        offers.register(cast(Any, self._doors), self.choosing)
         self._sweeps = (Leases(self.desk, Hearing(lambda: self.is_connected)), Repairs(self.desk))
 
     async def hear(self, event: Event, sender: str = "service", id: str = "") -> None:
@@ -108,6 +112,7 @@ class Office:
     async def sweep(self) -> None:
         for sweep in self._sweeps:
             await sweep.sweep()
+        await self.choosing.sweep()
         await self.desk.dispatch.look()
         await self.desk.learning.fold()
         await self.desk.progress.tell()
