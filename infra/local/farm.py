@@ -84,7 +84,11 @@ def join(layout: Layout, lent: Iterable[agents.Lent], say: Say = print) -> None:
 
 def topology(farm: FarmFile) -> None:
     """Bring the broker to what contracts.topology says; safe to repeat."""
-    definitions.apply(farm.http("RABBIT_MANAGEMENT"), farm.rabbit_admin, farm["FARM_VHOST"], farm.service_passwords("AMQP"))
+    try:
+        definitions.apply(farm.http("RABBIT_MANAGEMENT"), farm.rabbit_admin, farm["FARM_VHOST"], farm.service_passwords("AMQP"))
+    except definitions.TopologyConflict as conflict:
+        advice = "let the version that made it empty it, or give up what this farm holds: `python -m infra.local down --remove`"
+        raise FarmError("rabbitmq", str(conflict), advice=advice) from conflict
 
 
 def down(layout: Layout, say: Say = print, remove: bool = False) -> None:

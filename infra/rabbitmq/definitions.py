@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -81,6 +82,10 @@ def _bindings(queue: topology.Queue, vhost: str) -> list[Document]:
     return [{"source": source, "routing_key": key, **common} for source, key in queue.bindings]
 
 
+STATISTICS_SECONDS = 6.0
+"""The broker gathers its figures every 5 s (`collect_statistics_interval`)."""
+
+
 class TopologyConflict(Exception):
     """A live queue differs from ROUTES and holds messages, so it can be neither kept nor replaced."""
 
@@ -122,9 +127,21 @@ def _remove_outdated_queues(client: httpx.Client, vhost: str, wanted: Document) 
         name = live["name"]
         if name.startswith(OURS_ALONE) or arguments.get(name) == live["arguments"]:
             continue
-        gone = client.delete(f"/api/queues/{_name(vhost)}/{_name(name)}", params={"if-empty": "true"})
-        if gone.is_error:
-            raise TopologyConflict(f"queue {name} has other settings than ROUTES and is not empty: {gone.text}")
+        if not _is_deserted(client, f"/api/queues/{_name(vhost)}/{_name(name)}"):
+            raise TopologyConflict(f"queue {name} has other settings than ROUTES and is not empty, or somebody reads it")
+        _ok(client.delete(f"/api/queues/{_name(vhost)}/{_name(name)}"))
+
+
+def _is_deserted(client: httpx.Client, queue: str) -> bool:
+    """Neither messages nor readers, for longer than the broker's figures are old. Quorum queues know no deletion `if-empty`."""
+    until = time.monotonic() + STATISTICS_SECONDS
+    while True:
+        seen = _ok(client.get(queue))
+        if seen.get("messages", 0) or seen.get("consumers", 0):
+            return False
+        if time.monotonic() > until:
+            return True
+        time.sleep(0.2)
 
 
 def _remove_outdated_bindings(client: httpx.Client, vhost: str, wanted: Document) -> None:

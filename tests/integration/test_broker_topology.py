@@ -16,6 +16,8 @@ from contracts.events import BalanceChanged, Event
 from infra.local.farmfile import FarmFile
 from infra.rabbitmq import definitions
 
+OLD_SETTINGS = {"x-queue-type": "quorum", "x-max-length": 1}
+
 
 class Broker:
     """The management API, seen from one virtual host of our own."""
@@ -54,7 +56,7 @@ class Broker:
     def replace(self, queue: str) -> None:
         """Give the queue other settings than ROUTES."""
         self.ask("DELETE", f"/api/queues/{{}}/{queue}")
-        self.ask("PUT", f"/api/queues/{{}}/{queue}", json={"durable": True, "arguments": {"x-max-length": 1}})
+        self.ask("PUT", f"/api/queues/{{}}/{queue}", json={"durable": True, "arguments": OLD_SETTINGS})
 
     def put(self, queue: str) -> None:
         letter = {"properties": {}, "routing_key": queue, "payload": "x", "payload_encoding": "string"}
@@ -99,7 +101,7 @@ def test_a_queue_with_old_settings_and_messages_is_never_thrown_away(broker: Bro
     broker.put(_any_inbox())
     with pytest.raises(definitions.TopologyConflict, match="not empty"):
         broker.apply()
-    assert broker.queues()[_any_inbox()] == {"x-max-length": 1}
+    assert broker.queues()[_any_inbox()] == OLD_SETTINGS
 
 
 def test_what_routes_no_longer_name_goes_and_mailboxes_stay(broker: Broker) -> None:
