@@ -5,7 +5,6 @@ import shutil
 from collections import deque
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 import structlog
 
@@ -29,6 +28,8 @@ from contracts.events import (
     ChunkAssigned,
     ChunkReleased,
     Event,
+    FarmChanged,
+    FarmOrder,
     Release,
     UploadGranted,
 )
@@ -59,6 +60,8 @@ class Desk:
         """Why its owner has the machine; then nothing is taken, and what is in hand stands still."""
         self.order: AgentOrdered | None = None
         """The last one from afar."""
+        self.farm: FarmChanged | None = None
+        """What the operator has ordered the whole farm, heard on this connection."""
         self.told_to_stop = asyncio.Event()
         self.refused: deque[tuple[datetime, str, str]] = deque(maxlen=REMEMBERED)
         """When (by this machine's clock), whose job, and why: the last ones."""
@@ -90,6 +93,7 @@ class Desk:
     def back_at_the_broker(self, *_: object) -> None:
         """The connection is there again: say what stands, and what waited."""
         log.info("back at the broker")
+        self.farm = None  # if an order still stands, it is said again
         self.wanted.set()
         self._place.outbox.nudge()
 
@@ -99,6 +103,8 @@ class Desk:
             return self._assigned(event, trace, (event.grant.until - (sent_at or datetime.now(UTC))).total_seconds())
         if isinstance(event, AgentOrdered):
             return self._ordered(event)
+        if isinstance(event, FarmChanged):
+            return self._farm_changed(event)
         attempt = str(getattr(event, "attempt", ""))
         runner = self._runners.get(attempt)
         if runner is None or event.addressee != self._place.agent:
@@ -130,6 +136,15 @@ class Desk:
             self.told_to_stop.set()
         elif said.order is AgentOrder.ENABLE:
             self.wanted.set()
+
+    def _farm_changed(self, said: FarmChanged) -> None:
+        """A stop ends all that runs here, whatever the scheduler believes it is; finished frames are delivered."""
+        if said.agent != self._place.agent or (self.farm is not None and said.revision < self.farm.revision):
+            return
+        log.warning("order to the whole farm", order=said.order, revision=said.revision)
+        self.farm = said
+        if said.order is FarmOrder.STOP:
+            self._tell_all(signals.Withdrawn("the farm was stopped by its operator"))
 
     def _begin(self, assignment: ChunkAssigned, parent: Mapping[str, str], seconds_left: float) -> None:
         now = self._place.now()
@@ -265,7 +280,7 @@ class Desk:
         now = self._place.now()
         paths = {held[0].frame: picture_path(self._place, attempt, held[0].frame) for held in past.frames}
         frames = [held for held in past.frames if paths[held[0].frame].is_file()]
-        _clear_but(self._place.folders.spool / attempt, frozenset(paths.values()))
+        self._place.folders.clear_spool(attempt, frozenset(paths.values()))
         taken_up = machine.take_up(past.assignment, frames, past.ended, now, now + past.seconds_left)
         self._runner(taken_up, past.trace)
 
@@ -280,10 +295,3 @@ def _pass_on(runner: Runner, event: Event) -> None:
             runner.feed(signals.Withdrawn(event.reason or "taken away by the scheduler"))
         case _:
             pass
-
-
-def _clear_but(folder: Path, kept: frozenset[Path]) -> None:
-    """Pictures that were being copied or checked when the agent died: nobody was told of them."""
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if path not in kept:
-            path.unlink(missing_ok=True)

@@ -9,10 +9,14 @@ from agent.process import GIVES_UP
 from agent.standing import Standing
 from agent.workplace import Workplace
 from agent.yielding import Yielding
-from contracts.events import AgentOrder
+from contracts.events import AgentOrder, FarmOrder
 from contracts.values import MICRO
 
 SHOWN = 5
+FARM = {
+    FarmOrder.PAUSE: "the farm is paused by its operator: nothing new is given out",
+    FarmOrder.STOP: "the farm is stopped by its operator: nothing is rendered until it is resumed",
+}
 ASKING = "it takes only what you say yes to: `framelend offers` lists what waits for you"
 WAITING = "waiting for work: the farm has none for this machine at the moment"
 
@@ -78,6 +82,8 @@ class Status:
         order = self._desk.order
         if order is not None and order.order is not AgentOrder.ENABLE:
             wrong.append(f"it was told to {order.order} by {order.by}; `framelend agents enable {order.agent}` ends that")
+        if self._desk.farm is not None and self._desk.farm.order is not FarmOrder.RESUME:
+            wrong.append(FARM[self._desk.farm.order])
         reason = self._yielding.mood.reason
         return [*wrong, *([reason] if reason else [])]
 

@@ -48,6 +48,13 @@ class Folders:
             temporary.mkdir(exist_ok=True)
         self.spool.mkdir(exist_ok=True)
 
+    def clear_spool(self, attempt: str, kept: frozenset[Path]) -> None:
+        """Pictures that were being copied or checked when the agent died: nobody was told of them."""
+        folder = self.spool / attempt
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path not in kept:
+                path.unlink(missing_ok=True)
+
     def prepare(self, attempt: str, task: dict[str, Any]) -> None:
         """/in of its container, whose user is another one: it may read there, inside a folder nobody else may enter."""
         inside = self.work / attempt / "in"

@@ -66,6 +66,7 @@ ROUTES: tuple[Route, ...] = (
     Route(e.AttemptVoid, SCHEDULER, (AGENT,), ttl_seconds=600),
     Route(e.AttemptCancelled, SCHEDULER, (AGENT,), ttl_seconds=600),
     Route(e.AgentOrdered, SCHEDULER, (AGENT,), ttl_seconds=600),
+    Route(e.FarmChanged, SCHEDULER, (AGENT,), ttl_seconds=600),
     Route(e.BundleGranted, STORAGE, (AGENT,), transient=True, ttl_seconds=60),
     Route(e.UploadGranted, STORAGE, (AGENT,), transient=True, ttl_seconds=300),
     # uploads
@@ -111,6 +112,8 @@ ROUTES: tuple[Route, ...] = (
     Route(e.JobCharged, BILLING, (INTAKE,)),
     Route(e.JobSettled, BILLING, (INTAKE, NOTIFIER)),
     Route(e.BalanceChanged, BILLING, (INTAKE,)),
+    # the whole farm
+    Route(e.FarmControlled, INTAKE, (SCHEDULER,)),
     # agents, as the scheduler decides them
     Route(e.EnrolmentRequested, INTAKE, (SCHEDULER,)),
     Route(e.RevocationRequested, INTAKE, (SCHEDULER,)),

@@ -28,6 +28,7 @@ from contracts.events.chunks import (
     ProbeMeasured,
     Release,
 )
+from contracts.events.control import Action, FarmChanged, FarmControlled, FarmOrder, JobControlled, Wishes
 from contracts.events.deadlines import DeadlineMissed
 from contracts.events.downloads import Download, DownloadsGranted, DownloadsRequested
 from contracts.events.event import Event
@@ -47,11 +48,9 @@ from contracts.events.frames import (
 )
 from contracts.events.inspection import InspectionReported, JobInspected, SceneFacts, SequenceGap
 from contracts.events.jobs import (
-    Action,
     AgentShare,
     FrameUnderWay,
     JobCancelled,
-    JobControlled,
     JobEstimated,
     JobFailed,
     JobPackaged,
@@ -130,6 +129,9 @@ __all__ = [
     "DownloadsRequested",
     "EnrolmentRequested",
     "Event",
+    "FarmChanged",
+    "FarmControlled",
+    "FarmOrder",
     "Fault",
     "FrameUnderWay",
     "FrameUpload",
@@ -183,4 +185,5 @@ __all__ = [
     "UploadGranted",
     "UploadRequested",
     "WebhookSet",
+    "Wishes",
 ]

@@ -1,6 +1,5 @@
 """A job from its submission to its end, as renters and services see it."""
 
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AwareDatetime, Field
@@ -134,23 +133,6 @@ class QuoteExpired(Event):
     job: Id
     account: Id
     version: int
-
-
-class Action(StrEnum):
-    CANCEL = "cancel"
-    PAUSE = "pause"
-    RESUME = "resume"
-
-
-class JobControlled(Event):
-    """The renter (or an operator) steers a job. `revision` counts per job at intake, the one publisher; older ones are
-    ignored, and a cancel of a job not yet heard of is remembered."""
-
-    job: Id
-    account: Id
-    revision: Annotated[int, Field(ge=1)]
-    action: Action
-    by: Label
 
 
 class FrameUnderWay(Value):

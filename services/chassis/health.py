@@ -1,7 +1,7 @@
 """`/health` and `/metrics` on every service, beside whatever HTTP the service itself has."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aio_pika.abc import AbstractRobustConnection
@@ -15,7 +15,9 @@ from starlette.types import ASGIApp
 from services.chassis.metrics import UP
 
 
-def door(ground: Any, http: ASGIApp | None, tasks: Sequence["asyncio.Task[None]"]) -> ASGIApp:
+def door(
+    ground: Any, http: ASGIApp | None, tasks: Sequence["asyncio.Task[None]"], notes: Callable[[], Sequence[str]] = tuple
+) -> ASGIApp:
     """`/health` is 200 when broker and database answer and every background task lives, else 503 with what is wrong."""
 
     async def wrong() -> list[str]:
@@ -25,7 +27,8 @@ def door(ground: Any, http: ASGIApp | None, tasks: Sequence["asyncio.Task[None]"
 
     async def health(_: Request) -> Response:
         found = await wrong()
-        return JSONResponse({"service": ground.name, "ok": not found, "wrong": found}, 503 if found else 200)
+        told = {"service": ground.name, "ok": not found, "wrong": found, "notes": list(notes())}
+        return JSONResponse(told, 503 if found else 200)
 
     async def measured(_: Request) -> Response:
         await wrong()

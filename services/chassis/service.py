@@ -68,6 +68,8 @@ class Service:
     """Agents that are not to be heard, asked for once before anything is consumed."""
     misconduct: Report | None = None
     """What to do about an agent that says too much."""
+    notes: Callable[[], Sequence[str]] = tuple
+    """What `/health` says besides; nothing of it is wrong."""
 
 
 Build = Callable[[Ground], Awaitable[Service]]
@@ -81,7 +83,7 @@ async def serve(name: str, settings: ServiceSettings, build: Build) -> None:
         ground = await stack.enter_async_context(grounded(name, settings))
         service = await build(ground)
         tasks = await _start(ground, service, stack)
-        server = uvicorn.Server(_config(settings, door(ground, service.http, tasks)))
+        server = uvicorn.Server(_config(settings, door(ground, service.http, tasks, service.notes)))
         log.info("ready", port=settings.http_port)
         metrics.UP.labels(name).set(1)
         await _until_stopped(server, tasks, service.stopping)

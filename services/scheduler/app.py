@@ -1,12 +1,13 @@
 """Wires the scheduler: settings, repositories, handlers, sweeps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
 from services.chassis.service import Ground, Service
 from services.chassis.settings import ServiceSettings
+from services.chassis.sweeps import Sweep
 from services.scheduler.broker import Broker
 from services.scheduler.choosing import Choosing
 from services.scheduler.closing import Closing
@@ -15,14 +16,16 @@ from services.scheduler.dispatch import Dispatch
 from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.choosing import Choice
 from services.scheduler.domain.chunk import Chunk
+from services.scheduler.domain.farm import Farm
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.policy import Policy
 from services.scheduler.gate import Gate
+from services.scheduler.halting import Halting
 from services.scheduler.handlers import routes
 from services.scheduler.learning import Learning
 from services.scheduler.progress import Progress
 from services.scheduler.quarantine import Quarantine
-from services.scheduler.repository import Agents, Choices, Chunks, Jobs, Standing
+from services.scheduler.repository import Agents, Choices, Chunks, Farms, Jobs, Standing
 from services.scheduler.signing import Signing
 from services.scheduler.sweeps import Hearing, sweeps
 from services.scheduler.traffic import Traffic
@@ -75,6 +78,7 @@ class Stores:
     jobs: Jobs
     chunks: Chunks
     agents: Agents
+    farms: Farms
     choices: Choices
 
     async def prepare(self) -> None:
@@ -87,7 +91,9 @@ def stores(ground: Ground, settings: Settings) -> Stores:
     standing = Standing(ground.database["chunks"])
     signing = Signing(settings.keys(), standing.holds, agents.is_revoked)
     chunks = Chunks(ground.repository("chunks", Chunk, signing.finish))
-    return Stores(Jobs(ground.repository("jobs", Job)), chunks, agents, Choices(ground.repository("choices", Choice)))
+    jobs = Jobs(ground.repository("jobs", Job))
+    farms, choices = Farms(ground.repository("farm", Farm)), Choices(ground.repository("choices", Choice))
+    return Stores(jobs, chunks, agents, farms, choices)
 
 
 def desk(ground: Ground, settings: Settings, kept: Stores) -> Desk:
@@ -115,7 +121,8 @@ async def build(ground: Ground) -> Service:
     work = desk(ground, ground.settings, kept)
     broker = ground.settings.broker()
     gate = Gate(kept.agents, kept.chunks, broker)
-
+    halting = Halting(kept.farms, kept.agents, kept.chunks, work.dispatch, ground.say)
+    work = replace(work, remind=halting.tell)
     quarantine = Quarantine(work, gate, ground.doorkeeper)
     traffic = Traffic(work, broker, quarantine)
     choosing = Choosing(work, kept.choices)
@@ -123,12 +130,17 @@ async def build(ground: Ground) -> Service:
     async def close() -> None:
         broker.close()
 
+    async def prepare() -> None:
+        await kept.prepare()
+        await halting.sweep()
+
     hearing = Hearing(ground.connection.connected.is_set)
     return Service(
-        inboxes=routes(work, gate, quarantine, choosing),
-        repositories=(kept.jobs.store, kept.chunks.store, kept.agents.store, kept.choices.store),
-        sweeps=sweeps(work, hearing, gate, quarantine, traffic, choosing),
-        prepare=kept.prepare,
+        inboxes=routes(work, gate, quarantine, halting, choosing),
+        repositories=(kept.jobs.store, kept.chunks.store, kept.agents.store, kept.farms.store, kept.choices.store),
+        sweeps=[*sweeps(work, hearing, gate, quarantine, traffic, choosing), Sweep("farm", 1, halting.sweep)],
+        prepare=prepare,
+        notes=halting.notes,
         closing=(close,),
         shut_out=kept.agents.unheard,
         misconduct=lambda seen: quarantine.put(seen.agent, seen.offence, seen.count),

@@ -21,6 +21,10 @@ from services.scheduler.progress import Progress
 from services.scheduler.repository import Agents, Chunks, Jobs
 
 
+async def _of_nothing(agent: str) -> None:
+    """The farm is at work."""
+
+
 @dataclass(frozen=True)
 class Desk:
     jobs: Jobs
@@ -36,6 +40,8 @@ class Desk:
     say: Callable[[Event], Awaitable[None]]
     now: Callable[[], Awaitable[datetime]]
     verification: Verification = field(default_factory=Verification)
+    remind: Callable[[str], Awaitable[None]] = _of_nothing
+    """Tells a machine that has just spoken the operator's order to the farm, while one stands."""
 
     async def job(self, job: str, decide: Decide[Job]) -> Job:
         """Decide on a job that a service speaks of. Raises NotYet while it is unknown; then brings its chunks in line."""

@@ -61,7 +61,7 @@ class Dispatch:
         self._jobs, self._chunks, self._agents, self._copying = jobs, chunks, agents, Copying(chunks, agents)
         self._policy, self._image, self._gpu_image, self._monotonic = policy, image, gpu_image, monotonic
         self._turn = asyncio.Lock()
-        self._looking = False
+        self._looking = self.is_halted = False  # by the operator's order to the farm (halting)
         self._read_at = -1e9
         self._open: dict[str, Job] = {}
         self._fleet: dict[str, Agent] = {}
@@ -154,7 +154,7 @@ class Dispatch:
         heard: list[Saved[Agent]] = []
         if self._monotonic() - self._read_at > FRESH_SECONDS:
             jobs, heard, running = await asyncio.gather(self._jobs.working(), self._agents.heard(), self._chunks.running())
-            self._open = {job.job: job for job in jobs}
+            self._open = {} if self.is_halted else {job.job: job for job in jobs}
             self._fleet = {saved.id: saved.state for saved in heard}
             self._running, self._slots = Counter(running), {}
             renters = {job.account for job in jobs}

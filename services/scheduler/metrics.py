@@ -2,6 +2,7 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from contracts.events import FarmOrder
 from contracts.values import Kind
 from services.chassis.conduct import Offence
 from services.scheduler.domain.states import ChoiceState
@@ -29,6 +30,9 @@ QUARANTINED = Counter("framelend_scheduler_agents_quarantined", "Agents cut off 
 REVOKED = Counter("framelend_scheduler_agents_revoked", "Agents revoked")
 SECRETS = Counter("framelend_scheduler_secrets_offered", "New secrets that agents offered, by what came of it", ["outcome"])
 GATE = Histogram("framelend_scheduler_gate_seconds", "Letting an agent in at the broker, or shutting it out", ["what"])
+FARM = Gauge("framelend_scheduler_farm", "1 for the operator's order to the whole farm that stands", ["order"])
+FARM_ORDERS = Counter("framelend_scheduler_farm_orders", "The operator's orders to the whole farm", ["order"])
+FARM_STOPPED = Counter("framelend_scheduler_farm_stopped_attempts", "Attempts that emergency stops put back")
 JOB_MOVES = Counter("framelend_scheduler_job_moves", "Moves of jobs", ["state"])
 QUOTE_WORK = Counter("framelend_scheduler_work_micro_wu", "Work of stored frames: as the quote says and as measured", ["which"])
 
@@ -42,6 +46,10 @@ for _why in ("agent silent", "attempt vanished", "hard end", "agent revoked"):
 ENROLLED.labels("by code")
 for _what in Offence:
     QUARANTINED.labels(_what)
+for _order in FarmOrder:
+    FARM_ORDERS.labels(_order)
+    FARM.labels(_order).set(_order is FarmOrder.RESUME)
+QUARANTINED.labels("failing")
 for _outcome in ("taken", "stale", "too soon"):
     SECRETS.labels(_outcome)
 for _choice in ChoiceState:

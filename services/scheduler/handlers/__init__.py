@@ -5,15 +5,17 @@ from services.chassis.inbox import Inboxes
 from services.scheduler.choosing import Choosing
 from services.scheduler.desk import Desk
 from services.scheduler.gate import Gate
-from services.scheduler.handlers import agents, attempts, conduct, frames, jobs, lenders, offers, resources
+from services.scheduler.halting import Halting
+from services.scheduler.handlers import agents, attempts, conduct, farm, frames, jobs, lenders, offers, resources
 from services.scheduler.quarantine import Quarantine
 
 
-def routes(desk: Desk, gate: Gate, quarantine: Quarantine, choosing: Choosing) -> Inboxes:
+def routes(desk: Desk, gate: Gate, quarantine: Quarantine, halting: Halting, choosing: Choosing) -> Inboxes:
     inboxes = Inboxes(SCHEDULER)
     for subject in (jobs, agents, attempts, frames, resources):
         subject.register(inboxes, desk)
     lenders.register(inboxes, desk, gate, quarantine)
     conduct.register(inboxes, quarantine)
+    farm.register(inboxes, halting)
     offers.register(inboxes, choosing)
     return inboxes

@@ -54,6 +54,8 @@ async def ready(desk: Desk, batch: Sequence[Received[AgentReady]]) -> list[Outco
         await _give_up_denied(desk, saved[agent].state, words, now)
     ended = await _ended(desk, [saved[agent].state for agent in said])
     await desk.dispatch.take([Asking(saved[agent], _ready(words, ended, desk.policy)) for agent, words in said.items()])
+    for agent in said:
+        await desk.remind(agent)
     return [None if one.sender in saved else SenderFault(f"{one.sender} is not enrolled") for one in batch]
 
 

@@ -3,6 +3,7 @@
 from services.scheduler.repository.agents import Agents
 from services.scheduler.repository.choices import Choices
 from services.scheduler.repository.chunks import Chunks, Standing, Tally
+from services.scheduler.repository.farm import Farms
 from services.scheduler.repository.jobs import Jobs
 
-__all__ = ["Agents", "Choices", "Chunks", "Jobs", "Standing", "Tally"]
+__all__ = ["Agents", "Choices", "Chunks", "Farms", "Jobs", "Standing", "Tally"]

@@ -12,6 +12,7 @@ from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.states import HEARD_AGENT, UNSETTLED, AgentState
 
 _HEARD, _UNSETTLED = sorted(HEARD_AGENT), sorted(UNSETTLED)
+_REACHABLE = sorted({*HEARD_AGENT, AgentState.OFFLINE, AgentState.SUSPENDED})
 
 
 class Agents:
@@ -43,6 +44,10 @@ class Agents:
     async def heard(self) -> list[Saved[Agent]]:
         """Online or draining."""
         return await self._found({"state": {"$in": _HEARD}})
+
+    async def reachable(self) -> list[Saved[Agent]]:
+        """Whose mailbox is read, now or when they are back."""
+        return await self._found({"state": {"$in": _REACHABLE}})
 
     async def silent(self, since: datetime) -> list[Saved[Agent]]:
         """Online or draining, and not heard since."""

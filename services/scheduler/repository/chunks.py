@@ -91,6 +91,10 @@ class Chunks:
         """In hand, of these jobs."""
         return await self._found({"state": {"$in": _HELD}, "job": {"$in": list(jobs)}}, limit=most)
 
+    async def at_work(self, most: int = 500) -> list[Saved[Chunk]]:
+        """In hand, of whatever job, and their agents have not said that they are done."""
+        return await self._found({"state": {"$in": _HELD}, "holder.done_at": None}, limit=most)
+
     async def any_open(self, job: str) -> bool:
         found = await self.store.collection.find_one({"job": job, "state": {"$in": _OPEN}}, {"_id": 1})
         return found is not None

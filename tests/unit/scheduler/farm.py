@@ -15,6 +15,9 @@ from contracts.events import (
     CreditsHeld,
     DepositHeld,
     Event,
+    FarmChanged,
+    FarmControlled,
+    FarmOrder,
     Fault,
     FramesStored,
     FramesSuperfluous,
@@ -52,7 +55,7 @@ class Farm:
         self.gone: set[str] = set()
         self.failed_on: set[str] = set()
         """Agents that said an attempt of theirs failed."""
-        self.revision = 0
+        self.revision = self.farm_revision = 0
         self._heard = 0
 
     async def open(self) -> None:
@@ -74,7 +77,7 @@ class Farm:
         """Moves what was told to mailboxes and to billing, which quotes at once and is paid at once."""
         told, self._heard = self.office.told[self._heard :], len(self.office.told)
         for event in told:
-            if isinstance(event, ChunkAssigned | AttemptVoid | AttemptCancelled):
+            if isinstance(event, ChunkAssigned | AttemptVoid | AttemptCancelled | FarmChanged):
                 next(one for one in self.machines if one.agent == event.addressee).mailbox.append(event)
             if isinstance(event, ChunkAssigned):
                 assert event.grant.attempt not in self.seen_attempts, "an attempt is given once"
@@ -116,6 +119,9 @@ class Farm:
             return
         if isinstance(event, ChunkAssigned):
             self._take(machine, event)
+        elif isinstance(event, FarmChanged) and event.order is FarmOrder.STOP and machine.left:
+            machine.left.clear()
+            self.say(machine.ready(), machine.agent)
         elif isinstance(event, AttemptVoid | AttemptCancelled) and event.attempt in machine.left:
             del machine.left[event.attempt]
             self.say(machine.ready(), machine.agent)
@@ -214,6 +220,10 @@ class Farm:
     def control(self, action: Action) -> None:
         self.revision += 1
         self.say(JobControlled(job="job", account="ada", revision=self.revision, action=action, by="ada"), "intake")
+
+    def control_farm(self, order: FarmOrder) -> None:
+        self.farm_revision += 1
+        self.say(FarmControlled(order=order, revision=self.farm_revision, by="operator", at=NOW), "intake")
 
     # --- to the end
 

@@ -165,6 +165,9 @@ class MemoryChunks(Chunks):
     async def held_of(self, jobs: Collection[str], most: int = 500) -> list[Saved[Chunk]]:
         return self._open(lambda chunk: chunk.state in HELD_CHUNK and chunk.job in jobs)[:most]
 
+    async def at_work(self, most: int = 500) -> list[Saved[Chunk]]:
+        return self._open(lambda chunk: chunk.holder is not None and chunk.holder.done_at is None)[:most]
+
     async def any_open(self, job: str) -> bool:
         return bool(await self.open_of(job))
 
@@ -199,6 +202,10 @@ class MemoryAgents(Agents):
 
     async def heard(self) -> list[Saved[Agent]]:
         return cast(list[Saved[Agent]], self.store.found(lambda agent: agent.state in HEARD_AGENT))
+
+    async def reachable(self) -> list[Saved[Agent]]:
+        states = {*HEARD_AGENT, AgentState.OFFLINE, AgentState.SUSPENDED}
+        return cast(list[Saved[Agent]], self.store.found(lambda agent: agent.state in states))
 
     async def silent(self, since: datetime) -> list[Saved[Agent]]:
         return [saved for saved in await self.heard() if saved.state.seen_at is not None and saved.state.seen_at < since]

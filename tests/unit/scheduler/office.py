@@ -1,6 +1,7 @@
 """A farm around the scheduler's real handlers, dispatch and sweeps on repositories in memory: no database, no broker."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 from contracts.bus import NotAnnounced, new_id
@@ -18,10 +19,12 @@ from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.policy import Policy
 from services.scheduler.gate import Gate
-from services.scheduler.handlers import agents, attempts, conduct, frames, jobs, lenders, offers, resources
+from services.scheduler.halting import Halting
+from services.scheduler.handlers import agents, attempts, conduct, farm, frames, jobs, lenders, offers, resources
 from services.scheduler.learning import Learning
 from services.scheduler.progress import Progress
 from services.scheduler.quarantine import Quarantine
+from services.scheduler.repository import Farms
 from services.scheduler.signing import Signing
 from services.scheduler.sweeps import Hearing, Leases, Repairs
 from services.scheduler.traffic import Traffic
@@ -64,13 +67,14 @@ class Office:
         self.clock, self.told, self.is_connected = Clock(), list[Event](), True
         self.full_mailboxes = set[str]()
         self._signing = Signing(KEYS, self._holds, self._is_revoked)
-        stores = [Store[Any](self.clock, self._tell, loses) for _ in range(4)]
+        stores = [Store[Any](self.clock, self._tell, loses) for _ in range(5)]
         self.jobs, self.chunks, self.agents = (
             MemoryJobs(cast(Any, stores[0])),
             MemoryChunks(cast(Any, stores[1])),
             MemoryAgents(cast(Any, stores[2])),
         )
-        self.choices = MemoryChoices(cast(Any, stores[3]))
+        self.farms = Farms(cast(Any, stores[3]))
+        self.choices = MemoryChoices(cast(Any, stores[4]))
         self.management = Management()
         self.gate = Gate(self.agents, self.chunks, self.management.broker())
         self.begin(policy or Policy())
@@ -84,7 +88,10 @@ class Office:
             progress=Progress(self.jobs, self.chunks, self.agents, self._tell), policy=policy, keys=KEYS,
             say=self._say, now=self.clock.now,
         )  # fmt: skip
+        self.halting = Halting(self.farms, self.agents, self.chunks, dispatch, self._say)
+        self.desk = replace(self.desk, remind=self.halting.tell)
         self._doors = Doors()
+        farm.register(cast(Any, self._doors), self.halting)
         for subject in (agents, attempts, frames, jobs, resources):
             subject.register(cast(Any, self._doors), self.desk)
         self.doorkeeper = Doorkeeper(SCHEDULER, Limits())
@@ -110,6 +117,7 @@ class Office:
             await self._doors.one[kind](event)
 
     async def sweep(self) -> None:
+        await self.halting.sweep()
         for sweep in self._sweeps:
             await sweep.sweep()
         await self.choosing.sweep()

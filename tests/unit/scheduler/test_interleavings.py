@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.events import Action, Fault, JobCancelled, JobFailed, JobRendered, SamplingMeasured
+from contracts.events import Action, FarmOrder, Fault, JobCancelled, JobFailed, JobRendered, SamplingMeasured
 from contracts.values import frames
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import OPEN_CHUNK, JobState
@@ -19,7 +19,7 @@ Step = tuple[str, int, int]
 CALM = ("deliver", "deliver", "deliver", "repeat", "read", "read", "read", "work", "work", "work", "time")
 ROUGH = (*CALM, "lose mail", "release", "release", "crash", "forget", "boast", "restart", "silence", "leave")
 BROKEN = (*ROUGH, "machine fault", "scene fault", "memory fault", "time fault")
-STEERED = (*ROUGH, "pause", "resume")
+STEERED = (*ROUGH, "pause", "resume", "farm pauses", "farm stops", "farm resumes")
 
 
 def steps(kinds: tuple[str, ...]) -> st.SearchStrategy[list[Step]]:
@@ -45,6 +45,9 @@ async def act(farm: Farm, step: Step) -> None:
         "forget": lambda: farm.forget(machine),
         "pause": lambda: farm.control(Action.PAUSE),
         "resume": lambda: farm.control(Action.RESUME),
+        "farm pauses": lambda: farm.control_farm(FarmOrder.PAUSE),
+        "farm stops": lambda: farm.control_farm(FarmOrder.STOP),
+        "farm resumes": lambda: farm.control_farm(FarmOrder.RESUME),
         "restart": lambda: farm.office.begin(farm.office.desk.policy),
         "machine fault": lambda: farm.fail(machine, Fault.MACHINE),
         "scene fault": lambda: farm.fail(machine, Fault.SCENE),
@@ -70,6 +73,7 @@ async def lived(
         await act(farm, step)
     if finally_ is not None:
         farm.control(finally_)
+        farm.control_farm(FarmOrder.RESUME)
     await farm.run_down()
     return farm
 

@@ -7,7 +7,7 @@ from tests.unit.scheduler.office import Office
 
 async def test_every_event_routed_to_the_scheduler_has_a_handler_and_hot_ones_are_taken_in_batches() -> None:
     office = Office()
-    inboxes = routes(office.desk, office.gate, office.quarantine, office.choosing)
+    inboxes = routes(office.desk, office.gate, office.quarantine, office.halting, office.choosing)
     assert inboxes.taken == {row.event for row in ROUTES if SCHEDULER in row.subscribers}
     assert {row.event for row, _, _ in inboxes.batches} == {
         row.event for row in ROUTES if SCHEDULER in row.subscribers and row.hot
