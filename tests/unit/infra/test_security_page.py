@@ -1,0 +1,46 @@
+"""docs/security.md claims no more attempts than are made, and every lock of the sandbox has an attack that needs it off."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from agent.lockdown import Guards
+from tests.security import attacks
+from tests.security import test_broker_envelopes as envelopes
+from tests.security import test_escape_exhaust as exhaust
+from tests.security import test_escape_lies as lies
+from tests.security import test_escape_reach as reach
+from tests.security import test_escape_talk as talk
+from tests.security import test_tampered as tampered
+
+PAGE = Path("docs/security.md")
+MADE: dict[str, tuple[int, ...]] = {
+    "test_broker_permissions.py": (len(attacks.everything()),),
+    "test_broker_envelopes.py": (len(envelopes.FORGED), len(envelopes.HARMLESS)),
+    "test_escape_reach.py": (len(reach.LOCKS), 2 * len(reach.LOCKS) + len(reach.DOUBLE)),
+    "test_escape_exhaust.py": (len(exhaust.ATTACKS),),
+    "test_escape_talk.py": (len(talk.FLOODS), len(talk.CODE)),
+    "test_escape_lies.py": (len(lies.LIES),),
+    "test_tampered.py": (len(tampered.TAMPERED),),
+}
+
+
+@pytest.mark.parametrize("suite", MADE)
+def test_the_page_claims_no_more_attempts_than_are_made(suite: str) -> None:
+    row = next(line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith(f"| `{suite}`"))
+    claimed = [int(number) for number in re.findall(r"\d+", row.split("|")[2])]
+    for number, made in zip(claimed, MADE[suite], strict=False):
+        assert 0 < number <= made
+
+
+def test_every_lock_of_the_sandbox_is_turned_off_by_a_test_to_show_that_it_is_what_holds() -> None:
+    off = {lock for locks in reach.LOCKS.values() for lock in locks} | {lock for lock, _ in exhaust.ATTACKS.values()}
+    said = "".join(path.read_text(encoding="utf-8") for folder in ("security", "integration") for path in _tests(folder))
+    off |= {lock.name for lock in fields(Guards) if re.search(rf"\b{lock.name}=", said)}
+    assert off == {lock.name for lock in fields(Guards)}
+
+
+def _tests(folder: str) -> list[Path]:
+    return sorted(Path("tests", folder).rglob("test_*.py"))
