@@ -45,8 +45,7 @@ class Watcher:
 
 @asynccontextmanager
 async def watching(person: Person, job: str, last: int | None = None) -> AsyncIterator[Watcher]:
-    watcher = Watcher()
-    headers = {} if last is None else {"Last-Event-ID": str(last)}
+    watcher, headers = Watcher(), {} if last is None else {"Last-Event-ID": str(last)}
 
     async def read() -> None:
         async with person.http.stream("GET", f"/v1/jobs/{job}/events", headers=headers) as answer:
