@@ -19,13 +19,15 @@ from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.farm import Farm
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.quotes import Quote
 from services.scheduler.gate import Gate
 from services.scheduler.halting import Halting
 from services.scheduler.handlers import routes
 from services.scheduler.learning import Learning
 from services.scheduler.progress import Progress
 from services.scheduler.quarantine import Quarantine
-from services.scheduler.repository import Agents, Choices, Chunks, Farms, Jobs, Standing
+from services.scheduler.quoting import Quoting
+from services.scheduler.repository import Agents, Choices, Chunks, Farms, Jobs, Quotes, Standing
 from services.scheduler.signing import Signing
 from services.scheduler.sweeps import Hearing, sweeps
 from services.scheduler.traffic import Traffic
@@ -80,9 +82,10 @@ class Stores:
     agents: Agents
     farms: Farms
     choices: Choices
+    quotes: Quotes
 
     async def prepare(self) -> None:
-        for store in (self.jobs, self.chunks, self.agents, self.choices):
+        for store in (self.jobs, self.chunks, self.agents, self.choices, self.quotes):
             await store.ensure_indexes()
 
 
@@ -93,7 +96,7 @@ def stores(ground: Ground, settings: Settings) -> Stores:
     chunks = Chunks(ground.repository("chunks", Chunk, signing.finish))
     jobs = Jobs(ground.repository("jobs", Job))
     farms, choices = Farms(ground.repository("farm", Farm)), Choices(ground.repository("choices", Choice))
-    return Stores(jobs, chunks, agents, farms, choices)
+    return Stores(jobs, chunks, agents, farms, choices, Quotes(ground.repository("quotes", Quote)))
 
 
 def desk(ground: Ground, settings: Settings, kept: Stores) -> Desk:
@@ -107,6 +110,7 @@ def desk(ground: Ground, settings: Settings, kept: Stores) -> Desk:
         dispatch=dispatch,
         closing=Closing(jobs, chunks, dispatch),
         learning=Learning(jobs, agents),
+        quoting=Quoting(jobs, agents, kept.quotes, policy),
         progress=Progress(jobs, chunks, agents, ground.say),
         policy=policy,
         keys=settings.keys(),
@@ -137,7 +141,14 @@ async def build(ground: Ground) -> Service:
     hearing = Hearing(ground.connection.connected.is_set)
     return Service(
         inboxes=routes(work, gate, quarantine, halting, choosing),
-        repositories=(kept.jobs.store, kept.chunks.store, kept.agents.store, kept.farms.store, kept.choices.store),
+        repositories=(
+            kept.jobs.store,
+            kept.chunks.store,
+            kept.agents.store,
+            kept.farms.store,
+            kept.choices.store,
+            kept.quotes.store,
+        ),
         sweeps=[*sweeps(work, hearing, gate, quarantine, traffic, choosing), Sweep("farm", 1, halting.sweep)],
         prepare=prepare,
         notes=halting.notes,

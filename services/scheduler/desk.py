@@ -18,6 +18,7 @@ from services.scheduler.domain.states import AgentState
 from services.scheduler.domain.verification import Verification
 from services.scheduler.learning import Learning
 from services.scheduler.progress import Progress
+from services.scheduler.quoting import Quoting
 from services.scheduler.repository import Agents, Chunks, Jobs
 
 
@@ -33,6 +34,7 @@ class Desk:
     dispatch: Dispatch
     closing: Closing
     learning: Learning
+    quoting: Quoting
     progress: Progress
     policy: Policy
     keys: Mapping[str, bytes]

@@ -34,6 +34,16 @@ FARM = Gauge("framelend_scheduler_farm", "1 for the operator's order to the whol
 FARM_ORDERS = Counter("framelend_scheduler_farm_orders", "The operator's orders to the whole farm", ["order"])
 FARM_STOPPED = Counter("framelend_scheduler_farm_stopped_attempts", "Attempts that emergency stops put back")
 JOB_MOVES = Counter("framelend_scheduler_job_moves", "Moves of jobs", ["state"])
+DEADLINES = Counter("framelend_scheduler_deadlines", "Deadlines of jobs that were rendered or late", ["outcome"])
+QUOTE_ERROR = Histogram(
+    "framelend_scheduler_quote_error_ratio",
+    "Quotes whose frames are all measured: distance of the quoted work from the measured one, of the measured one",
+    buckets=(0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 1, 2),
+)
+QUOTES_MEASURED = Counter("framelend_scheduler_quotes_measured", "The same by whether the work lay in the band", ["band"])
+REQUOTES = Counter(
+    "framelend_scheduler_requotes", "Jobs whose work has left the quote's band, so that the renter was asked again"
+)
 QUOTE_WORK = Counter("framelend_scheduler_work_micro_wu", "Work of stored frames: as the quote says and as measured", ["which"])
 
 # What may happen is counted from 0 on, so that the first time is seen as a step.
@@ -56,3 +66,5 @@ for _choice in ChoiceState:
     OFFERS.labels(_choice)
 for _which in ("quoted", "measured"):
     QUOTE_WORK.labels(_which)
+for _band in ("inside", "outside"):
+    QUOTES_MEASURED.labels(_band)

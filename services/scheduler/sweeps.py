@@ -212,5 +212,6 @@ def sweeps(desk: Desk, hearing: Hearing, gate: Gate, quarantine: Quarantine, tra
         Sweep("traffic", LOOK_SECONDS, traffic.sweep),
         Sweep("progress", 1, desk.progress.tell),
         Sweep("learning", 2, desk.learning.fold),
+        Sweep("quotes", 2, desk.quoting.fold),
         Sweep("gauges", 5, gauges.sweep),
     ]

@@ -9,12 +9,15 @@ from services.scheduler.closing import Closing
 from services.scheduler.desk import Desk
 from services.scheduler.dispatch import Dispatch
 from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.quotes import Quote
 from services.scheduler.handlers import agents, attempts, frames, jobs
 from services.scheduler.learning import Learning
 from services.scheduler.progress import Progress
+from services.scheduler.quoting import Quoting
+from services.scheduler.repository import Quotes
 from services.scheduler.signing import Signing
 from services.scheduler.sweeps import Hearing, Leases, Repairs
-from tests.sim.shelves import AgentShelf, ChunkShelf, JobShelf
+from tests.sim.shelves import AgentShelf, ChunkShelf, JobShelf, Shelf
 from tests.sim.virtual import Time
 from tests.unit.scheduler.builders import IMAGE
 from tests.unit.scheduler.office import KEYS, Doors
@@ -32,11 +35,13 @@ class Office:
         self.jobs = JobShelf(time.now, self._tell)
         self.chunks = ChunkShelf(time.now, self._tell)
         self.agents = AgentShelf(time.now, self._tell)
+        self.quotes = Quotes(cast(Any, Shelf[Quote](time.now, self._tell, lambda *_: None)))
         self._signing = Signing(KEYS, self._holds, self.agents.is_revoked)
         self.dispatch = dispatch(self.jobs, self.chunks, self.agents, policy, IMAGE, monotonic=time.monotonic)
         self.desk = Desk(
             jobs=self.jobs, chunks=self.chunks, agents=self.agents, dispatch=self.dispatch,
             closing=Closing(self.jobs, self.chunks, self.dispatch), learning=Learning(self.jobs, self.agents),
+            quoting=Quoting(self.jobs, self.agents, self.quotes, policy),
             progress=Progress(self.jobs, self.chunks, self.agents, self._tell), policy=policy, keys=KEYS,
             say=self._tell, now=time.now,
         )  # fmt: skip
@@ -52,6 +57,7 @@ class Office:
             (LOOK, self.dispatch.look),
             (REPAIRS, repairs.sweep),
             (LEARNING, self.desk.learning.fold),
+            (LEARNING, self.desk.quoting.fold),
         ):
             self._again(seconds, sweep)
 

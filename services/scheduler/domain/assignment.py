@@ -71,9 +71,10 @@ def seconds_per_frame(job: Job, chunk: Chunk, agent: Agent, policy: Policy) -> i
 
 
 def _earns(job: Job, chunk: Chunk) -> int:
-    if chunk.kind is not Kind.RENDER or job.curve is None:
+    curve = jobs.curve_of(job, chunk.version)
+    if chunk.kind is not Kind.RENDER or curve is None:
         return 0
-    return sum(price(job.curve.wu(frame), jobs.bid(job)) for frame in frames(missing(chunk)))
+    return sum(price(curve.wu(frame), jobs.bid(job)) for frame in frames(missing(chunk)))
 
 
 __all__ = ["Limits", "assigned", "seconds_per_frame"]

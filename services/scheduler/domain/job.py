@@ -11,13 +11,11 @@ from datetime import datetime
 
 from contracts.events import (
     Action,
-    CreditsHeld,
     Event,
     HoldRefused,
     JobCancelled,
     JobControlled,
     JobFailed,
-    JobQuoted,
     JobRendered,
     JobStateChanged,
     JobSubmitted,
@@ -66,6 +64,14 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Former:
+    """A version that was superseded: frames given out under it keep its price."""
+
+    version: int
+    curve: Curve
+
+
+@dataclass(frozen=True)
 class MemoryPeak:
     """The most that attempts on one owner's machines took."""
 
@@ -100,6 +106,7 @@ class Job:
     measured: tuple[Measured, ...] = ()
     version: int = 0
     curve: Curve | None = None
+    former: tuple[Former, ...] = ()
     micro_wu: Band | None = None
     seconds: Band | None = None
     most_micro_wu: int = 0
@@ -133,6 +140,11 @@ def settings(job: Job) -> RenderSettings:
     return job.asked.settings if job.asked else RenderSettings()
 
 
+def curve_of(job: Job, version: int) -> Curve | None:
+    """A frame earns what the version of its attempt says."""
+    return next((one.curve for one in job.former if one.version == version), job.curve)
+
+
 def anchor_micro_wu(job: Job) -> int | None:
     return next((sample.micro_wu for sample in job.samples if sample.anchor), None)
 
@@ -163,25 +175,6 @@ def hold_refused(job: Job, refused: HoldRefused) -> Decided:
     return failed(
         job, "deposit_refused", f"the sampling deposit could not be held: {refused.text}", "Add credits and submit again."
     )
-
-
-def quoted(job: Job, quote: JobQuoted) -> Decided:
-    if stage(job) is not JobState.ESTIMATING or quote.version != job.version:
-        return job, []
-    return advanced(job, JobState.QUOTED, "the price is firm; waiting for you to accept it")
-
-
-def held(job: Job, hold: CreditsHeld) -> Decided:
-    """The accepted price is held: the job may start. Raises nothing when it already has."""
-    if stage(job) is not JobState.QUOTED or hold.version != job.version:
-        return job, []
-    return advanced(job, JobState.QUEUED, "paid for; waiting for an agent")
-
-
-def declined(job: Job, version: int, reason: str) -> Decided:
-    if stage(job) is not JobState.QUOTED or version != job.version:
-        return job, []
-    return cancelled(job, reason)
 
 
 def controlled(job: Job | None, said: JobControlled, now: datetime) -> Decided:

@@ -75,6 +75,15 @@ class Policy:
     """Work of a stranger's sample beyond this multiple of the anchor's is not plausible."""
     band_floor_percent: int = 10
 
+    drift_owners: int = 2
+    """So many different owners must have shown what frames cost before a renter is asked again."""
+    drift_frames: int = 5
+    """Each of them so many frames."""
+    drift_left_percent: int = 10
+    """Of the quoted work: with less left nobody is asked."""
+    drift_versions: int = 4
+    """The last one a job can get."""
+
     def after(self, name: str) -> timedelta:
         """One of the durations above, e.g. `after("settle")`."""
         return timedelta(seconds=getattr(self, name))

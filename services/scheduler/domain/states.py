@@ -24,6 +24,8 @@ class JobState(StrEnum):
     QUEUED = "queued"
     """Paid for; no frame has been given out yet."""
     RENDERING = "rendering"
+    REQUOTING = "requoting"
+    """The work has left the quote's band: frames under way are finished, the renter is asked about the rest."""
     PACKAGING = "packaging"
     """Every frame is stored; storage makes the archive and the film."""
     COMPLETED = "completed"
@@ -93,12 +95,23 @@ JOB_MOVES: Mapping[JobState, frozenset[JobState]] = MappingProxyType(
         _J.ESTIMATING: frozenset({_J.QUOTED}) | _OUT,
         _J.QUOTED: frozenset({_J.QUEUED}) | _OUT,
         _J.QUEUED: frozenset({_J.RENDERING, _J.PACKAGING}) | _OUT,
-        _J.RENDERING: frozenset({_J.PACKAGING}) | _OUT,
+        _J.RENDERING: frozenset({_J.PACKAGING, _J.REQUOTING}) | _OUT,
+        _J.REQUOTING: frozenset({_J.RENDERING}) | _OUT,
         _J.PACKAGING: frozenset({_J.COMPLETED}),
         _J.COMPLETED: frozenset({_J.PURGED}),
         _J.PURGED: frozenset(),
         _J.PAUSED: frozenset(
-            {_J.SUBMITTED, _J.INSPECTING, _J.ESTIMATING, _J.QUOTED, _J.QUEUED, _J.RENDERING, _J.CANCELLED, _J.FAILED}
+            {
+                _J.SUBMITTED,
+                _J.INSPECTING,
+                _J.ESTIMATING,
+                _J.QUOTED,
+                _J.QUEUED,
+                _J.RENDERING,
+                _J.REQUOTING,
+                _J.CANCELLED,
+                _J.FAILED,
+            }
         ),
         _J.CANCELLED: frozenset({_J.PURGED}),
         _J.FAILED: frozenset({_J.PURGED}),

@@ -68,6 +68,7 @@ async def stored(desk: Desk, batch: Sequence[Received[FramesStored]]) -> list[Ou
     states |= await _overtake(desk, known, states)
     for one in known:
         desk.learning.note(one.event)
+        desk.quoting.note(one.event)
         metrics.FRAMES.labels(one.event.kind).inc(len(one.event.frames))
         if one.event.kind is Kind.SAMPLE:
             with traces.under(one.trace):

@@ -21,6 +21,7 @@ from services.chassis import traces
 from services.chassis.inbox import Inboxes
 from services.chassis.verdicts import NotYet
 from services.scheduler.desk import Desk
+from services.scheduler.domain import answers
 from services.scheduler.domain import job as domain
 from services.scheduler.domain.cutting import inspection
 from services.scheduler.domain.job import Decided, Job
@@ -53,7 +54,7 @@ def _beginning(inboxes: Inboxes, desk: Desk) -> None:
 def _quotes(inboxes: Inboxes, desk: Desk) -> None:
     @inboxes.on(JobQuoted)
     async def on_job_quoted(event: JobQuoted) -> None:
-        await desk.job(event.job, lambda job, _: domain.quoted(job, event))
+        await desk.quoting.made(await desk.job(event.job, lambda job, _: answers.quoted(job, event)), event)
 
     @inboxes.on(QuoteAccepted)
     async def on_quote_accepted(event: QuoteAccepted) -> None:
@@ -62,18 +63,18 @@ def _quotes(inboxes: Inboxes, desk: Desk) -> None:
 
     @inboxes.on(CreditsHeld)
     async def on_credits_held(event: CreditsHeld) -> None:
-        await desk.job(event.job, lambda job, _: domain.held(_quoted(job), event))
+        await desk.job(event.job, lambda job, _: answers.held(_quoted(job), event))
         await desk.closing.finish(event.job)
         await desk.dispatch.look()
 
     @inboxes.on(QuoteDeclined)
     async def on_quote_declined(event: QuoteDeclined) -> None:
-        await desk.job(event.job, lambda job, _: domain.declined(_quoted(job), event.version, "the price was declined"))
+        await desk.job(event.job, lambda job, _: answers.declined(_quoted(job), event.version, "the price was declined"))
 
     @inboxes.on(QuoteExpired)
     async def on_quote_expired(event: QuoteExpired) -> None:
         reason = "nobody accepted the price in time"
-        await desk.job(event.job, lambda job, _: domain.declined(_quoted(job), event.version, reason))
+        await desk.job(event.job, lambda job, _: answers.declined(_quoted(job), event.version, reason))
 
 
 def _steering(inboxes: Inboxes, desk: Desk) -> None:

@@ -54,7 +54,7 @@ class Jobs:
 
     async def with_cuts(self) -> list[Job]:
         """Those whose last cuts may lack their chunks."""
-        states = sorted({*WORKING, JobState.PAUSED})
+        states = sorted({*WORKING, JobState.PAUSED, JobState.REQUOTING})
         return await self._found({"state": {"$in": states}, "cuts.0": {"$exists": True}})
 
     async def nearly_rendered(self) -> list[str]:
@@ -65,6 +65,10 @@ class Jobs:
     async def not_working(self, jobs: list[str]) -> list[Job]:
         """Of these, those that are paused or over."""
         return await self._found({"_id": {"$in": jobs}, "state": {"$nin": sorted(WORKING)}})
+
+    async def leaving_out(self) -> list[Job]:
+        """Those whose renters do not want some of their frames any more."""
+        return await self._found({"state": {"$in": sorted(WORKING)}, "wishes.left_out.0": {"$exists": True}})
 
     async def counts(self) -> dict[str, int]:
         """How many jobs there are in each state."""

@@ -24,7 +24,8 @@ from services.scheduler.handlers import agents, attempts, conduct, farm, frames,
 from services.scheduler.learning import Learning
 from services.scheduler.progress import Progress
 from services.scheduler.quarantine import Quarantine
-from services.scheduler.repository import Farms
+from services.scheduler.quoting import Quoting
+from services.scheduler.repository import Farms, Quotes
 from services.scheduler.signing import Signing
 from services.scheduler.sweeps import Hearing, Leases, Repairs
 from services.scheduler.traffic import Traffic
@@ -67,7 +68,7 @@ class Office:
         self.clock, self.told, self.is_connected = Clock(), list[Event](), True
         self.full_mailboxes = set[str]()
         self._signing = Signing(KEYS, self._holds, self._is_revoked)
-        stores = [Store[Any](self.clock, self._tell, loses) for _ in range(5)]
+        stores = [Store[Any](self.clock, self._tell, loses) for _ in range(6)]
         self.jobs, self.chunks, self.agents = (
             MemoryJobs(cast(Any, stores[0])),
             MemoryChunks(cast(Any, stores[1])),
@@ -75,6 +76,7 @@ class Office:
         )
         self.farms = Farms(cast(Any, stores[3]))
         self.choices = MemoryChoices(cast(Any, stores[4]))
+        self.quotes = Quotes(cast(Any, stores[5]))
         self.management = Management()
         self.gate = Gate(self.agents, self.chunks, self.management.broker())
         self.begin(policy or Policy())
@@ -85,6 +87,7 @@ class Office:
         self.desk = Desk(
             jobs=self.jobs, chunks=self.chunks, agents=self.agents, dispatch=dispatch,
             closing=Closing(self.jobs, self.chunks, dispatch), learning=Learning(self.jobs, self.agents),
+            quoting=Quoting(self.jobs, self.agents, self.quotes, policy),
             progress=Progress(self.jobs, self.chunks, self.agents, self._tell), policy=policy, keys=KEYS,
             say=self._say, now=self.clock.now,
         )  # fmt: skip
@@ -123,6 +126,7 @@ class Office:
         await self.choosing.sweep()
         await self.desk.dispatch.look()
         await self.desk.learning.fold()
+        await self.desk.quoting.fold()
         await self.desk.progress.tell()
 
     def job(self, job: str = "job") -> Job:

@@ -17,6 +17,7 @@ from contracts.events import (
     SamplingMeasured,
 )
 from contracts.values import Band, Kind
+from services.scheduler.domain import answers
 from services.scheduler.domain import job as jobs
 from services.scheduler.domain.cutting import inspection
 from services.scheduler.domain.job import Job, Measured
@@ -89,20 +90,20 @@ def test_a_refused_deposit_fails_the_job_and_a_refused_quote_does_not() -> None:
 
 
 def test_the_hold_of_the_quoted_version_starts_the_job() -> None:
-    job, _ = jobs.quoted(a_job(state=JobState.ESTIMATING, version=1), a_quote())
+    job, _ = answers.quoted(a_job(state=JobState.ESTIMATING, version=1), a_quote())
     assert job.state is JobState.QUOTED
     old = CreditsHeld(job="job", account="ada", version=7, amount_micro=1)
-    assert jobs.held(job, old) == (job, [])
-    job, _ = jobs.held(job, CreditsHeld(job="job", account="ada", version=1, amount_micro=1))
+    assert answers.held(job, old) == (job, [])
+    job, _ = answers.held(job, CreditsHeld(job="job", account="ada", version=1, amount_micro=1))
     assert job.state is JobState.QUEUED
 
 
 def test_declining_ends_a_quoted_job_with_its_reason_and_no_other() -> None:
-    job, events = jobs.declined(a_job(state=JobState.QUOTED, version=1), 1, "the price was declined")
+    job, events = answers.declined(a_job(state=JobState.QUOTED, version=1), 1, "the price was declined")
     assert job.state is JobState.CANCELLED
     assert [one.reason for one in events if isinstance(one, JobCancelled)] == ["the price was declined"]
     paid = a_job(state=JobState.QUEUED, version=1)
-    assert jobs.declined(paid, 1, "too late") == (paid, [])
+    assert answers.declined(paid, 1, "too late") == (paid, [])
 
 
 def test_pause_remembers_where_it_was_and_resume_goes_back() -> None:
@@ -122,7 +123,7 @@ def test_older_revisions_are_ignored() -> None:
 
 def test_facts_move_the_stage_beneath_a_pause_without_ending_it() -> None:
     job, _ = steered(a_job(state=JobState.ESTIMATING, version=1), 1, Action.PAUSE)
-    job, events = jobs.quoted(job, a_quote())
+    job, events = answers.quoted(job, a_quote())
     assert (job.state, job.stage, events) == (JobState.PAUSED, JobState.QUOTED, [])
 
 
@@ -154,8 +155,8 @@ def test_an_ended_job_has_nothing_left_to_give_out() -> None:
 
 def test_what_comes_after_the_end_is_harmless() -> None:
     job, _ = jobs.cancelled(a_job(state=JobState.QUOTED, version=1), "cancelled by ada")
-    assert jobs.quoted(job, a_quote()) == (job, [])
-    assert jobs.held(job, CreditsHeld(job="job", account="ada", version=1, amount_micro=1)) == (job, [])
+    assert answers.quoted(job, a_quote()) == (job, [])
+    assert answers.held(job, CreditsHeld(job="job", account="ada", version=1, amount_micro=1)) == (job, [])
     assert jobs.rendered(job) == (job, [])
     assert jobs.packaged(job) == (job, [])
     assert jobs.purged(job)[0].state is JobState.PURGED

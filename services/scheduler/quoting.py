@@ -1,0 +1,90 @@
+"""What quotes were worth: measured work is noted as frames are stored, and folded into the quotes' documents now and then. The
+renter of a job that has left its quote is asked again.
+
+What is noted and not yet folded dies with the process; a fact told twice may count twice. Ratios bear both, money is elsewhere.
+"""
+
+from collections import defaultdict
+
+import structlog
+
+from contracts.events import FramesStored, JobQuoted
+from contracts.values import Kind
+from contracts.work import work
+from services.chassis import traces
+from services.chassis.repository import Unknown
+from services.scheduler import metrics
+from services.scheduler.domain import drift
+from services.scheduler.domain import quotes as domain
+from services.scheduler.domain.agent import Agent, benchmark_of
+from services.scheduler.domain.curves import PPM
+from services.scheduler.domain.job import Job
+from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.quotes import Quote
+from services.scheduler.repository import Agents, Jobs, Quotes
+
+log = structlog.get_logger()
+
+Shown = list[tuple[int, int]]
+"""(frame, CPU microseconds)."""
+
+
+class Quoting:
+    def __init__(self, jobs: Jobs, agents: Agents, quotes: Quotes, policy: Policy) -> None:
+        self._jobs, self._agents, self._quotes, self._policy = jobs, agents, quotes, policy
+        self._shown: dict[tuple[str, int], dict[str, Shown]] = defaultdict(lambda: defaultdict(list))
+
+    async def made(self, job: Job, event: JobQuoted) -> None:
+        """A firm price is kept with the curve it was made from, accepted or not."""
+        quote = domain.made(job, event.price_micro, await self._agents.now())
+        if quote is not None and job.version == event.version:
+            await self._quotes.keep(quote)
+
+    def note(self, event: FramesStored) -> None:
+        if event.kind is Kind.RENDER:
+            shown = self._shown[event.job, event.version][event.agent]
+            shown += [(one.frame, one.cpu_micros) for one in event.frames if one.cpu_micros > 0]
+
+    async def fold(self) -> None:
+        taken, self._shown = self._shown, defaultdict(lambda: defaultdict(list))
+        known = await self._agents.read_many({agent for by_agent in taken.values() for agent in by_agent})
+        agents = {agent: saved.state for agent, saved in known.items()}
+        for (job, version), by_agent in taken.items():
+            await self._fold_one(job, version, [(agents[one], shown) for one, shown in by_agent.items() if one in agents])
+
+    async def _fold_one(self, job: str, version: int, by_agent: list[tuple[Agent, Shown]]) -> None:
+        was_complete = False
+
+        def decide(quote: Quote, _: object) -> tuple[Quote, tuple[()]]:
+            nonlocal was_complete
+            was_complete = quote.is_complete
+            for agent, shown in by_agent:
+                works = ((frame, work(cpu, benchmark_of(agent))) for frame, cpu in shown)
+                quote = domain.shown(quote, agent.owner, agent.house, works)
+            return quote, ()
+
+        try:
+            quote = await self._quotes.update(job, version, decide)
+        except Unknown:
+            return  # quoted before quotes were kept
+        if quote.is_complete and not was_complete:
+            _told(quote)
+        if drift.is_suspect(quote, self._policy):
+            await self._ask(quote)
+
+    async def _ask(self, quote: Quote) -> None:
+        known = await self._jobs.get(quote.job)
+        if known is None:
+            return
+        with traces.under(known.trace):
+            after = await self._jobs.update(quote.job, lambda job, _: drift.requoted(job, quote, self._policy))
+        if after.version > known.version:
+            metrics.REQUOTES.inc()
+            log.warning("quote left its band", job=quote.job, version=quote.version, reason=after.reason)
+
+
+def _told(quote: Quote) -> None:
+    error = domain.error_ppm(quote) or 0
+    metrics.QUOTE_ERROR.observe(abs(error) / PPM)
+    metrics.QUOTES_MEASURED.labels("inside" if domain.is_in_band(quote) else "outside").inc()
+    log.info("quote measured", job=quote.job, version=quote.version, error_percent=round(error * 100 / PPM, 1))
