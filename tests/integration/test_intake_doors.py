@@ -128,32 +128,33 @@ async def offered(stage: Stage, lender: Person, job: str, **changes: Any) -> e.J
 
 
 async def test_a_lender_sees_what_he_is_offered_and_answers_for_his_own_machines_until_it_is_withdrawn(
-    stage: Stage, renter: Person, stranger: Person
+    stage: Stage, renter: Person
 ) -> None:
-    job, mine = await stage.a_quoted_job(renter), f"laptop-of-{stranger.id}"
-    await stage.world.say("scheduler", e.AgentEnrolled(agent=mine, owner=stranger.id, name="laptop"))
-    await offered(stage, stranger, job, agents=(mine,))
-    whole = (await stranger.get(f"/v1/offers/{job}")).json()
+    job, lender = await stage.a_quoted_job(renter), await stage.a_person("lender")
+    mine = f"laptop-of-{lender.id}"
+    await stage.world.say("scheduler", e.AgentEnrolled(agent=mine, owner=lender.id, name="laptop"))
+    await offered(stage, lender, job, agents=(mine,))
+    whole = (await lender.get(f"/v1/offers/{job}")).json()
     assert (whole["pays"], whole["price_per_wu"], whole["answer"], whole["picture"]) == ("1", "0.01", "none", False)
     assert (whole["blend"], whole["files"], whole["unpacked_bytes"]) == ("scene.blend", 1, 2000)
-    problem(await stranger.get(f"/v1/offers/{job}/picture"), 404, "no-picture")
+    problem(await lender.get(f"/v1/offers/{job}/picture"), 404, "no-picture")
     problem(await renter.post(f"/v1/offers/{job}/accept", {}), 404, "unknown-offer")
     await _things(stage, renter)
-    problem(await stranger.post(f"/v1/offers/{job}/accept", {"agents": [MACHINE]}), 404, "unknown-agent")
+    problem(await lender.post(f"/v1/offers/{job}/accept", {"agents": [MACHINE]}), 404, "unknown-agent")
     assert not stage.world.said(e.OfferAnswered, job=job)
-    yes = (await stranger.post(f"/v1/offers/{job}/accept", {"agents": [mine]})).json()
+    yes = (await lender.post(f"/v1/offers/{job}/accept", {"agents": [mine]})).json()
     assert (yes["answer"], yes["accepted_for"]) == ("accepted", [mine])
-    await stranger.post(f"/v1/offers/{job}/accept", {"agents": [mine]})
-    assert (await stranger.post(f"/v1/offers/{job}/reject")).json()["answer"] == "rejected"
+    await lender.post(f"/v1/offers/{job}/accept", {"agents": [mine]})
+    assert (await lender.post(f"/v1/offers/{job}/reject")).json()["answer"] == "rejected"
     no = await stage.world.hear(e.OfferAnswered, job=job, accepted=False)
-    assert (no.owner, no.revision, no.agents) == (stranger.id, 2, ())
-    await stage.world.say("scheduler", e.OfferWithdrawn(owner=stranger.id, job=job, revision=2, reason="cancelled"))
+    assert (no.owner, no.revision, no.agents) == (lender.id, 2, ())
+    await stage.world.say("scheduler", e.OfferWithdrawn(owner=lender.id, job=job, revision=2, reason="cancelled"))
 
     async def is_gone() -> bool:
-        return job not in [one["job"] for one in (await stranger.get("/v1/offers")).json()]
+        return job not in [one["job"] for one in (await lender.get("/v1/offers")).json()]
 
     await until(is_gone, "the offer is gone from the list", 10)
-    problem(await stranger.post(f"/v1/offers/{job}/accept", {}), 409, "offer-withdrawn")
+    problem(await lender.post(f"/v1/offers/{job}/accept", {}), 409, "offer-withdrawn")
 
 
 async def test_lists_hold_only_ones_own(stage: Stage, renter: Person, stranger: Person) -> None:
