@@ -18,6 +18,7 @@ from infra.local.farmfile import FarmFile
 from infra.rabbitmq import definitions
 from services.scheduler.broker import Broker, hashed
 from tests.security.attacks import Attack
+from tests.waiting import until
 
 REFUSALS = (aiormq.AMQPError, ConnectionError, RuntimeError, asyncio.CancelledError)
 """How a refusal reaches this client: the channel or the connection is closed on it."""
@@ -82,12 +83,24 @@ class Stage:
 
     @asynccontextmanager
     async def connection(self, who: Somebody) -> AsyncIterator[AbstractConnection]:
-        connection = await aiormq.connect(self.url(who))
+        connection = await self._let_in(who)
         try:
             yield connection
         finally:
             with suppress(Exception, asyncio.CancelledError):
                 await connection.close()
+
+    async def _let_in(self, who: Somebody) -> AbstractConnection:
+        """An agent may have few connections, and the broker counts one for a moment after it was closed."""
+        found: list[AbstractConnection] = []
+
+        async def is_in() -> bool:
+            with suppress(aiormq.exceptions.InvalidFrameError):  # so aiormq shows a connection that is closed before it is open
+                found.append(await aiormq.connect(self.url(who)))
+            return bool(found)
+
+        await until(is_in, "the broker lets it in", SECONDS)
+        return found[0]
 
     async def kept_channel(self, who: Somebody) -> AbstractChannel:
         """One that stays, for many calls that are not refused."""
