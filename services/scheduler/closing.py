@@ -10,6 +10,7 @@ from services.chassis import traces
 from services.chassis.repository import Change
 from services.scheduler.dispatch import Dispatch
 from services.scheduler.domain import chunk as chunks_domain
+from services.scheduler.domain import deadlines
 from services.scheduler.domain import job as jobs_domain
 from services.scheduler.domain.chunk import Chunk, Decided
 from services.scheduler.domain.job import Job
@@ -40,7 +41,7 @@ class Closing:
         await self._dispatch.realise(job)
         if not await self._chunks.any_open(job):
             with traces.under(known.trace):
-                await self._jobs.update(job, lambda state, _: _rendered(state))
+                await self._jobs.update(job, _rendered)
 
     async def _each(self, job: Job, decide: Callable[[Chunk, datetime], Decided]) -> None:
         for _ in range(ROUNDS):
@@ -52,6 +53,10 @@ class Closing:
             await self._chunks.save(changes)
 
 
-def _rendered(job: Job) -> jobs_domain.Decided:
+def _rendered(job: Job, now: datetime) -> jobs_domain.Decided:
     """Cuts that were made since the chunks were counted keep it open."""
-    return (job, []) if job.cuts else jobs_domain.rendered(job)
+    if job.cuts:
+        return job, []
+    job, late = deadlines.missed(job, 0, None, now)
+    job, told = jobs_domain.rendered(job)
+    return job, [*late, *told]

@@ -4,14 +4,16 @@ What is noted and not yet folded dies with the process; it is policy, not truth.
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from contracts.events import FramesStored
 from contracts.values import MICRO, Kind
 from contracts.work import work
 from services.scheduler import metrics
-from services.scheduler.domain.agent import Agent, benchmark_of, learned
+from services.scheduler.domain.agent import Agent, Decided, benchmark_of, learned
 from services.scheduler.domain.job import Job
+from services.scheduler.domain.standing import verified
 from services.scheduler.repository import Agents, Jobs
 
 
@@ -45,7 +47,16 @@ class Learning:
         known = await self._agents.get(agent)
         if known is not None:
             done, wall = sum(_work(known, job, one) for one in shown), sum(one.wall_micros for one in shown)
-            await self._agents.update(agent, lambda state, _: learned(state, done, wall))
+            number = sum(one.kind is Kind.RENDER for one in shown)
+            await self._agents.update(agent, lambda state, now: _delivered(learned(state, done, wall), job, number, now))
+
+
+def _delivered(decided: Decided, job: Job | None, number: int, now: datetime) -> Decided:
+    """The store has verified so many frames of it."""
+    agent, events = decided
+    if job is None or not number:
+        return decided
+    return replace(agent, standing=verified(agent.standing, job.account, agent.owner, number, now)), events
 
 
 def _work(agent: Agent, job: Job | None, one: Shown) -> int:

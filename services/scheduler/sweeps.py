@@ -5,6 +5,7 @@ and no timer runs out on account of our own deafness: silence counts from the mo
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -16,12 +17,18 @@ from services.scheduler.choosing import Choosing
 from services.scheduler.desk import Desk
 from services.scheduler.domain import agent as agents
 from services.scheduler.domain import chunk as chunks
+from services.scheduler.domain import deadlines
 from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.chunk import Chunk, Decided, Ending
+from services.scheduler.domain.doubts import refuted
 from services.scheduler.domain.hands import Hand
+from services.scheduler.domain.job import Decided as JobDecided
+from services.scheduler.domain.job import Job
 from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.standing import is_out
 from services.scheduler.domain.states import AgentState, ChunkState, JobState
 from services.scheduler.gate import Gate
+from services.scheduler.progress import remaining
 from services.scheduler.quarantine import Quarantine
 from services.scheduler.traffic import LOOK_SECONDS, Traffic
 
@@ -176,6 +183,51 @@ class Repairs:
         await self._desk.chunks.update(chunk, lambda state, at: (chunks.said_done(state, attempt, at), []))
 
 
+class Promises:
+    """Deadlines that pass, quarantines that end, doubts that a crash left open."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def sweep(self) -> None:
+        board = await self._desk.dispatch.board()
+        for job in board.jobs.values():
+            if deadlines.is_late(job, board.now):
+                await self._missed(job, board.speed(job))
+            if job.doubts.open:
+                await self._doubts(job)
+        for agent in board.fleet:
+            if agent.standing.until is not None and not is_out(agent.standing, board.now):
+                await self._desk.agents.update(agent.agent, _forgiven)
+                self._desk.dispatch.stale()
+
+    async def _missed(self, job: Job, speed: int) -> None:
+        stored = (await self._desk.chunks.tally(job.job)).stored
+        left = remaining(job, stored, speed)
+        after = await self._desk.jobs.update(job.job, lambda state, at: deadlines.missed(state, state.total - stored, left, at))
+        if after.missed != job.missed:
+            metrics.DEADLINES.labels("missed").inc()
+            log.warning("deadline missed", job=job.job, account=job.account, lacking=job.total - stored)
+        self._desk.dispatch.stale()
+
+    async def _doubts(self, job: Job) -> None:
+        found = await self._desk.chunks.read_many(one.chunk for one in job.doubts.open)
+        for one in found.values():
+            if not chunks.is_open(one.state):
+                await self._desk.jobs.update(job.job, _refuted(one.id))
+
+
+def _refuted(chunk: str) -> Callable[[Job, datetime], JobDecided]:
+    return lambda job, _: (replace(job, doubts=refuted(job.doubts, chunk)), [])
+
+
+def _forgiven(agent: Agent, now: datetime) -> agents.Decided:
+    """Its time is over."""
+    if agent.standing.until is None or is_out(agent.standing, now):
+        return agent, []
+    return agents.judged(agent, replace(agent.standing, until=None))
+
+
 def _without(agent: Agent, gone: set[str], now: datetime, policy: Policy) -> Agent:
     for hand in [hand for hand in agent.hands if hand.attempt in gone]:
         agent = agents.interrupted(agents.freed(agent, hand.attempt), hand.job, now, policy)
@@ -206,6 +258,7 @@ def sweeps(desk: Desk, hearing: Hearing, gate: Gate, quarantine: Quarantine, tra
         Sweep("leases", 2, leases.sweep),
         Sweep("look", 2, desk.dispatch.look),
         Sweep("repairs", 5, repairs.sweep),
+        Sweep("promises", 5, Promises(desk).sweep),
         Sweep("access", 5, gate.sweep),
         Sweep("quarantine", 5, quarantine.sweep),
         Sweep("offers", 3, choosing.sweep),

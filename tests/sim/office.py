@@ -16,7 +16,7 @@ from services.scheduler.progress import Progress
 from services.scheduler.quoting import Quoting
 from services.scheduler.repository import Quotes
 from services.scheduler.signing import Signing
-from services.scheduler.sweeps import Hearing, Leases, Repairs
+from services.scheduler.sweeps import Hearing, Leases, Promises, Repairs
 from tests.sim.shelves import AgentShelf, ChunkShelf, JobShelf, Shelf
 from tests.sim.virtual import Time
 from tests.unit.scheduler.builders import IMAGE
@@ -51,11 +51,12 @@ class Office:
 
     def open(self) -> None:
         """The sweeps begin."""
-        leases, repairs = Leases(self.desk, Hearing(lambda: True)), Repairs(self.desk)
+        leases, repairs, promises = Leases(self.desk, Hearing(lambda: True)), Repairs(self.desk), Promises(self.desk)
         for seconds, sweep in (
             (LEASES, leases.sweep),
             (LOOK, self.dispatch.look),
             (REPAIRS, repairs.sweep),
+            (REPAIRS, promises.sweep),
             (LEARNING, self.desk.learning.fold),
             (LEARNING, self.desk.quoting.fold),
         ):

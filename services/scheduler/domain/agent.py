@@ -13,11 +13,13 @@ from datetime import datetime
 from contracts.events import AgentChanged, AgentEnrolled, AgentOrder, AgentOrdered, AgentReady, AgentRevoked, Event
 from contracts.values import Acceptance, Benchmark, Hardware
 from contracts.work import BENCHMARK_MICRO_WU, wupm
+from services.scheduler.domain import rows
 from services.scheduler.domain.hands import Hand, after_pulse, after_ready
 from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.rows import Rows
+from services.scheduler.domain.standing import NEWCOMER, Standing, unreliable
 from services.scheduler.domain.states import AGENT_MOVES, HEARD_AGENT, Access, AgentState, IllegalMove, check
 
-REMEMBERED = 20
 READIES = 8
 REFERENCE = Benchmark(cpu_micros=BENCHMARK_MICRO_WU, wall_micros=BENCHMARK_MICRO_WU)
 """Stands in for an agent that has not shown a benchmark yet; what it may earn by that is bounded by the anchor."""
@@ -26,15 +28,6 @@ MOST_HANDS = 2
 """For each slot: what is said to be about to end may be a lie."""
 MOST_CHANGE = 4
 """One measurement counts at most as four times faster or slower than what is known."""
-
-
-@dataclass(frozen=True)
-class Interruptions:
-    """How often in a row this agent left chunks of one job; `until`: kept off it so long."""
-
-    job: str
-    in_row: int
-    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +54,8 @@ class Agent:
     micro_wu_per_minute: int = 0
     """Learned; of one slot."""
     told_micro_wu_per_minute: int = 0
-    interruptions: tuple[Interruptions, ...] = ()
+    interruptions: Rows = ()
+    standing: Standing = NEWCOMER
     quarantined_at: datetime | None = None
     access: Access = Access.OPEN
     secret_hash: str = ""
@@ -214,21 +208,24 @@ def lost(agent: Agent) -> Decided:
 
 def interrupted(agent: Agent, job: str, now: datetime, policy: Policy) -> Agent:
     """It left a chunk of this job; after three in a row it is kept off the job for a while."""
-    before = next((one.in_row for one in agent.interruptions if one.job == job), 0)
-    in_row = before + 1
-    until = now + policy.after("barred") if in_row >= policy.interruptions else None
-    others = tuple(one for one in agent.interruptions if one.job != job)
-    return replace(agent, interruptions=(*others, Interruptions(job, 0 if until else in_row, until))[-REMEMBERED:])
+    row = rows.interrupted(agent.interruptions, job, now, policy)
+    return replace(agent, interruptions=row, standing=unreliable(agent.standing))
+
+
+def failed(agent: Agent, job: str, now: datetime, policy: Policy) -> Agent:
+    """It could not do a chunk of this job; after two in a row it is kept off the job for a while."""
+    row = rows.failed(agent.interruptions, job, now, policy)
+    return replace(agent, interruptions=row, standing=unreliable(agent.standing))
 
 
 def delivered(agent: Agent, job: str) -> Agent:
     """It completed a chunk of this job: the row of interruptions is broken."""
-    kept = tuple(one for one in agent.interruptions if one.job != job)
+    kept = rows.broken(agent.interruptions, job)
     return agent if len(kept) == len(agent.interruptions) else replace(agent, interruptions=kept)
 
 
 def is_barred(agent: Agent, job: str, now: datetime) -> bool:
-    return any(one.job == job and one.until is not None and now < one.until for one in agent.interruptions)
+    return rows.is_barred(agent.interruptions, job, now)
 
 
 def learned(agent: Agent, micro_wu: int, wall_micros: int) -> Decided:
@@ -245,11 +242,24 @@ def learned(agent: Agent, micro_wu: int, wall_micros: int) -> Decided:
     return _told(changed)
 
 
+def judged(agent: Agent, standing: Standing) -> Decided:
+    """With another standing: into quarantine, or out of it. A house agent is the operator's own affair."""
+    after = replace(agent, standing=standing)
+    if agent.house or agent.state not in HEARD_AGENT or standing.until == agent.standing.until:
+        return after, []
+    return _offering(after, "")
+
+
 def _offering(agent: Agent, reason: str) -> Decided:
-    """Online with its slots, or draining: on its own word or on its owner's order."""
-    if agent.slots and agent.order is not AgentOrder.DRAIN:
+    """Online with its slots, or draining: on its own word, on its owner's order, or in quarantine."""
+    until = agent.standing.until
+    if agent.slots and agent.order is not AgentOrder.DRAIN and until is None:
         return moved(agent, AgentState.ONLINE, "")
-    why = "told to take nothing more" if agent.order is AgentOrder.DRAIN else reason or "offers no slot"
+    why = reason or "offers no slot"
+    if agent.order is AgentOrder.DRAIN:
+        why = "told to take nothing more"
+    elif agent.slots and until is not None:
+        why = f"in quarantine until {until:%Y-%m-%d %H:%M} UTC: it failed jobs of different renters that others could render"
     if agent.state is AgentState.DRAINING and agent.reason != why:
         return _told(replace(agent, reason=why))
     return moved(agent, AgentState.DRAINING, why)

@@ -70,8 +70,11 @@ class Tries:
 
 @dataclass(frozen=True)
 class Failure:
+    """`fault`: which kind, or "refused" for a picture that the store did not take."""
+
     agent: str
     at: datetime
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class Chunk:
     generation: int = 0
     version: int = 0
     memory_factor: int = 1
-    """Doubled once, after a container ran out of memory."""
+    """Doubled each time a container ran out of memory."""
     holder: Holder | None = None
     former: tuple[Former, ...] = ()
     deliveries: tuple[Delivery, ...] = ()

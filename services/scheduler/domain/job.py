@@ -24,6 +24,8 @@ from contracts.events import (
     SceneFacts,
 )
 from contracts.values import Band, Curve, Kind, Picture, Ranges, RenderSettings
+from services.scheduler.domain.doubts import NONE as NO_DOUBTS
+from services.scheduler.domain.doubts import Doubts
 from services.scheduler.domain.states import ENDED, JOB_MOVES, JobState, check
 
 STORY = 24
@@ -102,6 +104,11 @@ class Job:
     memory_bytes: int = 0
     memory_peaks: tuple[MemoryPeak, ...] = ()
     ran_out_of_memory: bool = False
+    ran_out: tuple[str, ...] = ()
+    """Owners whose attempts had too little of `memory_bytes`."""
+    doubts: Doubts = NO_DOUBTS
+    missed: datetime | None = None
+    """The deadline that was told to be missed."""
     samples: tuple[Sample, ...] = ()
     measured: tuple[Measured, ...] = ()
     version: int = 0

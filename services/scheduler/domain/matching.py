@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from contracts.values import Kind
+from services.scheduler.domain import audience, doubts
 from services.scheduler.domain.agent import Agent, free_slots, is_barred
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.memory import need
 from services.scheduler.domain.orders import accepts, waits_for_yes
 from services.scheduler.domain.policy import Policy
-from services.scheduler.domain.ranking import Farm, Rank, Turns
+from services.scheduler.domain.ranking import Farm, Rank, Turns, is_near
 from services.scheduler.domain.states import AgentState, JobState
 
 
@@ -47,6 +48,10 @@ class Board:
     """When each renter last got a chunk."""
     known_slots: dict[str, int] = field(default_factory=dict)
     """Counted before, for boards that see the same fleet."""
+    _free: dict[str, int] = field(default_factory=dict)
+    """Slots of those who ask, that are left in this round."""
+    _has_deferred: bool = False
+    _bundles: set[str] = field(default_factory=set)
     _busy: set[tuple[str, str]] = field(default_factory=set)
     _uncut: set[str] = field(default_factory=set)
     _turns: Turns = field(init=False)
@@ -58,6 +63,7 @@ class Board:
         self._busy = {(hand.job, agent.agent) for agent in self.fleet for hand in agent.hands}
         self._busy |= {(job.job, one.agent) for job in self.jobs.values() for one in job.measured if one.kind is Kind.SAMPLE}
         self._uncut = {job.job for job in self.jobs.values() if job.uncut and job.state in (JobState.QUEUED, JobState.RENDERING)}
+        self._bundles = {self._bundle(job) for job in self._uncut}
         self._turns = Turns(self.jobs, self.running, self.served, self.now, self.policy)
 
     def has_work(self) -> bool:
@@ -66,24 +72,49 @@ class Board:
     def offers(self, agents: Sequence[Agent]) -> list[Offer]:
         """At most one per free slot. Every queued chunk is offered once; a job to be cut as often as there are takers."""
         made: list[Offer] = []
+        self._free = {agent.agent: free_slots(agent) for agent in agents}
         if any(job.asked is not None and job.asked.limits.deadline is not None for job in self.jobs.values()):
             self._turns.hurry(self._farm())
-        open_slots = {agent.agent: free_slots(agent) for agent in agents}
-        for agent in sorted(agents, key=lambda one: (one.house, -one.micro_wu_per_minute)):
-            while open_slots[agent.agent] > 0 and (offer := self._best(agent)) is not None:
-                open_slots[agent.agent] -= 1
+        order = sorted(agents, key=lambda one: (one.house, -self._worth(one)))
+        while self._one_pass(order, made) and self._has_deferred:
+            pass
+        return made
+
+    def _one_pass(self, order: Sequence[Agent], made: list[Offer]) -> bool:
+        """True when somebody got something; those who stood back for agents that a renter likes better may come once more."""
+        before, self._has_deferred = len(made), False
+        for agent in order:
+            while self._free[agent.agent] > 0 and (offer := self._best(agent)) is not None:
+                self._free[agent.agent] -= 1
                 made.append(offer)
                 self._note(offer)
-        return made
+        return len(made) > before
+
+    def _worth(self, agent: Agent) -> int:
+        """Who is asked first: speed, by how reliable it was, and a little more for having a bundle that is wanted."""
+        gain = 0 if self._bundles.isdisjoint(agent.bundles) else self.policy.cached_gain_percent
+        return agent.micro_wu_per_minute * agent.standing.reliability * (100 + gain)
 
     def _best(self, agent: Agent) -> Offer | None:
         chunks = [chunk for chunk in self.queued if self.may_have(agent, self.jobs[chunk.job], chunk)]
         best = min(chunks, key=lambda chunk: (chunk.kind is Kind.RENDER, self._rank(chunk.job), chunk.opened_at), default=None)
         cuttable = [job for job in self._uncut if self.may_have(agent, self.jobs[job], None)]
-        job = min(cuttable, key=self._rank, default=None)
+        job = self._at_hand(agent, min(cuttable, key=self._rank, default=None), cuttable)
         if best is not None and (job is None or best.kind is not Kind.RENDER or self._rank(best.job) <= self._rank(job)):
             return Offer(agent.agent, best.job, best)
         return None if job is None else Offer(agent.agent, job)
+
+    def _at_hand(self, agent: Agent, best: str | None, cuttable: Sequence[str]) -> str | None:
+        """Of jobs whose turn it nearly is, one whose bundle the agent has."""
+        if best is None or not agent.bundles or self._bundle(best) in agent.bundles:
+            return best
+        first = self._rank(best)
+        near = [job for job in cuttable if self._bundle(job) in agent.bundles and is_near(self._rank(job), first, self.policy)]
+        return min(near, key=self._rank, default=best)
+
+    def _bundle(self, job: str) -> str:
+        asked = self.jobs[job].asked
+        return asked.bundle if asked else ""
 
     def _farm(self) -> Farm:
         lenders = [agent for agent in self.fleet if agent.state is AgentState.ONLINE and not agent.house]
@@ -104,6 +135,8 @@ class Board:
             return False
         if agent.house and not (chunk is not None and chunk.house) and not self._stands_in(job, chunk):
             return False
+        if self._stands_back(agent, job, chunk):
+            return False
         return chunk is None or chunk.kind is not Kind.SAMPLE or chunk.house or self._is_turn(agent, job, chunk)
 
     def able(self, agent: Agent, job: Job, chunk: Chunk | None) -> bool:
@@ -115,7 +148,25 @@ class Board:
             return False
         if chunk is not None and chunk.house:
             return agent.house
-        return not is_barred(agent, job.job, self.now) and _memory(agent) >= self._need(job, chunk)
+        if doubts.holds(job.doubts, self.policy.doubters) or is_barred(agent, job.job, self.now):
+            return False
+        return self._place(agent, job) is not None and _memory(agent) >= self._need(job, chunk)
+
+    def _place(self, agent: Agent, job: Job) -> int | None:
+        return audience.place(agent, job, self.now, self.policy)
+
+    def _stands_back(self, agent: Agent, job: Job, chunk: Chunk | None) -> bool:
+        """For an agent that the renter likes better, as long as there is one with a free slot that could take it."""
+        mine = self._place(agent, job) if len(audience.wishes(job)) > 1 else 0
+        if not mine or (chunk is not None and chunk.house):
+            return False
+        for other in self.fleet:
+            theirs = self._place(other, job) if self._free.get(other.agent, free_slots(other)) > 0 else None
+            is_late = chunk is None or not self._is_early(other, job, chunk)
+            if theirs is not None and theirs < mine and is_late and self.able(other, job, chunk):
+                self._has_deferred = True
+                return True
+        return False
 
     def speed(self, job: Job) -> int:
         """Micro-WU a minute of all agents that could render this job; the house's only when no lender could."""
@@ -153,6 +204,10 @@ class Board:
             return "waiting for an agent: none is online"
         if any(self._fits(agent, job, chunk) and waits_for_yes(agent, job) for agent in self.fleet):
             return "waiting for a lender to say yes: those online who would take it choose by hand"
+        if doubts.holds(job.doubts, self.policy.doubters):
+            return "waiting for the house agent to look at a fault in the scene that lenders have reported"
+        if not any(self._place(agent, job) is not None for agent in self.fleet):
+            return "waiting for a lender you allow: none of those online is one"
         if any(self._fits(agent, job, chunk) for agent in self.fleet):
             return "waiting for a lender who takes this work at this price: none of those online does"
         return "waiting for an agent with enough memory that may take this job"

@@ -2,7 +2,8 @@
 
 Learning only lowers the guess: no attempt can take more than it was given, and a lender who exaggerates must not keep a job from
 others. One who belittles costs the others a try: so a peak counts when the house has seen it or two lenders of different owners,
-the largest counts, with a margin for frames nobody has seen, and the first attempt that runs out of memory ends learning.
+the largest counts, with a margin for frames nobody has seen, and the first attempt that runs out of memory ends learning. Once
+two owners' machines ran out, the guess itself is doubled, so that not every chunk has to find that out for itself.
 """
 
 from dataclasses import replace
@@ -12,6 +13,8 @@ from services.scheduler.domain.picture import LEAST_MEMORY
 
 MARGIN_PERCENT = 150
 MOST_OWNERS = 8
+DOUBTING_OWNERS = 2
+MOST_MEMORY = 1 << 44
 
 
 def need(job: Job, factor: int = 1) -> int:
@@ -31,9 +34,13 @@ def noted(job: Job, owner: str, house: bool, peak_bytes: int) -> Job:
     return replace(job, memory_peaks=(*others, MemoryPeak(owner, house, peak_bytes)))
 
 
-def ran_out(job: Job) -> Job:
-    """An attempt had too little: what was learned is wrong for some of its frames."""
-    return job if job.ran_out_of_memory else replace(job, ran_out_of_memory=True, memory_peaks=())
+def ran_out(job: Job, owner: str) -> Job:
+    """An attempt had too little: what was learned is wrong for some of its frames, and perhaps what was guessed."""
+    owners = tuple(dict.fromkeys((*job.ran_out, owner)))
+    known = replace(job, ran_out_of_memory=True, memory_peaks=(), ran_out=owners)
+    if len(owners) < DOUBTING_OWNERS:
+        return known
+    return replace(known, ran_out=(), memory_bytes=min(job.memory_bytes * 2, MOST_MEMORY))
 
 
 def _learned(job: Job) -> int | None:

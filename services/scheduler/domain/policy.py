@@ -69,8 +69,26 @@ class Policy:
     tries: int = 3
     """Per frame; the last one on the house agent."""
     interruptions: int = 3
+    failures: int = 2
+    """Of one agent on one job, in a row."""
     barred: int = 600
-    """How long an agent is kept off a job after so many interruptions in a row."""
+    """How long an agent is kept off a job after so many interruptions or failures in a row."""
+    doubters: int = 2
+    """Owners whose word on a scene keeps further lenders from it until the house has tried."""
+    mishap: int = 3600
+    """How long an agent's failure counts against it."""
+    quarantine_renters: int = 3
+    """An agent that failed jobs of so many renters, which others could render, is broken."""
+    quarantine: int = 1800
+    """For so long it gets nothing the first time; then twice as long each time, at most a day."""
+    trust_frames: int = 500
+    """Verified frames of a trusted agent, for so many renters and over so long."""
+    trust_renters: int = 3
+    trust_age: int = 86_400
+    cached_gain_percent: int = 8
+    """What a bundle that is there already is worth in choosing an agent: about five seconds of a minute."""
+    cached_claim_percent: int = 110
+    """An agent takes a job whose bundle it has before one with a claim so much stronger at most."""
     anchor_factor: int = 8
     """Work of a stranger's sample beyond this multiple of the anchor's is not plausible."""
     band_floor_percent: int = 10

@@ -45,6 +45,11 @@ def claim(running: int, weight: int, waited_seconds: int, policy: Policy) -> int
     return (running + 1) * 10**6 * FULL * policy.chunk // (weight * (policy.chunk + waited_seconds))
 
 
+def is_near(one: Rank, best: Rank, policy: Policy) -> bool:
+    """Whether an agent that is better for it may take this one before the best; never before one that is in a hurry."""
+    return one[0] and best[0] and one[1] * FULL <= best[1] * policy.cached_claim_percent and one[2] <= best[2]
+
+
 def lacking(job: Job, running: int, farm: Farm, now: datetime, policy: Policy) -> int:
     """Slots that the job needs beyond those it has, to be done in time; 0 without a deadline, or when that is out of reach."""
     if job.asked is None or job.asked.limits.deadline is None or job.micro_wu is None or not farm.slots or not farm.speed:

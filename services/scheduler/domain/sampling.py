@@ -16,7 +16,8 @@ from services.scheduler.domain import job as jobs
 from services.scheduler.domain.cutting import chunk_id
 from services.scheduler.domain.job import Cut, Decided, Job, Measured, Sample
 from services.scheduler.domain.policy import Policy
-from services.scheduler.domain.spans import nth, without
+from services.scheduler.domain.preview import ordered
+from services.scheduler.domain.spans import normalised, nth, without
 from services.scheduler.domain.states import JobState
 
 REFERENCE_SPEED = 60 * MICRO
@@ -130,7 +131,7 @@ def _concluded(job: Job, fleet: int, policy: Policy, events: list[Event]) -> Dec
         micro_wu=band(expected, percent),
         seconds=band(seconds, percent),
         most_micro_wu=max(knot.micro_wu for knot in knots),
-        uncut=rest,
+        uncut=ordered(rest, job.asked.order) if job.asked else rest,
         to_render=count(rest),
     )
     return job, [*events, jobs.sampling_measured(job, policy.anchor_factor), _estimate(job)]
@@ -141,7 +142,7 @@ def _estimate(job: Job) -> JobEstimated:
     assert job.micro_wu is not None
     assert job.seconds is not None
     return JobEstimated(
-        job=job.job, account=job.account, version=job.version, curve=job.curve, frames=job.uncut,
+        job=job.job, account=job.account, version=job.version, curve=job.curve, frames=normalised(job.uncut),
         micro_wu=job.micro_wu, seconds=job.seconds,
     )  # fmt: skip
 

@@ -2,7 +2,8 @@
 
 Theory. A frame is tried three times, the last time on the house agent, and only the house agent's failure is final: a scene fault
 that it confirms at once, anything else at the third try. A failure that names no frame counts for all that are missing. Each
-attempt counts once per frame. What the lender caused by leaving is no try (domain.chunk, `gave_up`).
+attempt counts once per frame. What the lender caused by leaving is no try (domain.chunk, `gave_up`). A scene fault that is worth
+the house's time (domain.doubts) goes to the house agent at once. What ran out of memory is tried with twice as much.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,10 @@ from services.scheduler.domain.chunk import FORMER, Chunk, Ending, Failure, Trie
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.spans import holds
 
+REFUSED = "refused"
+OF_THE_MACHINE = frozenset({REFUSED, Fault.MACHINE.value})
+"""What is held against a machine once another owner's has brought the frames."""
+
 
 def failed(
     chunk: Chunk,
@@ -25,16 +30,18 @@ def failed(
     now: datetime,
     policy: Policy,
     delivered: Ranges = (),
+    to_house: bool = False,
 ) -> tuple[Chunk, bool]:
     """The holder could not go on; True when that is final: the third try, or a scene fault, on the house agent. Nothing is held
-    against frames that it has `delivered`."""
+    against frames that it has `delivered`. `to_house`: that one is to try next, whatever was tried."""
     if chunk.holder is None or chunk.holder.attempt != attempt:
         return chunk, False
     holder = chunk.holder
     tried = _tried(chunk, attempt, _blamed(chunk, frame, delivered))
     if fault is Fault.MEMORY:
-        tried = replace(tried, memory_factor=2)
-    tried = replace(tried, failed_on=(*tried.failed_on, Failure(holder.agent, now))[-FORMER:])
+        tried = replace(tried, memory_factor=tried.memory_factor * 2)
+    failure = Failure(holder.agent, now, fault)
+    tried = replace(tried, failed_on=(*tried.failed_on, failure)[-FORMER:], house=tried.house or to_house)
     final = by_house and (fault is Fault.SCENE or _most_tries(tried) >= policy.tries)
     return left(_to_house(tried, policy), attempt, Ending.FAILED, delivered, now), final
 
@@ -50,7 +57,7 @@ def rejected(
         return chunk, False
     tried = _tried(chunk, attempt, blamed)
     if tried is not chunk:
-        tried = replace(tried, failed_on=(*tried.failed_on, Failure(agent, now))[-FORMER:])
+        tried = replace(tried, failed_on=(*tried.failed_on, Failure(agent, now, REFUSED))[-FORMER:])
     return _to_house(tried, policy), by_house and _most_tries(tried) >= policy.tries
 
 

@@ -1,5 +1,6 @@
 """How attempts end other than well, and the two kinds of attempt that bring answers instead of frames."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -11,13 +12,17 @@ from services.chassis.verdicts import SenderFault
 from services.scheduler.desk import Desk
 from services.scheduler.domain import agent as agents
 from services.scheduler.domain import chunk as chunks
+from services.scheduler.domain import doubts, memory, sampling, tries, words
 from services.scheduler.domain import job as jobs
-from services.scheduler.domain import memory, sampling, tries, words
 from services.scheduler.domain.agent import Agent, benchmark_of
 from services.scheduler.domain.chunk import Chunk, Ending
+from services.scheduler.domain.deadlines import with_outlook
+from services.scheduler.domain.doubts import Doubt
 from services.scheduler.domain.inspection import inspected
 from services.scheduler.domain.job import Decided, Job
+from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import JobState
+from services.scheduler.handlers import judging
 
 log = structlog.get_logger()
 
@@ -83,19 +88,43 @@ async def chunk_failed(desk: Desk, agent: str, event: ChunkFailed) -> None:
             await _over_budget(desk, chunk, known, event)
         else:
             await _tried(desk, chunk, known, event)
-    await desk.agents.update(agent, lambda state, _: (agents.freed(state, event.attempt), []))
+    await desk.agents.update(agent, lambda state, now: (_failed_at(state, chunk.kind, event, now, desk.policy), []))
     await desk.dispatch.look()
 
 
+def _failed_at(agent: Agent, kind: Kind, event: ChunkFailed, now: datetime, policy: Policy) -> Agent:
+    """Lack of memory is the chunk's affair, and a sample over its budget the frame's."""
+    is_its_own = event.fault is not Fault.MEMORY and (event.fault is not Fault.TIME or kind is Kind.RENDER)
+    if not agents.holds(agent, event.attempt) or agent.house or not is_its_own:
+        return agents.freed(agent, event.attempt)
+    return agents.failed(agents.freed(agent, event.attempt), event.job, now, policy)
+
+
 async def _tried(desk: Desk, chunk: Chunk, agent: Agent, event: ChunkFailed) -> None:
+    to_house = await _is_doubted(desk, chunk, agent, event.fault)
+
     def decide(state: Chunk, now: datetime) -> tuple[Chunk, bool]:
-        return tries.failed(state, event.attempt, event.fault, event.frame, agent.house, now, desk.policy, event.delivered)
+        fault, frame, by_house = event.fault, event.frame, agent.house
+        return tries.failed(state, event.attempt, fault, frame, by_house, now, desk.policy, event.delivered, to_house)
 
     if event.fault is Fault.MEMORY:
-        await desk.job(chunk.job, lambda job, _: (memory.ran_out(job), []))
+        await desk.job(chunk.job, lambda job, _: (memory.ran_out(job, agent.owner), []))
     if decide(chunk, await desk.now())[1]:
         await desk.job(chunk.job, lambda job, _: _failed(job, chunk, event))
     await desk.chunks.update(chunk.chunk, lambda state, now: (decide(state, now)[0], []))
+
+
+async def _is_doubted(desk: Desk, chunk: Chunk, agent: Agent, fault: Fault) -> bool:
+    """Whether the house is to look at the scene now."""
+    if agent.house:
+        if fault is not Fault.SCENE:
+            await judging.refuted(desk, chunk)
+        return False
+    if fault is not Fault.SCENE:
+        return False
+    new = Doubt(agent.owner, chunk.chunk)
+    job = await desk.job(chunk.job, lambda job, _: (replace(job, doubts=doubts.raised(job.doubts, new.owner, new.chunk)), []))
+    return new in job.doubts.open
 
 
 async def _over_budget(desk: Desk, chunk: Chunk, agent: Agent, event: ChunkFailed) -> None:
@@ -112,7 +141,12 @@ async def _over_budget(desk: Desk, chunk: Chunk, agent: Agent, event: ChunkFaile
 
 async def _probed(desk: Desk, job: str, frame: int, attempt: str, agent: str, work: int) -> None:
     board = await desk.dispatch.board()
-    await desk.job(job, lambda state, _: sampling.probed(state, frame, attempt, agent, work, board.speed(state), desk.policy))
+
+    def decide(state: Job, _: datetime) -> Decided:
+        after, events = sampling.probed(state, frame, attempt, agent, work, board.speed(state), desk.policy)
+        return after, with_outlook(events, after, board.speed(after), board.jobs, board.now, desk.policy)
+
+    await desk.job(job, decide)
 
 
 async def chunk_released(desk: Desk, agent: str, event: ChunkReleased) -> None:

@@ -28,8 +28,10 @@ from services.scheduler.domain import copies, sampling, tries
 from services.scheduler.domain import job as jobs
 from services.scheduler.domain.agent import Agent, benchmark_of
 from services.scheduler.domain.chunk import Chunk
+from services.scheduler.domain.deadlines import with_outlook
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.states import ChunkState
+from services.scheduler.handlers import judging
 
 log = structlog.get_logger()
 Outcome = BaseException | None
@@ -75,7 +77,10 @@ async def stored(desk: Desk, batch: Sequence[Received[FramesStored]]) -> list[Ou
                 await _sampled(desk, one.event)
     for job in {state.job for state in states.values()}:
         desk.progress.touch(job)
-    for job in {state.job for state in states.values() if state.state is ChunkState.COMPLETED}:
+    done = [state for state in states.values() if state.state is ChunkState.COMPLETED]
+    for chunk in done:
+        await judging.completed(desk, chunk)
+    for job in {state.job for state in done}:
         await desk.closing.finish(job)
     return [None if one.event.chunk in found else NotYet(f"chunk {one.event.chunk} is not known yet") for one in batch]
 
@@ -143,7 +148,7 @@ async def _sampled(desk: Desk, event: FramesStored) -> None:
         for frame, work in works.items():
             job, more = sampling.sampled(job, frame, event.attempt, event.agent, work, board.speed(job), desk.policy)
             events += more
-        return job, events
+        return job, with_outlook(events, job, board.speed(job), board.jobs, board.now, desk.policy)
 
     await desk.job(event.job, decide)
 

@@ -74,7 +74,8 @@ def an_agent(agent: str = "ann", slots: int = 1, house: bool = False, **changes:
         "benchmark": Benchmark(cpu_micros=WU, wall_micros=WU), "images": (IMAGE,), "seen_at": NOW,
         "micro_wu_per_minute": 60 * WU,
     }  # fmt: skip
-    return Agent(agent, f"owner-of-{agent}", agent.title(), house, slots=slots, **{**fields, **changes})
+    owner = changes.pop("owner", f"owner-of-{agent}")
+    return Agent(agent, owner, agent.title(), house, slots=slots, **{**fields, **changes})
 
 
 def a_hand(attempt: str = "first", chunk: str = "chunk", job: str = "job", **changes: Any) -> Hand:

@@ -27,7 +27,7 @@ from services.scheduler.quarantine import Quarantine
 from services.scheduler.quoting import Quoting
 from services.scheduler.repository import Farms, Quotes
 from services.scheduler.signing import Signing
-from services.scheduler.sweeps import Hearing, Leases, Repairs
+from services.scheduler.sweeps import Hearing, Leases, Promises, Repairs
 from services.scheduler.traffic import Traffic
 from tests.unit.scheduler.builders import IMAGE
 from tests.unit.scheduler.management import Management
@@ -104,7 +104,7 @@ class Office:
         conduct.register(cast(Any, self._doors), self.quarantine)
         self.choosing = Choosing(self.desk, self.choices)
         offers.register(cast(Any, self._doors), self.choosing)
-        self._sweeps = (Leases(self.desk, Hearing(lambda: self.is_connected)), Repairs(self.desk))
+        self._sweeps = (Leases(self.desk, Hearing(lambda: self.is_connected)), Repairs(self.desk), Promises(self.desk))
 
     async def hear(self, event: Event, sender: str = "service", id: str = "") -> None:
         """As the chassis hands it over. Raises what the handler says is wrong with it."""

@@ -39,7 +39,7 @@ def test_two_owners_are_believed_and_the_larger_peak_counts() -> None:
 
 
 def test_an_attempt_that_ran_out_of_memory_ends_learning() -> None:
-    job = memory.ran_out(memory.noted(a_guessed_job(), "operator", True, GIB))
+    job = memory.ran_out(memory.noted(a_guessed_job(), "operator", True, GIB), "bob")
     assert memory.need(job) == GUESS
     assert memory.need(memory.noted(job, "operator", True, GIB)) == GUESS
 

@@ -1,0 +1,82 @@
+"""Whether a job's deadline can be kept, is in danger, was kept or missed.
+
+Theory. At the estimate the farm is taken as it is: the agents that could render this job, less what other deadlines need of
+them. Impossible is said only where the low end of the work would be late on the whole farm; feasible only where its high end
+fits, with a reserve, into what a deadline gives right of way to (domain.ranking) and no other deadline needs. The rest is tight.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from contracts.events import DeadlineMissed, Event, JobEstimated
+from contracts.values import Band, Feasibility, Outlook
+from services.scheduler.domain.job import Decided, Job
+from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.states import JobState
+
+RENDERING = frozenset({JobState.QUEUED, JobState.RENDERING})
+
+
+def deadline(job: Job) -> datetime | None:
+    return job.asked.limits.deadline if job.asked else None
+
+
+def outlook(job: Job, speed: int, others: Mapping[str, Job], now: datetime, policy: Policy) -> Outlook | None:
+    """`speed`: micro-WU a minute of all who could render it; `others`: the open jobs. None without deadline or estimate."""
+    due = deadline(job)
+    if due is None or job.micro_wu is None or not speed:
+        return None
+    work = job.micro_wu
+    free = speed * policy.urgent_percent // 100 - sum(_claimed(one, now, policy) for one in others.values() if one.job != job.job)
+    earliest = _end(work.expected, speed, job, now, policy)
+    if _end(work.low, speed, job, now, policy) > due:
+        return Outlook(feasibility=Feasibility.IMPOSSIBLE, deadline=due, earliest=earliest)
+    safe = free > 0 and _end(work.high, free, job, now, policy) + policy.after("deadline_reserve") <= due
+    return Outlook(feasibility=Feasibility.FEASIBLE if safe else Feasibility.TIGHT, deadline=due, earliest=earliest)
+
+
+def with_outlook(
+    events: list[Event], job: Job, speed: int, others: Mapping[str, Job], now: datetime, policy: Policy
+) -> list[Event]:
+    """The estimate among these events says what it means for the deadline."""
+    if deadline(job) is None:
+        return events
+    seen = outlook(job, speed, others, now, policy)
+    return [one.model_copy(update={"outlook": seen}) if isinstance(one, JobEstimated) else one for one in events]
+
+
+def _end(work: int, speed: int, job: Job, now: datetime, policy: Policy) -> datetime:
+    """No sooner than its costliest frame on a machine like the reference."""
+    seconds = max(work * 60 // max(1, speed), job.most_micro_wu // 10**6)
+    return now + timedelta(seconds=seconds + policy.copy_start)
+
+
+def _claimed(job: Job, now: datetime, policy: Policy) -> int:
+    """Micro-WU a minute that an earlier promise needs until it is due."""
+    due = deadline(job)
+    if due is None or due <= now or job.micro_wu is None or job.state not in RENDERING:
+        return 0
+    left = job.micro_wu.expected * sum(map(len, job.uncut)) // max(1, job.to_render)
+    return left * 60 // max(60, int((due - now).total_seconds()) - policy.deadline_reserve)
+
+
+def is_late(job: Job, now: datetime) -> bool:
+    """Its deadline is over, it is not, and nobody has been told."""
+    due = deadline(job)
+    return due is not None and now > due and job.missed != due and job.state in RENDERING
+
+
+def missed(job: Job, lacking: int, remaining: Band | None, now: datetime) -> Decided:
+    """Told once for each deadline that is over before the job is."""
+    due = deadline(job)
+    if due is None or not is_late(job, now):
+        return job, []
+    event = DeadlineMissed(job=job.job, account=job.account, deadline=due, lacking=lacking, remaining_seconds=remaining)
+    return replace(job, missed=due), [event]
+
+
+def is_pressed(job: Job, ends: int, now: datetime, policy: Policy) -> bool:
+    """Whether a chunk that ends so many seconds from now endangers the deadline."""
+    due = deadline(job)
+    return due is not None and job.missed != due and now + timedelta(seconds=ends) + policy.after("copy_patience") > due

@@ -1,0 +1,113 @@
+"""What the farm says of a deadline before it takes a job, and when one is over."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.events import DeadlineMissed, JobEstimated, JobRendered
+from contracts.values import Band, Curve, Feasibility, Knot, Limits
+from services.scheduler.domain import deadlines
+from services.scheduler.domain.job import Job
+from services.scheduler.domain.states import ChunkState, JobState
+from tests.unit.scheduler.builders import NOW, POLICY, WU, a_chunk, a_sampled_job, a_submission, an_agent, later, span
+from tests.unit.scheduler.office import Office
+from tests.unit.scheduler.test_sampled import put
+
+SPEED = 10 * 60 * WU
+"""Ten agents of the reference's speed."""
+
+
+def due(seconds: float, job: str = "due", last: int = 1000, **changes: Any) -> Job:
+    asked = a_submission(job=job, limits=Limits(deadline=later(seconds)))
+    band = Band(low=last * WU * 8 // 10, expected=last * WU, high=last * WU * 12 // 10)
+    return a_sampled_job(last, **{"job": job, "asked": asked, "micro_wu": band, **changes})
+
+
+def said(seconds: float, *others: Job, **changes: Any) -> Feasibility:
+    job = due(seconds, **changes)
+    outlook = deadlines.outlook(job, SPEED, {one.job: one for one in (job, *others)}, NOW, POLICY)
+    assert outlook is not None
+    return outlook.feasibility
+
+
+def test_a_thousand_seconds_of_work_on_ten_agents_are_impossible_in_one_minute_tight_in_two_and_feasible_in_ten() -> None:
+    assert said(60) is Feasibility.IMPOSSIBLE
+    assert said(120) is Feasibility.TIGHT
+    assert said(600) is Feasibility.FEASIBLE
+
+
+def test_what_other_deadlines_need_is_not_promised_twice() -> None:
+    other = due(600, "other", last=3000, state=JobState.RENDERING)
+    assert said(600, other) is Feasibility.TIGHT
+    assert said(600, due(600, "other", last=300, state=JobState.RENDERING)) is Feasibility.FEASIBLE
+
+
+def test_a_frame_longer_than_the_time_left_cannot_be_shared_by_many() -> None:
+    assert said(600, most_micro_wu=700 * WU) is Feasibility.IMPOSSIBLE
+
+
+@given(first=st.integers(1, 2000), more=st.integers(0, 2000))
+def test_more_time_never_makes_it_worse(first: int, more: int) -> None:
+    order = [Feasibility.IMPOSSIBLE, Feasibility.TIGHT, Feasibility.FEASIBLE]
+    assert order.index(said(first)) <= order.index(said(first + more))
+
+
+def test_without_deadline_estimate_or_agents_nothing_is_said() -> None:
+    for job, speed in ((a_sampled_job(), SPEED), (due(60, micro_wu=None), SPEED), (due(60), 0)):
+        assert deadlines.outlook(job, speed, {}, NOW, POLICY) is None
+
+
+def test_the_estimate_carries_it_and_the_earliest_end() -> None:
+    job = due(600)
+    estimate = JobEstimated(
+        job="due", account="ada", version=1, curve=Curve(knots=(Knot(frame=1, micro_wu=1),)), frames=span(1, 9),
+        micro_wu=Band(low=1, expected=1, high=1), seconds=Band(low=1, expected=1, high=1),
+    )  # fmt: skip
+    (told,) = deadlines.with_outlook([estimate], job, SPEED, {}, NOW, POLICY)
+    assert isinstance(told, JobEstimated)
+    assert told.outlook is not None
+    assert told.outlook.earliest == NOW + timedelta(seconds=100 + POLICY.copy_start)
+
+
+# --- misses
+
+
+async def an_office(job: Job) -> Office:
+    office = Office()
+    await put(office, job, a_chunk(4, job=job.job, state=ChunkState.COMPLETED, stored=4), an_agent(slots=0))
+    return office
+
+
+def misses(office: Office) -> list[DeadlineMissed]:
+    return [one for one in office.told if isinstance(one, DeadlineMissed)]
+
+
+async def test_a_deadline_that_passes_is_told_once_with_what_is_lacking() -> None:
+    office = await an_office(due(30, "job", state=JobState.RENDERING))
+    await office.sweep()
+    assert misses(office) == []
+    office.clock.pass_by(31)
+    for _ in range(3):
+        await office.sweep()
+    (one,) = misses(office)
+    assert (one.deadline, one.lacking) == (later(30), 996)
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(30, 1), (60, 0)])
+async def test_a_job_that_ends_after_its_deadline_and_before_the_sweep_saw_it_is_told_too(seconds: int, told: int) -> None:
+    office = await an_office(due(seconds, "job", last=4, state=JobState.RENDERING, uncut=()))
+    office.clock.pass_by(31)
+    await office.desk.closing.finish("job")
+    assert len(misses(office)) == told
+    assert [one for one in office.told if isinstance(one, JobRendered)]
+
+
+async def test_a_later_deadline_may_be_missed_anew() -> None:
+    job = due(60, "job", state=JobState.RENDERING, missed=later(30))
+    office = await an_office(job)
+    office.clock.pass_by(61)
+    await office.sweep()
+    assert [one.deadline for one in misses(office)] == [later(60)]
