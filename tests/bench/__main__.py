@@ -10,7 +10,7 @@ from infra.images import rendering
 from infra.local import farm
 from infra.local.layout import Layout
 
-NAMES = ("startup", "overhead", "assignments", "settlement", "flood", "reactions", "memory", "simulator")
+NAMES = ("startup", "overhead", "assignments", "settlement", "flood", "reactions", "memory", "agent", "simulator")
 FARMLESS = frozenset({"simulator"})
 
 

@@ -81,6 +81,19 @@ class Stage:
         await self.seen(owner, job, lambda view: view["held"] == "1.5", "the hold is seen")
         return job
 
+    async def offers(self, lender: Person, job: str, machine: str, **changes: Any) -> None:
+        """The job, to this lender for this machine of his, as the scheduler does; intake has it."""
+        fields = {
+            "owner": lender.id, "job": job, "revision": 1, "renter": "ada", "agents": (machine,), "bundle_bytes": 1000,
+            "frames": 10, "engine": "CYCLES", "memory_bytes": 10**9, "price": 10_000, "micro_wu": a_band(100_000_000),
+        }  # fmt: skip
+        await self.world.say("scheduler", e.JobOffered.model_validate({**fields, **changes}))
+
+        async def seen() -> bool:
+            return (await lender.get(f"/v1/offers/{job}")).status_code == 200
+
+        await until(seen, "the offer is seen", 10)
+
     async def seen(self, owner: Person, job: str, condition: Any, what: str) -> dict[str, Any]:
         """The job's view as soon as the condition holds."""
 

@@ -1,5 +1,6 @@
 """Who may not pass intake's door, and what senseless requests are told: always a problem document, never a 500."""
 
+import asyncio
 import json
 from typing import Any
 from uuid import uuid4
@@ -12,7 +13,6 @@ from services.intake.http.door import application
 from tests.integration.intake_stage import (  # noqa: F401
     Person,
     Stage,
-    a_band,
     connection,
     the_renter,
     the_stage,
@@ -106,25 +106,9 @@ async def _things(stage: Stage, renter: Person) -> tuple[str, str]:
         job = await stage.a_quoted_job(renter)
         asked = {"bytes": 5, "sha256": uuid4().hex * 2}
         await stage.world.say("scheduler", e.AgentEnrolled(agent=MACHINE, owner=renter.id, name="rita"))
-        await offered(stage, renter, job)
+        await stage.offers(renter, job, MACHINE)
         _MADE[renter.id] = job, (await renter.post("/v1/uploads", asked)).json()["id"]
     return _MADE[renter.id]
-
-
-async def offered(stage: Stage, lender: Person, job: str, **changes: Any) -> e.JobOffered:
-    """As intake has it."""
-    fields = {
-        "owner": lender.id, "job": job, "revision": 1, "renter": "ada", "agents": (MACHINE,), "bundle_bytes": 1000, "frames": 10,
-        "engine": "CYCLES", "memory_bytes": 10**9, "price": 10_000, "micro_wu": a_band(100_000_000),
-    }  # fmt: skip
-    said = e.JobOffered.model_validate({**fields, **changes})
-    await stage.world.say("scheduler", said)
-
-    async def seen() -> bool:
-        return (await lender.get(f"/v1/offers/{job}")).status_code == 200
-
-    await until(seen, "the offer is seen", 10)
-    return said
 
 
 async def test_a_lender_sees_what_he_is_offered_and_answers_for_his_own_machines_until_it_is_withdrawn(
@@ -133,7 +117,7 @@ async def test_a_lender_sees_what_he_is_offered_and_answers_for_his_own_machines
     job, lender = await stage.a_quoted_job(renter), await stage.a_person("lender")
     mine = f"laptop-of-{lender.id}"
     await stage.world.say("scheduler", e.AgentEnrolled(agent=mine, owner=lender.id, name="laptop"))
-    await offered(stage, lender, job, agents=(mine,))
+    await stage.offers(lender, job, mine)
     whole = (await lender.get(f"/v1/offers/{job}")).json()
     assert (whole["pays"], whole["price_per_wu"], whole["answer"], whole["picture"]) == ("1", "0.01", "none", False)
     assert (whole["blend"], whole["files"], whole["unpacked_bytes"]) == ("scene.blend", 1, 2000)
@@ -155,6 +139,20 @@ async def test_a_lender_sees_what_he_is_offered_and_answers_for_his_own_machines
 
     await until(is_gone, "the offer is gone from the list", 10)
     problem(await lender.post(f"/v1/offers/{job}/accept", {}), 409, "offer-withdrawn")
+
+
+async def test_a_small_picture_is_shown_to_a_lender_by_its_address_and_asked_for_in_the_renters_name(
+    stage: Stage, renter: Person
+) -> None:
+    job, lender = await stage.a_quoted_job(renter), await stage.a_person("lender")
+    await stage.offers(lender, job, MACHINE, thumbnail=7)
+    asking = asyncio.create_task(lender.get(f"/v1/offers/{job}/picture"))
+    asked = await stage.world.hear(e.DownloadsRequested, job=job)
+    assert (asked.account, asked.names) == (renter.id, ("thumbnails/7",))
+    one = e.Download(name="thumbnails/7", url="http://store.example/7", bytes=3, sha256="a" * 64)
+    answer = e.DownloadsGranted(request=asked.request, job=job, account=renter.id, downloads=(one,), seconds_valid=60)
+    await stage.world.say("storage", answer)
+    assert (await asking).json() == one.model_dump()
 
 
 async def test_lists_hold_only_ones_own(stage: Stage, renter: Person, stranger: Person) -> None:
