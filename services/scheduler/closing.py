@@ -10,14 +10,17 @@ from services.chassis import traces
 from services.chassis.repository import Change
 from services.scheduler.dispatch import Dispatch
 from services.scheduler.domain import chunk as chunks_domain
-from services.scheduler.domain import deadlines
 from services.scheduler.domain import job as jobs_domain
+from services.scheduler.domain import wishes
 from services.scheduler.domain.chunk import Chunk, Decided
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.states import JobState
 from services.scheduler.repository import Chunks, Jobs
 
 ROUNDS = 20
+MOST_OPEN = 10_000
+"""Chunks of one job that are looked at together: far more than a farm has slots."""
+LEFT_OUT = "the renter does not want these frames any more"
 _LAST = (JobState.QUEUED, JobState.RENDERING)
 
 
@@ -32,6 +35,9 @@ class Closing:
             await self._each(job, lambda chunk, now: chunks_domain.closed(chunk, job.reason, now))
         elif job.state is JobState.PAUSED:
             await self._each(job, lambda chunk, now: chunks_domain.put_back(chunk, job.reason, now))
+        if job.wishes.left_out and not jobs_domain.is_over(job):
+            unwanted = job.wishes.left_out
+            await self._each(job, lambda chunk, now: wishes.left_out(chunk, unwanted, LEFT_OUT, now), MOST_OPEN)
 
     async def finish(self, job: str) -> None:
         """The job is rendered when nothing is uncut and no chunk is open."""
@@ -43,10 +49,10 @@ class Closing:
             with traces.under(known.trace):
                 await self._jobs.update(job, _rendered)
 
-    async def _each(self, job: Job, decide: Callable[[Chunk, datetime], Decided]) -> None:
+    async def _each(self, job: Job, decide: Callable[[Chunk, datetime], Decided], most: int = 500) -> None:
         for _ in range(ROUNDS):
             now = await self._jobs.store.now()
-            decided = [(saved, *decide(saved.state, now)) for saved in await self._chunks.open_of(job.job)]
+            decided = [(saved, *decide(saved.state, now)) for saved in await self._chunks.open_of(job.job, most)]
             changes = [Change(saved, state, events) for saved, state, events in decided if state != saved.state]
             if not changes:
                 return

@@ -2,8 +2,7 @@
 
 Theory. First the agent's slot is reserved, then the chunk is claimed, both by conditional writes; what is lost on the way is
 freed again by naming the attempt. One assignment round at a time in this process (a lock); other processes are fenced by the
-writes. Whoever wrote a ready slot or an open chunk calls `look` *after* writing, so one of the two sees the other; a sweep
-covers the rest.
+writes. Whoever wrote a ready slot or an open chunk calls `look` *after* writing: one of the two sees the other, or a sweep does.
 A chunk cut for an agent is inserted already claimed: the stretch left the job's `uncut` before, under an id that follows from it.
 """
 
@@ -35,6 +34,7 @@ from services.scheduler.domain.hands import Hand
 from services.scheduler.domain.job import Cut, Job
 from services.scheduler.domain.matching import Board, Offer
 from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.wishes import may_begin
 from services.scheduler.placing import Asking, Placed
 from services.scheduler.repository import Agents, Chunks, Jobs
 
@@ -154,7 +154,8 @@ class Dispatch:
         heard: list[Saved[Agent]] = []
         if self._monotonic() - self._read_at > FRESH_SECONDS:
             jobs, heard, running = await asyncio.gather(self._jobs.working(), self._agents.heard(), self._chunks.running())
-            self._open = {} if self.is_halted else {job.job: job for job in jobs}
+            now = await self._agents.now()
+            self._open = {job.job: job for job in jobs if not self.is_halted and may_begin(job, now)}
             self._fleet = {saved.id: saved.state for saved in heard}
             self._running, self._slots = Counter(running), {}
             renters = {job.account for job in jobs}
@@ -171,7 +172,8 @@ class Dispatch:
         for state, _ in decided.values():
             self._remember(state)
         board = await self._board({change.before.id for change in marks})
-        offers = board.offers([state for state, _ in decided.values()])
+        pressed = await self._copying.pressed(board)
+        offers = board.offers([state for agent, (state, _) in decided.items() if agent not in pressed])
         placed = await self._place(board, offers)
         won = await self._reserve(asking, decided, placed)
         return await self._claim(board, placed, won, marks)

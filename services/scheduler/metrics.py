@@ -33,6 +33,7 @@ GATE = Histogram("framelend_scheduler_gate_seconds", "Letting an agent in at the
 FARM = Gauge("framelend_scheduler_farm", "1 for the operator's order to the whole farm that stands", ["order"])
 FARM_ORDERS = Counter("framelend_scheduler_farm_orders", "The operator's orders to the whole farm", ["order"])
 FARM_STOPPED = Counter("framelend_scheduler_farm_stopped_attempts", "Attempts that emergency stops put back")
+JOB_CONTROLS = Counter("framelend_scheduler_job_controls", "What was said to jobs, by what stands then", ["action"])
 JOB_MOVES = Counter("framelend_scheduler_job_moves", "Moves of jobs", ["state"])
 DEADLINES = Counter("framelend_scheduler_deadlines", "Deadlines of jobs that were rendered or late", ["outcome"])
 QUOTE_ERROR = Histogram(

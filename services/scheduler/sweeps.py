@@ -164,7 +164,7 @@ class Repairs:
         for id in await self._desk.jobs.nearly_rendered():
             await self._desk.closing.finish(id)
         open_jobs = await self._desk.chunks.jobs_with_open()
-        for job in await self._desk.jobs.not_working(open_jobs):
+        for job in [*await self._desk.jobs.not_working(open_jobs), *await self._desk.jobs.leaving_out()]:
             await self._desk.closing.settle(job)
         await self._unheld()
         self._desk.progress.waiting((await self._desk.dispatch.board()).waits())

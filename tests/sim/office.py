@@ -10,7 +10,7 @@ from services.scheduler.desk import Desk
 from services.scheduler.dispatch import Dispatch
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.quotes import Quote
-from services.scheduler.handlers import agents, attempts, frames, jobs
+from services.scheduler.handlers import agents, attempts, frames, jobs, steering
 from services.scheduler.learning import Learning
 from services.scheduler.progress import Progress
 from services.scheduler.quoting import Quoting
@@ -46,7 +46,7 @@ class Office:
             say=self._tell, now=time.now,
         )  # fmt: skip
         self._doors = Doors()
-        for subject in (agents, attempts, frames, jobs):
+        for subject in (agents, attempts, frames, jobs, steering):
             subject.register(cast(Any, self._doors), self.desk)
 
     def open(self) -> None:

@@ -123,6 +123,9 @@ class JobShelf(Jobs):
     async def nearly_rendered(self) -> list[str]:
         return [job.job for job in self.all() if job.state in (JobState.QUEUED, JobState.RENDERING) and not job.uncut]
 
+    async def leaving_out(self) -> list[Job]:
+        return [job for job in self.all() if job.state in WORKING and job.wishes.left_out]
+
     async def not_working(self, jobs: list[str]) -> list[Job]:
         return [saved.state for saved in self.store.saved(jobs) if saved.state.state not in WORKING]
 

@@ -22,6 +22,7 @@ from contracts.events import (
     SampledWork,
     SamplingMeasured,
     SceneFacts,
+    Wishes,
 )
 from contracts.values import Band, Curve, Kind, Picture, Ranges, RenderSettings
 from services.scheduler.domain.doubts import NONE as NO_DOUBTS
@@ -29,6 +30,7 @@ from services.scheduler.domain.doubts import Doubts
 from services.scheduler.domain.states import ENDED, JOB_MOVES, JobState, check
 
 STORY = 24
+NO_WISHES = Wishes()
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class Job:
     story: tuple[str, ...] = ()
     control: int = 0
     """The last control revision that counted."""
+    wishes: Wishes = NO_WISHES
     facts: SceneFacts | None = None
     frames: Ranges = ()
     total: int = 0

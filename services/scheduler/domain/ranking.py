@@ -23,6 +23,7 @@ from services.scheduler.domain.job import Job
 from services.scheduler.domain.policy import Policy
 
 FULL = 100
+MOST_RUNNING = 10**6
 Rank = tuple[bool, int, int, int, datetime, str]
 """The smallest goes first: not urgent; the deadline or the inverse of the renter's claim; bid; what the job has running; age."""
 
@@ -102,7 +103,11 @@ class Turns:
         is_urgent = self._urgent_left > 0 and self._lacking[job] > 0
         waited = max(0, int((self._now - self._since[it.account]).total_seconds()))
         mine = claim(self._renters[it.account], weight(jobs.bid(it), self._best, self._policy), waited, self._policy)
-        return not is_urgent, self._due[job] if is_urgent else mine, -jobs.bid(it), self._running[job], it.created_at, job
+        return not is_urgent, self._due[job] if is_urgent else mine, -jobs.bid(it), self._next(job), it.created_at, job
+
+    def _next(self, job: str) -> int:
+        """Among jobs of one renter at one bid: what he wants first, then what has the least running."""
+        return self._running[job] - MOST_RUNNING * self._jobs[job].wishes.priority
 
     def note(self, job: str) -> None:
         """The slot goes to it."""

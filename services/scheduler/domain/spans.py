@@ -46,6 +46,15 @@ def without(spans: Ranges, removed: Iterable[int]) -> Ranges:
     return spans
 
 
+def less(spans: Ranges, removed: Ranges) -> Ranges:
+    """All frames but those of `removed`. Only ranges that meet one of those are unrolled."""
+    found: list[FrameRange] = []
+    for span in spans:
+        near = tuple(one for one in removed if one.first <= span.last and span.first <= one.last)
+        found += ranges(frame for frame in span if not holds(near, frame)) if near else (span,)
+    return tuple(found)
+
+
 def _split(span: FrameRange, frame: int) -> Ranges:
     if frame not in span:
         return (span,)
@@ -60,4 +69,4 @@ def missing(spans: Ranges, stored: Iterable[Ranges]) -> Ranges:
     return ranges(frame for frame in frames(spans) if frame not in have)
 
 
-__all__ = ["count", "frames", "holds", "missing", "normalised", "nth", "ranges", "taken", "without"]
+__all__ = ["count", "frames", "holds", "less", "missing", "normalised", "nth", "ranges", "taken", "without"]

@@ -6,13 +6,13 @@ from services.scheduler.choosing import Choosing
 from services.scheduler.desk import Desk
 from services.scheduler.gate import Gate
 from services.scheduler.halting import Halting
-from services.scheduler.handlers import agents, attempts, conduct, farm, frames, jobs, lenders, offers, resources
+from services.scheduler.handlers import agents, attempts, conduct, farm, frames, jobs, lenders, offers, resources, steering
 from services.scheduler.quarantine import Quarantine
 
 
 def routes(desk: Desk, gate: Gate, quarantine: Quarantine, halting: Halting, choosing: Choosing) -> Inboxes:
     inboxes = Inboxes(SCHEDULER)
-    for subject in (jobs, agents, attempts, frames, resources):
+    for subject in (jobs, steering, agents, attempts, frames, resources):
         subject.register(inboxes, desk)
     lenders.register(inboxes, desk, gate, quarantine)
     conduct.register(inboxes, quarantine)

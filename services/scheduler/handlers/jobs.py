@@ -1,14 +1,11 @@
 """What renters and money say of jobs."""
 
 from dataclasses import replace
-from datetime import datetime
 
 from contracts.events import (
-    Action,
     CreditsHeld,
     DepositHeld,
     HoldRefused,
-    JobControlled,
     JobPackaged,
     JobPurged,
     JobQuoted,
@@ -31,7 +28,7 @@ from services.scheduler.domain.states import JobState
 def register(inboxes: Inboxes, desk: Desk) -> None:
     _beginning(inboxes, desk)
     _quotes(inboxes, desk)
-    _steering(inboxes, desk)
+    _ends(inboxes, desk)
 
 
 def _beginning(inboxes: Inboxes, desk: Desk) -> None:
@@ -77,14 +74,7 @@ def _quotes(inboxes: Inboxes, desk: Desk) -> None:
         await desk.job(event.job, lambda job, _: answers.declined(_quoted(job), event.version, reason))
 
 
-def _steering(inboxes: Inboxes, desk: Desk) -> None:
-    @inboxes.on(JobControlled)
-    async def on_job_controlled(event: JobControlled) -> None:
-        job = await desk.jobs.update_or_add(event.job, lambda job, now: _controlled(job, event, now))
-        await desk.closing.settle(job)
-        await desk.closing.finish(event.job)
-        await desk.dispatch.look()
-
+def _ends(inboxes: Inboxes, desk: Desk) -> None:
     @inboxes.on(JobPackaged)
     async def on_job_packaged(event: JobPackaged) -> None:
         await desk.job(event.job, lambda job, _: domain.packaged(job))
@@ -115,10 +105,3 @@ def _deposit_held(job: Job) -> Decided:
     if domain.stage(_submitted(job)) is not JobState.SUBMITTED:
         return job, []
     return domain.advanced(inspection(job), JobState.INSPECTING, "a house agent is looking at the file")
-
-
-def _controlled(job: Job | None, event: JobControlled, now: datetime) -> Decided:
-    """Only a cancel may come before its job."""
-    if job is None and event.action is not Action.CANCEL:
-        raise NotYet(f"job {event.job} has not been submitted yet")
-    return domain.controlled(job, event, now)

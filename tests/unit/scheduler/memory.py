@@ -142,6 +142,9 @@ class MemoryJobs(Jobs):
         states = {JobState.QUEUED, JobState.RENDERING}
         return [saved.id for saved in self.store.found(lambda job: job.state in states and not job.uncut)]
 
+    async def leaving_out(self) -> list[Job]:
+        return [saved.state for saved in self.store.found(lambda job: job.state in WORKING and job.wishes.left_out)]
+
     async def not_working(self, jobs: list[str]) -> list[Job]:
         return [saved.state for saved in self.store.found(lambda job: job.job in jobs and job.state not in WORKING)]
 

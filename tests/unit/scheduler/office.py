@@ -20,7 +20,7 @@ from services.scheduler.domain.job import Job
 from services.scheduler.domain.policy import Policy
 from services.scheduler.gate import Gate
 from services.scheduler.halting import Halting
-from services.scheduler.handlers import agents, attempts, conduct, farm, frames, jobs, lenders, offers, resources
+from services.scheduler.handlers import agents, attempts, conduct, farm, frames, jobs, lenders, offers, resources, steering
 from services.scheduler.learning import Learning
 from services.scheduler.progress import Progress
 from services.scheduler.quarantine import Quarantine
@@ -95,7 +95,7 @@ class Office:
         self.desk = replace(self.desk, remind=self.halting.tell)
         self._doors = Doors()
         farm.register(cast(Any, self._doors), self.halting)
-        for subject in (agents, attempts, frames, jobs, resources):
+        for subject in (agents, attempts, frames, jobs, resources, steering):
             subject.register(cast(Any, self._doors), self.desk)
         self.doorkeeper = Doorkeeper(SCHEDULER, Limits())
         self.quarantine = Quarantine(self.desk, self.gate, self.doorkeeper)
