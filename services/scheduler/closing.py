@@ -10,8 +10,8 @@ from services.chassis import traces
 from services.chassis.repository import Change
 from services.scheduler.dispatch import Dispatch
 from services.scheduler.domain import chunk as chunks_domain
+from services.scheduler.domain import deadlines, wishes
 from services.scheduler.domain import job as jobs_domain
-from services.scheduler.domain import wishes
 from services.scheduler.domain.chunk import Chunk, Decided
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.states import JobState

@@ -172,8 +172,7 @@ class Dispatch:
         for state, _ in decided.values():
             self._remember(state)
         board = await self._board({change.before.id for change in marks})
-        pressed = await self._copying.pressed(board)
-        offers = board.offers([state for agent, (state, _) in decided.items() if agent not in pressed])
+        offers = board.offers([state for state, _ in decided.values()])
         placed = await self._place(board, offers)
         won = await self._reserve(asking, decided, placed)
         return await self._claim(board, placed, won, marks)
