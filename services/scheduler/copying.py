@@ -15,7 +15,7 @@ from services.chassis.pending import Told
 from services.chassis.repository import Change, New, Saved
 from services.scheduler import metrics
 from services.scheduler.domain import agent as agents
-from services.scheduler.domain import copies
+from services.scheduler.domain import copies, deadlines
 from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.assignment import assigned
 from services.scheduler.domain.chunk import Chunk, claimed
@@ -51,6 +51,14 @@ class Copying:
         wanted = copies.chosen(board, [saved.state for saved in held.values()], self._spent)
         given = [await self._give(board, held[one.original.chunk], one) for one in wanted]
         return [one for one in given if one is not None]
+
+    async def pressed(self, board: Board) -> set[str]:
+        """Idle agents kept for copies of chunks that endanger a deadline, before anybody's new work: at the next look."""
+        due = [job.job for job in board.jobs.values() if copies.is_ending(job) and deadlines.is_due(job)]
+        if not due:
+            return set()
+        held = [saved.state for saved in await self._chunks.held_of(due)]
+        return {one.agent.agent for one in copies.chosen(board, held, self._spent, only_pressed=True)}
 
     async def _give(self, board: Board, original: Saved[Chunk], one: Copy) -> Given | None:
         """Slot, original, copy, in this order. None when somebody was faster."""

@@ -172,8 +172,8 @@ class Dispatch:
         for state, _ in decided.values():
             self._remember(state)
         board = await self._board({change.before.id for change in marks})
-        offers = board.offers([state for state, _ in decided.values()])
-        placed = await self._place(board, offers)
+        pressed = await self._copying.pressed(board)
+        placed = await self._place(board, board.offers([one for id, (one, _) in decided.items() if id not in pressed]))
         won = await self._reserve(asking, decided, placed)
         return await self._claim(board, placed, won, marks)
 

@@ -76,8 +76,18 @@ def _policy(trials: Sequence[Trial], policy: str, mark: str) -> list[Row]:
         row(f"{mark}Jain index", "", values("market", "jain"), better="higher", note="4 equal renters, until the first is done"),
         row(f"{mark}duplicate work", "", values("rough", "duplicate"), note="10 % slow, 20 % churn"),
         row(f"{mark}small job behind 100,000 frames, to its first chunk", "s", values("queue", "waited")),
+        *([] if mark else _promises(trials)),
         *([] if mark else [row("chunks within 25 % of 60 s after 3", "", values("calm", "aim"), better="higher")]),
     ]
+
+
+def _promises(trials: Sequence[Trial]) -> list[Row]:
+    """Whether what was said of deadlines when the price was made came true."""
+    ours = [one for one in trials if one.policy == "ours"]
+    good = [one.feasible for one in ours if one.feasible is not None and one.feasible[1]]
+    bad = [one.impossible for one in ours if one.impossible is not None and one.impossible[1]]
+    rows = [_share("deadlines kept of those said to be feasible", good)] if good else []
+    return [*rows, _share("deadlines kept of those said to be impossible", bad)] if bad else rows
 
 
 def _p95(measure: str, values: Sequence[float]) -> Row:

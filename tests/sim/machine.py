@@ -110,7 +110,7 @@ class Machine:
     def _ready(self) -> None:
         micros = int(BENCHMARK_MICRO_WU / self.nature.shown)
         word = AgentReady(
-            run="run-1", slots=1, attempts=tuple(self._hands), hardware=HARDWARE, images=(IMAGE,),
+            run="run-1", slots=1, attempts=tuple(self._hands), hardware=HARDWARE, images=(IMAGE,), bundles=tuple(self._bundles),
             ending=tuple(attempt for attempt, task in self._hands.items() if task.is_ending),
             benchmark=Benchmark(cpu_micros=micros, wall_micros=micros),
         )  # fmt: skip

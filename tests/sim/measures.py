@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from contracts.values import frames
+from contracts.values import Feasibility, frames
 from services.scheduler.domain.states import JobState
 from tests.sim.setting import Nature
 from tests.sim.world import World
@@ -78,6 +78,12 @@ def deadlines(world: World) -> tuple[int, int]:
     """How many were kept, of how many."""
     due = [(order, order.at + order.deadline) for order in world.orders.values() if order.deadline is not None]
     return sum(world.ended.get(order.job, 1e18) <= at and order.job not in world.failed for order, at in due), len(due)
+
+
+def said(world: World, feasibility: Feasibility) -> tuple[int, int]:
+    """Of the deadlines of which this was said when the price was made: how many were kept, of how many."""
+    due = [order for order in world.orders.values() if world.outlooks.get(order.job) is feasibility]
+    return sum(world.ended.get(order.job, 1e18) <= order.at + (order.deadline or 0.0) for order in due), len(due)
 
 
 def verify(world: World) -> None:

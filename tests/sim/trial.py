@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from contracts.values import Feasibility
 from services.scheduler.dispatch import Dispatch
 from services.scheduler.domain.policy import Policy
 from tests.sim import measures, naive, worlds
@@ -45,6 +46,9 @@ class Trial:
     jain: float | None = None
     waited: float | None = None
     """Virtual seconds from acceptance to the first chunk of the small job."""
+    feasible: tuple[int, int] | None = None
+    """Deadlines that were said to be feasible: how many were kept, of how many; then those said to be impossible."""
+    impossible: tuple[int, int] | None = None
 
 
 def live(world: str, seed: int, policy: str) -> Trial:
@@ -64,8 +68,10 @@ def of(name: str, seed: int, policy: str, setting: Setting) -> Trial:
     kept = measures.deadlines(world) if name == "market" else None
     equal = [job for job in world.orders if job.startswith("equal-")]
     jain = measures.fairness(world, equal) if equal else None
+    told = {one: measures.said(world, one) if name == "market" else None for one in Feasibility}
     return Trial(
-        name, seed, policy, frames, wall, found.ratio, found.makespan, found.duplicate, found.aim, kept, jain
+        name, seed, policy, frames, wall, found.ratio, found.makespan, found.duplicate, found.aim, kept, jain,
+        feasible=told[Feasibility.FEASIBLE], impossible=told[Feasibility.IMPOSSIBLE],
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from contracts.events import (
     StoredFrame,
 )
 from contracts.grants import Grant
-from contracts.values import FrameRange, Limits
+from contracts.values import Feasibility, FrameRange, Limits
 from services.chassis.delivery import Received
 from services.chassis.verdicts import NotYet
 from services.scheduler.dispatch import Dispatch
@@ -56,6 +56,8 @@ class World:
         self.machines = {agent: Machine(agent, nature, self, chance) for agent, nature in {**named, "house": HOUSE}.items()}
         self.stored: dict[str, dict[int, str]] = {job: {} for job in self.orders}
         self.accepted, self.first, self.ended = dict[str, float](), dict[str, float](), dict[str, float]()
+        self.outlooks = dict[str, Feasibility | None]()
+        """What was said of each job's deadline."""
         self.failed = dict[str, str]()
         self.copies = 0.0
         """WU of frames that came second."""
@@ -157,6 +159,7 @@ class World:
         self.say(quoted, "billing")
         self.say(CreditsHeld(job=event.job, account=event.account, version=event.version, amount_micro=1), "billing")
         self.accepted[event.job] = self.time.seconds
+        self.outlooks[event.job] = event.outlook.feasibility if event.outlook else None
 
     def _store(self, grant: Grant, kept: StoredFrame) -> None:
         """The first picture wins."""

@@ -5,7 +5,8 @@ of its own, whose frames are the later half of those still missing (the holder w
 expected to end last, and only where that saves time worth having (M. Zaharia et al., *Improving MapReduce Performance in
 Heterogeneous Environments*, OSDI 2008). Each frame that one of the two brings is told to the other; when nothing is missing any
 more the loser is stopped and not punished: what it had finished is paid by the farm. A copy that is given up is closed, not
-queued. All copies of a job together are worth a twentieth of it at most, or one chunk.
+queued. All copies of a job together are worth a twentieth of it at most, or one chunk. Where a deadline is in danger, idle agents
+are kept from new work until it has its copies.
 Storage keeps the first picture of a frame whatever we believe, so a crash in the middle costs work, never a frame.
 """
 
@@ -17,6 +18,7 @@ from contracts.events import CopiesHonoured, Event
 from contracts.values import Curve, Kind, Ranges, frames, ranges
 from services.scheduler.domain.agent import Agent, free_slots
 from services.scheduler.domain.chunk import Chunk, Decided, Ending, advanced, delivered_by, missing
+from services.scheduler.domain.deadlines import is_pressed
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.matching import Board
 from services.scheduler.domain.policy import Policy
@@ -56,11 +58,12 @@ def is_ending(job: Job) -> bool:
     return job.state is JobState.RENDERING and not job.uncut and job.curve is not None and job.micro_wu is not None
 
 
-def chosen(board: Board, held: Sequence[Chunk], spent: Mapping[str, int]) -> list[Copy]:
+def chosen(board: Board, held: Sequence[Chunk], spent: Mapping[str, int], only_pressed: bool = False) -> list[Copy]:
     """At most one for each idle agent, the fastest first. `held` are all attempts in hand of jobs that are ending; `spent`:
-    micro-WU of each job's copies so far."""
+    micro-WU of each job's copies so far. Chunks that endanger a deadline come first (`only_pressed`: and no others)."""
     idle = [agent for agent in board.fleet if not agent.house and free_slots(agent)]
-    waiting = sorted(_stragglers(board, held), key=lambda one: -one.ends)
+    found_slow = [(_is_pressed(board, one), one) for one in _stragglers(board, held)]
+    waiting = [one for is_, one in sorted(found_slow, key=lambda pair: (not pair[0], -pair[1].ends)) if is_ or not only_pressed]
     paid = dict(spent)
     found: list[Copy] = []
     for agent in sorted(idle, key=lambda one: -one.micro_wu_per_minute):
@@ -70,6 +73,10 @@ def chosen(board: Board, held: Sequence[Chunk], spent: Mapping[str, int]) -> lis
             paid[best.chunk.job] = paid.get(best.chunk.job, 0) + best.work
             found.append(Copy(best.chunk, _copy(best, board.now), agent, best.work))
     return found
+
+
+def _is_pressed(board: Board, one: Straggler) -> bool:
+    return is_pressed(board.jobs[one.chunk.job], one.ends, board.now, board.policy)
 
 
 def _stragglers(board: Board, held: Sequence[Chunk]) -> list[Straggler]:

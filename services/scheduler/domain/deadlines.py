@@ -76,7 +76,12 @@ def missed(job: Job, lacking: int, remaining: Band | None, now: datetime) -> Dec
     return replace(job, missed=due), [event]
 
 
+def is_due(job: Job) -> bool:
+    """It has a deadline that is not over yet, as far as anybody was told."""
+    return deadline(job) is not None and job.missed != deadline(job)
+
+
 def is_pressed(job: Job, ends: int, now: datetime, policy: Policy) -> bool:
     """Whether a chunk that ends so many seconds from now endangers the deadline."""
     due = deadline(job)
-    return due is not None and job.missed != due and now + timedelta(seconds=ends) + policy.after("copy_patience") > due
+    return due is not None and is_due(job) and now + timedelta(seconds=ends) + policy.after("copy_patience") > due
