@@ -148,7 +148,7 @@ class World:
             frames=(FrameRange(first=1, last=order.frames),), bundle=random.Random(order.job).randbytes(32).hex(),
         )  # fmt: skip
         self.say(asked, "intake")
-        self.say(DepositHeld(job=order.job, account=order.account, amount_micro=1, micro_wu_limit=1), "billing")
+        self.say(DepositHeld(job=order.job, account=order.account, amount_micro=1, micro_wu_limit=10**15), "billing")
 
     def _quote(self, event: JobEstimated) -> None:
         """Quoted, accepted and held at once."""

@@ -41,7 +41,8 @@ def is_suspect(quote: Quote, policy: Policy) -> bool:
         return False
     band = quote.micro_wu
     excess = records.quoted(quote) * (whole - PPM) // PPM
-    return excess > band.high - band.expected and lately * band.expected > band.high * PPM
+    worth_asking = PPM * (100 + policy.drift_least_percent) // 100
+    return excess > band.high - band.expected and lately * band.expected > band.high * PPM and lately > worth_asking
 
 
 def _lately(quote: Quote, policy: Policy) -> int | None:

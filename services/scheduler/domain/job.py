@@ -53,6 +53,8 @@ class Sample:
     micro_wu: int | None = None
     kept: bool = False
     probing: bool = False
+    witness: bool = False
+    """On a house agent, beside a lender's frame that stands out."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,9 @@ class Job:
     missed: datetime | None = None
     """The deadline that was told to be missed."""
     samples: tuple[Sample, ...] = ()
+    is_second_round: bool = False
+    sampling_limit: int = 0
+    """Micro-WU that the deposit pays for."""
     measured: tuple[Measured, ...] = ()
     version: int = 0
     curve: Curve | None = None

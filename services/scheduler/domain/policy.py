@@ -36,6 +36,18 @@ class Policy:
     """Aim of a chunk's duration; a container's start costs about 1.2 s."""
     chunk_frames: int = 200
     samples: int = 5
+    """Of a job that is not large."""
+    large_job: int = 200
+    """From so many frames on, sampling is a share of the job."""
+    sample_ppm: int = 27_000
+    """That share, in millionths, with room below the 3 % that are promised."""
+    most_samples: int = 24
+    least_samples: int = 6
+    """So few are rendered in one round."""
+    suspect_percent: int = 250
+    """A lender's sample that costs so much of what those beside it do gets a witness."""
+    first_frame: int = 140_000
+    """Micro-WU that the first frame of a process costs beyond later ones."""
     sample_budget: int = 120
     sample_spread: int = 10
     """A sample waits so long for an agent that has none of this job yet."""
@@ -92,11 +104,15 @@ class Policy:
     anchor_factor: int = 8
     """Work of a stranger's sample beyond this multiple of the anchor's is not plausible."""
     band_floor_percent: int = 10
+    band_factor_percent: int = 150
+    """Of the mean error of leaving knots out, over the root of their number."""
 
     drift_owners: int = 2
     """So many different owners must have shown what frames cost before a renter is asked again."""
     drift_frames: int = 5
     """Each of them so many frames."""
+    drift_least_percent: int = 20
+    """To be asked stops a job: what is left must be likely to take so much more than quoted."""
     drift_left_percent: int = 10
     """Of the quoted work: with less left nobody is asked."""
     drift_versions: int = 4

@@ -1,50 +1,46 @@
-"""From a few real frames to a curve of work over the timeline, with a band.
+"""Sampling a job: the plan, what came of each sample, and the estimate.
 
-Theory. Evenly spaced frames with both ends are rendered at full quality, the middle one (the anchor) on a house agent. A frame
-over its time budget is probed at half size, a quarter of the pixels. Work is what the attempt's CPU time says, held against the
-budget and the anchor. The curve is straight lines between knots. Its band is the error that leaving out each inner knot in turn
-would have made (leave-one-out cross-validation, M. Stone 1974, J. R. Stat. Soc. B 36), weighted by work, never below a floor.
+Theory. Real frames are rendered at full quality, the middle one (the anchor) on a house agent; which ones, says domain.picking. A
+frame over its time budget is probed at half size, a quarter of the pixels. Work is what the attempt's CPU time says, held against
+the budget and the anchor; what the first frame of a process costs beyond later ones is not the frame's. When every sample of the
+first round is known, a second may follow; then domain.estimate makes the curve.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from contracts.events import Event, JobEstimated
-from contracts.values import MICRO, Band, Benchmark, Curve, Kind, Knot, Ranges, count, frames, ranges
+from contracts.values import MICRO, Band, Benchmark, Curve, Kind, count, frames, ranges
 from contracts.work import work
+from services.scheduler.domain import curves, estimate, picking
 from services.scheduler.domain import job as jobs
 from services.scheduler.domain.cutting import chunk_id
+from services.scheduler.domain.estimate import Seen
 from services.scheduler.domain.job import Cut, Decided, Job, Measured, Sample
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.preview import ordered
-from services.scheduler.domain.spans import normalised, nth, without
+from services.scheduler.domain.spans import normalised, without
 from services.scheduler.domain.states import JobState
 
 REFERENCE_SPEED = 60 * MICRO
 """Micro-WU a minute: told when nobody is there to go by."""
-UNKNOWN_BAND_PERCENT = 25
-"""With fewer than three knots nothing can be left out."""
-WIDEST_BAND_PERCENT = 90
 
 
 def begun(job: Job, policy: Policy) -> Decided:
     """The plan: which frames, and the chunks that are to exist for them."""
     total = count(job.frames)
-    chosen = even(job.frames, min(policy.samples, total))
+    chosen = picking.first(job.frames, policy)
     samples = tuple(Sample(frame, anchor=at == len(chosen) // 2) for at, frame in enumerate(chosen))
-    cuts = tuple(
-        Cut(chunk_id(job.job, Kind.SAMPLE, one.frame), Kind.SAMPLE, ranges([one.frame]), house=one.anchor) for one in samples
-    )
-    job = replace(job, samples=samples, cuts=(*job.cuts, *cuts))
+    job = _planned(job, samples)
     return jobs.advanced(job, JobState.ESTIMATING, f"rendering {len(samples)} of {total} frames to learn what the others cost")
 
 
-def even(spans: Ranges, number: int) -> list[int]:
-    """So many frames, evenly spaced, both ends among them."""
-    last = count(spans) - 1
-    if number == 1:
-        return [nth(spans, 0)]
-    return [nth(spans, at * last // (number - 1)) for at in range(number)]
+def _planned(job: Job, samples: tuple[Sample, ...]) -> Job:
+    """These too are to be rendered."""
+    cuts = tuple(
+        Cut(chunk_id(job.job, Kind.SAMPLE, one.frame), Kind.SAMPLE, ranges([one.frame]), house=one.anchor or one.witness)
+        for one in samples
+    )
+    return replace(job, samples=tuple(sorted((*job.samples, *samples), key=lambda one: one.frame)), cuts=(*job.cuts, *cuts))
 
 
 def recognised(cpu_micros: int, benchmark: Benchmark, cores: float, budget_seconds: int) -> int:
@@ -79,22 +75,12 @@ def probed(job: Job, frame: int, attempt: str, agent: str, micro_wu: int, fleet:
     sample = next((one for one in known.samples if one.frame == frame), None)
     if sample is None or sample.micro_wu is not None or job.version:
         return known, events
-    whole = micro_wu * 100 * 100 // (policy.probe_percent * policy.probe_percent)
+    whole = _lasting(micro_wu, policy) * 100 * 100 // (policy.probe_percent * policy.probe_percent) + policy.first_frame
     return _concluded(_with(known, frame, micro_wu=whole), fleet, policy, events)
 
 
 def band(expected: int, percent: int) -> Band:
     return Band(low=expected * (100 - percent) // 100, expected=expected, high=expected * (100 + percent) // 100)
-
-
-def spread_percent(knots: Sequence[Knot], floor: int) -> int:
-    """Half-width of the band in percent of the expected work."""
-    if len(knots) < 3:
-        return max(floor, UNKNOWN_BAND_PERCENT)
-    inner = range(1, len(knots) - 1)
-    error = sum(abs(Curve(knots=(knots[at - 1], knots[at + 1])).wu(knots[at].frame) - knots[at].micro_wu) for at in inner)
-    total = sum(knots[at].micro_wu for at in inner)
-    return min(WIDEST_BAND_PERCENT, max(floor, error * 100 // max(1, total)))
 
 
 def _measured(job: Job, one: Measured, policy: Policy) -> Decided:
@@ -115,14 +101,18 @@ def _with(job: Job, frame: int, **changes: object) -> Job:
 
 
 def _concluded(job: Job, fleet: int, policy: Policy, events: list[Event]) -> Decided:
-    """When every sample has its cost: the estimate, once."""
+    """When every sample has its cost: another round, or the estimate, once."""
     if jobs.is_over(job) or any(one.micro_wu is None for one in job.samples):
         return job, events
-    knots = _knots(job, policy)
+    seen = _seen(job, policy)
+    further = () if job.is_second_round else _further(job, seen, policy)
+    if further:
+        return replace(_planned(job, further), is_second_round=True), events
+    knots = estimate.knots(seen, policy.anchor_factor * max((one.micro_wu for one in seen if one.house), default=0) or None)
     curve = Curve(knots=knots)
     rest = without(job.frames, [one.frame for one in job.samples if one.kept])
-    expected = sum(curve.wu(frame) for frame in frames(rest))
-    percent = spread_percent(knots, policy.band_floor_percent)
+    expected = curves.total(curve, rest)
+    percent = estimate.spread_percent(knots, policy)
     seconds = expected * 60 // (fleet or REFERENCE_SPEED)
     job = replace(
         job,
@@ -147,9 +137,31 @@ def _estimate(job: Job) -> JobEstimated:
     )  # fmt: skip
 
 
-def _knots(job: Job, policy: Policy) -> tuple[Knot, ...]:
-    """No stranger's frame costs more than so many times the anchor's."""
-    anchor = jobs.anchor_micro_wu(job)
-    bound = policy.anchor_factor * anchor if anchor else None
-    costs = [(one.frame, one.micro_wu or 1) for one in job.samples]
-    return tuple(Knot(frame=frame, micro_wu=cost if bound is None else min(cost, bound)) for frame, cost in sorted(costs))
+def _seen(job: Job, policy: Policy) -> list[Seen]:
+    """By machine, without what the start of a process costs. A probed frame stands for itself."""
+    machines = {frame: one.agent for one in job.measured for frame in frames(one.frames)}
+    return [
+        Seen(one.frame, machines.get(one.frame, f"? {one.frame}"), _lasting(one.micro_wu or 1, policy), one.anchor or one.witness)
+        for one in job.samples
+    ]
+
+
+def _lasting(micro_wu: int, policy: Policy) -> int:
+    """Never less than half of what was measured."""
+    return max(micro_wu - policy.first_frame, micro_wu // 2, 1)
+
+
+def _further(job: Job, seen: list[Seen], policy: Policy) -> tuple[Sample, ...]:
+    """A second round: where the curve is uncertain, and beside a lender's frame that stands out, on the house agent."""
+    if count(job.frames) < policy.large_job:
+        return ()
+    known = {one.frame: one.micro_wu for one in seen}
+    odd = estimate.suspect(seen, policy)
+    beside = picking.neighbour(job.frames, odd.frame, list(known)) if odd is not None else None
+    is_sure = estimate.spread_percent(estimate.knots(seen), policy) <= policy.band_floor_percent
+    bearable = [] if is_sure and len(seen) >= policy.least_samples else picking.between(job.frames, known, policy)
+    between = bearable if beside is None else bearable[:-1]
+    mean = sum(known.values()) // len(known)
+    left = max(0, job.sampling_limit - sum(one.micro_wu for one in job.measured)) // (2 * mean + policy.first_frame)
+    found = [Sample(frame, anchor=False) for frame in between if frame != beside][:left]
+    return (*found, Sample(beside, anchor=False, witness=True)) if beside is not None else tuple(found)

@@ -150,7 +150,10 @@ async def _sampled(desk: Desk, event: FramesStored) -> None:
             events += more
         return job, with_outlook(events, job, board.speed(job), board.jobs, board.now, desk.policy)
 
-    await desk.job(event.job, decide)
+    known = await desk.job(event.job, decide)
+    if known.is_second_round and not known.version:
+        await desk.dispatch.realise(event.job)
+        await desk.dispatch.look()
 
 
 def _work(desk: Desk, agent: Agent | None, frame: StoredFrame) -> int:

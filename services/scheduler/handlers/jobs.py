@@ -39,7 +39,7 @@ def _beginning(inboxes: Inboxes, desk: Desk) -> None:
 
     @inboxes.on(DepositHeld)
     async def on_deposit_held(event: DepositHeld) -> None:
-        await desk.job(event.job, lambda job, _: _deposit_held(job))
+        await desk.job(event.job, lambda job, _: _deposit_held(job, event))
         await desk.dispatch.realise(event.job)
         await desk.dispatch.look()
 
@@ -101,7 +101,8 @@ def _quoted(job: Job) -> Job:
     return job
 
 
-def _deposit_held(job: Job) -> Decided:
+def _deposit_held(job: Job, event: DepositHeld) -> Decided:
     if domain.stage(_submitted(job)) is not JobState.SUBMITTED:
         return job, []
+    job = replace(job, sampling_limit=event.micro_wu_limit)
     return domain.advanced(inspection(job), JobState.INSPECTING, "a house agent is looking at the file")

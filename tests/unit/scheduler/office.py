@@ -79,7 +79,7 @@ class Office:
         self.quotes = Quotes(cast(Any, stores[5]))
         self.management = Management()
         self.gate = Gate(self.agents, self.chunks, self.management.broker())
-        self.begin(policy or Policy())
+        self.begin(policy or Policy(first_frame=0))  # machines here start at no cost
 
     def begin(self, policy: Policy) -> None:
         """A new process on the same documents."""

@@ -66,6 +66,15 @@ def test_a_dear_stretch_that_is_over_asks_nobody() -> None:
     assert drift.drifted(a_rendering_job(), quote, POLICY) is None
 
 
+def test_for_little_nobody_is_asked_even_where_the_band_is_narrow() -> None:
+    """Positive control: a fifth more than quoted is worth a question."""
+    narrow = Band(low=99 * WU, expected=100 * WU, high=101 * WU)
+    job = a_rendering_job(micro_wu=narrow)
+    quote = a_quote(a_rendering_job(0, micro_wu=narrow))
+    assert drift.drifted(job, seen(1.19, 1.19, quote=quote), POLICY) is None
+    assert drift.drifted(job, seen(1.22, 1.22, quote=quote), POLICY) is not None
+
+
 def test_cheaper_than_quoted_asks_nobody() -> None:
     assert drift.drifted(a_rendering_job(), seen(0.3, 0.3, 0.3), POLICY) is None
 

@@ -1,0 +1,96 @@
+"""From what a few frames cost on several machines to a curve over the timeline, with a band.
+
+Theory. A machine's CPU seconds become work by its own benchmark, which errs for each scene by some percent, or lies. So what a
+frame was measured to cost is the frame's hardness times its machine's error. The house agent's error is taken to be none. A
+lender's is what the *witness* shows, a house frame right beside one of his: within a third either way it is left in (those errors
+average out over lenders), beyond that it is divided out of all his frames.
+The curve is straight lines between knots. Its band comes from leaving each inner knot out in turn and looking how far the line
+between its neighbours misses it (the residuals of the jackknife: R. F. Barber, E. J. Candès, A. Ramdas, R. J. Tibshirani 2021,
+Ann. Statist. 49), over the root of how many knots there are, times a factor that makes nine of ten films fall into it. The factor
+is calibrated on films that are not among the judged ones (split conformal prediction with a scale: J. Lei, M. G'Sell, A. Rinaldo,
+R. Tibshirani, L. Wasserman 2018, J. Am. Stat. Assoc. 113); docs/decisions/0032 has the figures.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isqrt
+
+from contracts.values import Curve, Knot
+from services.scheduler.domain.policy import Policy
+
+UNKNOWN_BAND_PERCENT = 25
+"""With fewer than three knots nothing can be left out."""
+WIDEST_BAND_PERCENT = 90
+BESIDE = 2
+"""Frames so near are as hard as each other."""
+TOLERATED_PERCENT = 133
+"""A lender's error up to this, either way, is left in."""
+MOST_ERROR = 64
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A sampled frame's measured work, and by whom; `house`: on the machine that counts as exact."""
+
+    frame: int
+    machine: str
+    micro_wu: int
+    house: bool = False
+
+
+def knots(seen: Sequence[Seen], bound: int | None = None) -> tuple[Knot, ...]:
+    """Sorted; no stranger's frame costs more than the bound."""
+    errors = _errors(seen)
+    found = {one.frame: _corrected(one, errors, bound) for one in seen}
+    return tuple(Knot(frame=frame, micro_wu=cost) for frame, cost in sorted(found.items()))
+
+
+def _corrected(one: Seen, errors: Mapping[str, tuple[int, int]], bound: int | None) -> int:
+    his, houses = errors.get(one.machine, (1, 1))
+    cost = one.micro_wu if one.house else one.micro_wu * houses // his
+    return max(1, cost if one.house or bound is None else min(cost, bound))
+
+
+def _errors(seen: Sequence[Seen]) -> dict[str, tuple[int, int]]:
+    """Machine → what it and the house measured of frames beside each other, where that is more than the tolerated."""
+    found: dict[str, tuple[int, int]] = {}
+    for one in seen:
+        for other in seen:
+            if not one.house and other.house and abs(one.frame - other.frame) <= BESIDE:
+                his, houses = found.get(one.machine, (0, 0))
+                found[one.machine] = his + one.micro_wu, houses + other.micro_wu
+    return {
+        machine: (min(his, MOST_ERROR * houses), houses)
+        for machine, (his, houses) in found.items()
+        if his * 100 > houses * TOLERATED_PERCENT or houses * 100 > his * TOLERATED_PERCENT
+    }
+
+
+def suspect(seen: Sequence[Seen], policy: Policy) -> Seen | None:
+    """The lender's frame that stands out most from the frames on both sides of it and has no witness yet."""
+    ordered = sorted(seen, key=lambda one: one.frame)
+    witnessed = {one.machine for one in seen for other in seen if other.house and abs(one.frame - other.frame) <= BESIDE}
+    doubtful = [
+        (one.micro_wu * 100 // max(1, _expected(ordered, at)), -one.frame, one)
+        for at, one in enumerate(ordered)
+        if not one.house and one.machine not in witnessed and len(ordered) > 1
+    ]
+    worst = max(doubtful, default=None)
+    return worst[2] if worst is not None and worst[0] >= policy.suspect_percent else None
+
+
+def _expected(ordered: Sequence[Seen], at: int) -> int:
+    """What those beside it let expect."""
+    beside = [ordered[other].micro_wu for other in (at - 1, at + 1) if 0 <= other < len(ordered)]
+    return sum(beside) // len(beside)
+
+
+def spread_percent(knots: Sequence[Knot], policy: Policy) -> int:
+    """Half-width of the band in percent of the expected work."""
+    if len(knots) < 3:
+        return max(policy.band_floor_percent, UNKNOWN_BAND_PERCENT)
+    inner = range(1, len(knots) - 1)
+    error = sum(abs(Curve(knots=(knots[at - 1], knots[at + 1])).wu(knots[at].frame) - knots[at].micro_wu) for at in inner)
+    total = sum(knots[at].micro_wu for at in inner)
+    width = error * policy.band_factor_percent // max(1, total * isqrt(100 * len(knots)) // 10)
+    return min(WIDEST_BAND_PERCENT, max(policy.band_floor_percent, width))
