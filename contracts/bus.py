@@ -5,20 +5,24 @@ the headers. It is stamped in this one place. Everything that matters is persist
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import aio_pika
 import uuid6
-from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractRobustConnection
+from aio_pika.abc import AbstractChannel, AbstractRobustConnection
+from aiormq.channel import Channel
 from aiormq.exceptions import AMQPError, ChannelInvalidStateError, DeliveryError, PublishError
+from pamqp import commands as spec
 from pydantic import ValidationError
 
 from contracts.events import Event
+from contracts.post import Letter, post
 from contracts.topology import AGENT, BY_KEY, exchange, route
 
+PERSISTENT, TRANSIENT = 2, 1
 CONFIRM_SECONDS = 10
 """A confirm that takes longer is treated as lost; publishing again is harmless, consumers are idempotent."""
 
@@ -55,19 +59,38 @@ class Announcement:
             return self.event.addressee
         return f"{sender}.{self.event.key()}" if row.publisher == AGENT else self.event.key()
 
-    def message(self, sender: str) -> aio_pika.Message:
+    def letter(self, sender: str) -> Letter:
+        body = self.event.model_dump_json(exclude_none=True).encode()
+        return Letter(exchange(type(self.event)), self.routing_key(sender), body, self.properties(sender))
+
+    def properties(self, sender: str) -> spec.Basic.Properties:
         row = route(type(self.event))
-        return aio_pika.Message(
-            self.event.model_dump_json(exclude_none=True).encode(),
+        return spec.Basic.Properties(
             message_id=self.id,
-            type=self.event.key(),
+            message_type=self.event.key(),
             timestamp=datetime.now(UTC),
             correlation_id=self.event.correlation,
             user_id=sender,
             content_type="application/json",
             headers=dict(self.trace),
-            expiration=row.ttl_seconds,
-            delivery_mode=aio_pika.DeliveryMode.NOT_PERSISTENT if row.transient else aio_pika.DeliveryMode.PERSISTENT,
+            expiration=None if row.ttl_seconds is None else str(row.ttl_seconds * 1000),
+            delivery_mode=TRANSIENT if row.transient else PERSISTENT,
+        )
+
+    def message(self, sender: str) -> aio_pika.Message:
+        """The same for aio-pika's own exchanges."""
+        stamps = self.properties(sender)
+        return aio_pika.Message(
+            self.event.model_dump_json(exclude_none=True).encode(),
+            message_id=stamps.message_id,
+            type=stamps.message_type,
+            timestamp=stamps.timestamp,
+            correlation_id=stamps.correlation_id,
+            user_id=stamps.user_id,
+            content_type=stamps.content_type,
+            headers=dict(self.trace),
+            expiration=route(type(self.event)).ttl_seconds,
+            delivery_mode=stamps.delivery_mode,
         )
 
 
@@ -86,33 +109,59 @@ class Announcer:
         self._connection = connection
         self._sender = sender
         self._channel: AbstractChannel | None = None
-        self._exchanges: dict[str, AbstractExchange] = {}
         self._opening = asyncio.Lock()
 
     async def announce(self, announcement: Announcement) -> None:
         """Returns when the broker has confirmed. Raises NotAnnounced otherwise; then nothing is known for sure."""
-        name = exchange(type(announcement.event))
-        await self.publish(name, announcement.routing_key(self._sender), announcement.message(self._sender))
+        for away in await self.announce_all([announcement]):
+            if away is not None:
+                raise away
+
+    async def announce_all(self, announcements: Sequence[Announcement]) -> list[NotAnnounced | None]:
+        """Together: one outcome each, None for what the broker has confirmed. A full mailbox is no other's affair."""
+        return await self._publish([one.letter(self._sender) for one in announcements])
 
     async def publish(self, exchange_name: str, routing_key: str, message: aio_pika.Message) -> None:
         """As `announce`, for messages that are moved, not made: retries and dead letters."""
-        try:
-            target = await self._exchange(exchange_name)
-            await target.publish(message, routing_key, mandatory=True, timeout=CONFIRM_SECONDS)
-        except (PublishError, DeliveryError) as refused:
-            raise NotAnnounced(f"{routing_key}: {type(refused).__name__}") from refused
-        except (AMQPError, ChannelInvalidStateError, ConnectionError, RuntimeError, TimeoutError) as lost:
-            raise NotAnnounced(f"{routing_key}: broker away ({type(lost).__name__})") from lost
+        for away in await self._publish([Letter(exchange_name, routing_key, message.body, message.properties)]):
+            if away is not None:
+                raise away
 
-    async def _exchange(self, name: str) -> AbstractExchange:
+    async def _publish(self, letters: Sequence[Letter]) -> list[NotAnnounced | None]:
+        if not letters:
+            return []
+        try:
+            async with asyncio.timeout(CONFIRM_SECONDS):
+                confirms = await post(await self._underlay(), letters)
+        except (AMQPError, ChannelInvalidStateError, ConnectionError, RuntimeError, TimeoutError) as lost:
+            return [_not_announced(letter, lost) for letter in letters]
+        await asyncio.wait(confirms, timeout=CONFIRM_SECONDS)
+        return [_outcome(letter, confirm) for letter, confirm in zip(letters, confirms, strict=True)]
+
+    async def _underlay(self) -> Channel:
+        """The channel itself; after a broken link the one that was opened in its place."""
         async with self._opening:
-            if name not in self._exchanges:
-                channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
-                for known in {name, *self._exchanges}:
-                    self._exchanges[known] = (
-                        await channel.get_exchange(known, ensure=False) if known else channel.default_exchange
-                    )
-            return self._exchanges[name]
+            if self._channel is None:
+                self._channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
+        if self._channel.is_closed:
+            raise ChannelInvalidStateError("closed")
+        return cast(Channel, await self._channel.get_underlay_channel())
+
+
+def _outcome(letter: Letter, confirm: "asyncio.Future[Any]") -> NotAnnounced | None:
+    if not confirm.done():
+        confirm.cancel()
+        return _not_announced(letter, TimeoutError())
+    if confirm.cancelled():
+        return _not_announced(letter, ConnectionError())
+    refused = confirm.exception()
+    return None if refused is None else _not_announced(letter, refused)
+
+
+def _not_announced(letter: Letter, why: BaseException) -> NotAnnounced:
+    if isinstance(why, PublishError | DeliveryError):
+        return NotAnnounced(f"{letter.routing_key}: {type(why).__name__}")
+    return NotAnnounced(f"{letter.routing_key}: broker away ({type(why).__name__})")
 
 
 def read(key: str, body: bytes) -> Event:

@@ -1,7 +1,8 @@
 """Hot inboxes: messages are taken in batches, decided together, written once, announced together, acked.
 
 One FastStream handler per message costs twice as much end to end; the wait for confirms is the path, so groups are large and two
-of them are under way at once. The queue has a single active consumer: replicas are failover, conditional writes are the fence.
+of them are under way at once. What may be lost is not urgent either, and lingers for a group worth its round trips. The queue has
+a single active consumer: replicas are failover, conditional writes are the fence.
 """
 
 import asyncio
@@ -10,11 +11,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import structlog
-from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
+from aio_pika.abc import AbstractRobustConnection
 
 from contracts.events import Event
 from contracts.topology import Route, inbox
 from services.chassis import metrics
+from services.chassis.arrivals import Arrival, Message, Subscription
 from services.chassis.delivery import Received, deliveries_of, receive
 from services.chassis.disposal import Disposal
 from services.chassis.verdicts import Verdict, verdict
@@ -23,9 +25,9 @@ log = structlog.get_logger()
 E = TypeVar("E", bound=Event)
 BatchHandler = Callable[[list[Received[E]]], Awaitable[Sequence[BaseException | None]]]
 
-LINGER_SECONDS = 0.005
+LINGER_SECONDS, TRANSIENT_LINGER_SECONDS = 0.005, 0.25
 GROUPS = 2
-Pair = tuple[AbstractIncomingMessage, Received[Any]]
+Pair = tuple[Message, Received[Any]]
 
 
 class BatchConsumer:
@@ -33,20 +35,16 @@ class BatchConsumer:
 
     def __init__(self, service: str, row: Route, handler: BatchHandler[Any], disposal: Disposal, most: int) -> None:
         self._service, self._row, self._handler, self._disposal, self._most = service, row, handler, disposal, most
-        self._arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
+        self._linger = TRANSIENT_LINGER_SECONDS if row.transient else LINGER_SECONDS
+        self._arrived: asyncio.Queue[Arrival] = asyncio.Queue()
         self._groups = asyncio.Semaphore(GROUPS)
         self._running: set[asyncio.Task[None]] = set()
-        self._queue: Any = None
-        self._tag = ""
+        self._subscription = Subscription(inbox(service, row.event), most * GROUPS, self._arrive)
 
     async def start(self, connection: AbstractRobustConnection) -> None:
         """Begin to take. Raises aiormq's ChannelNotFoundEntity when the queue was never declared."""
-        channel = await connection.channel()
-        await channel.set_qos(prefetch_count=self._most * GROUPS)
-        self._queue = await channel.get_queue(inbox(self._service, self._row.event), ensure=True)
-        if self._queue.declaration_result.message_count:
+        if await self._subscription.start(connection):
             self._disposal.doorkeeper.was_deaf()
-        self._tag = await self._queue.consume(self._arrive)
 
     async def run(self) -> None:
         """For ever; cancelled at the end of the service."""
@@ -64,38 +62,33 @@ class BatchConsumer:
 
     async def stop(self) -> None:
         """Take no more and wait for the groups under way."""
-        if self._queue is not None and not self._queue.channel.is_closed:
-            await self._queue.cancel(self._tag)
+        await self._subscription.stop()
         if self._running:
             await asyncio.wait(self._running, timeout=30)
+        await self._subscription.told()
 
-    async def _arrive(self, message: AbstractIncomingMessage) -> None:
+    def _arrive(self, message: Arrival) -> None:
         if self._disposal.doorkeeper.admits(message, self._row):
             self._arrived.put_nowait(message)
         else:
-            await self._disposal.drop(message)
+            self._later(self._disposal.drop(message))
 
-    async def _collect(self) -> list[AbstractIncomingMessage]:
+    async def _collect(self) -> list[Arrival]:
         group = [await self._arrived.get()]
-        until = time.monotonic() + LINGER_SECONDS
-        while len(group) < self._most:
-            if not self._arrived.empty():
-                group.append(self._arrived.get_nowait())
-                continue
-            left = until - time.monotonic()
-            if left <= 0:
-                break
-            await asyncio.sleep(min(left, 0.001))
+        if self._arrived.qsize() < self._most - 1:
+            await asyncio.sleep(self._linger)
+        while len(group) < self._most and not self._arrived.empty():
+            group.append(self._arrived.get_nowait())
         return group
 
-    async def _group(self, group: list[AbstractIncomingMessage]) -> None:
+    async def _group(self, group: Sequence[Message]) -> None:
         """A message seen more than twice is handled alone: it may be the one that brings the others down."""
         suspects = [message for message in group if deliveries_of(message) > 2]
         for message in suspects:
             await self._handle([message])
         await self._handle([message for message in group if deliveries_of(message) <= 2])
 
-    async def _handle(self, group: list[AbstractIncomingMessage]) -> None:
+    async def _handle(self, group: Sequence[Message]) -> None:
         good: list[Pair] = []
         for message in group:
             if not self._disposal.doorkeeper.still_admits(message, self._row):
@@ -121,8 +114,17 @@ class BatchConsumer:
             lag.observe(received.age_seconds)
         outcomes = await self._outcomes([received for _, received in good])
         metrics.HANDLING.labels(self._service, key).observe(time.perf_counter() - began)
-        pairs = zip(good, outcomes, strict=True)
-        await asyncio.gather(*(self._disposal.dispose(message, self._row, raised) for (message, _), raised in pairs))
+        await self._dispose(good, outcomes)
+
+    async def _dispose(self, good: Sequence[Pair], outcomes: Sequence[BaseException | None]) -> None:
+        """Acks wait for nothing; what must be moved first waits for its confirms together."""
+        wrong = []
+        for (message, _), raised in zip(good, outcomes, strict=True):
+            if raised is None:
+                await self._disposal.dispose(message, self._row, None)
+            else:
+                wrong.append(self._disposal.dispose(message, self._row, raised))
+        await asyncio.gather(*wrong)
 
     async def _outcomes(self, batch: list[Received[Any]]) -> Sequence[BaseException | None]:
         """The handler's; while the world is away, wait and try the same batch again: the consumer stops taking."""

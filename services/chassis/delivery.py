@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar, cast
 
-from aio_pika.abc import AbstractIncomingMessage
-
 from contracts.bus import NotAnEvent, read
 from contracts.events import Event
 from contracts.topology import AGENT, AGENTS, EVENTS, Route
+from services.chassis.arrivals import Message
 from services.chassis.verdicts import SenderFault
 
 E = TypeVar("E", bound=Event)
@@ -53,7 +52,7 @@ class Received(Generic[E]):
         return max(0.0, (datetime.now(UTC) - self.said_at).total_seconds())
 
 
-def receive(message: AbstractIncomingMessage, row: Route) -> Received[Any]:
+def receive(message: Message, row: Route) -> Received[Any]:
     """Raises Impostor, NotAnEvent or TooOften."""
     if deliveries_of(message) > MOST_DELIVERIES:
         raise TooOften(f"handed out {deliveries_of(message)} times")
@@ -72,7 +71,7 @@ def receive(message: AbstractIncomingMessage, row: Route) -> Received[Any]:
     )
 
 
-def speaker(message: AbstractIncomingMessage) -> str:
+def speaker(message: Message) -> str:
     """Whom to hold to account, also for what is refused. On farm.agents the broker ties the first word of the main routing key
     to the user, whatever CC and BCC say and whether or not a user id is given; our deliveries carry the sender in a header."""
     if message.exchange == AGENTS:
@@ -81,7 +80,7 @@ def speaker(message: AbstractIncomingMessage) -> str:
     return remembered if isinstance(remembered, str) and remembered else "unknown"
 
 
-def sender_of(message: AbstractIncomingMessage, row: Route) -> str:
+def sender_of(message: Message, row: Route) -> str:
     """The authenticated sender. Raises Impostor when the envelope does not prove one."""
     if message.exchange == "":
         return _remembered(message, row)
@@ -94,7 +93,7 @@ def sender_of(message: AbstractIncomingMessage, row: Route) -> str:
     return user
 
 
-def _remembered(message: AbstractIncomingMessage, row: Route) -> str:
+def _remembered(message: Message, row: Route) -> str:
     """On a retry or replay the sender stands in our own header."""
     sender = message.headers.get(SENDER)
     if not isinstance(sender, str) or not sender:
@@ -102,12 +101,12 @@ def _remembered(message: AbstractIncomingMessage, row: Route) -> str:
     return sender
 
 
-def retries_of(message: AbstractIncomingMessage) -> int:
+def retries_of(message: Message) -> int:
     count = message.headers.get(RETRY, 0) if message.exchange == "" else 0
     return count if isinstance(count, int) else 0
 
 
-def deliveries_of(message: AbstractIncomingMessage) -> int:
+def deliveries_of(message: Message) -> int:
     """How often the broker has handed this message out; quorum queues count from the second time on. Until then the header is
     whatever the sender has put there."""
     if not message.redelivered:
@@ -116,7 +115,7 @@ def deliveries_of(message: AbstractIncomingMessage) -> int:
     return 1 + (count if isinstance(count, int) else 0)
 
 
-def _trace(message: AbstractIncomingMessage) -> dict[str, str]:
+def _trace(message: Message) -> dict[str, str]:
     headers = cast(Mapping[str, Any], message.headers)
     return {name: value[:512] for name in ("traceparent", "tracestate") if isinstance(value := headers.get(name), str)}
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractIncomingMessage
 from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 
 from contracts.bus import Announcer, NotAnnounced
 from contracts.topology import AGENT, DEAD, RETRIES, Route, inbox, retry
+from services.chassis.arrivals import Message
 from services.chassis.delivery import (
     INBOX,
     KEY,
@@ -58,7 +58,7 @@ class Disposal:
         self.doorkeeper = doorkeeper
         self._offences, self._early = PerMinute(), PerMinute()
 
-    async def dispose(self, message: AbstractIncomingMessage, row: Route, raised: BaseException | None) -> None:
+    async def dispose(self, message: Message, row: Route, raised: BaseException | None) -> None:
         """Ack, retry or park one message according to the verdict table."""
         judged = self._judge(message, row, raised)
         MESSAGES.labels(self._service, row.event.key(), judged.value).inc()
@@ -74,12 +74,12 @@ class Disposal:
         except (AMQPError, ChannelInvalidStateError, RuntimeError, ConnectionError):
             log.info("message returns by itself, the channel is gone", event_key=row.event.key())
 
-    async def drop(self, message: AbstractIncomingMessage) -> None:
+    async def drop(self, message: Message) -> None:
         """Unread: the doorkeeper has not let it in."""
         await self.doorkeeper.hold(message)
         await _quietly(message.ack())
 
-    def _judge(self, message: AbstractIncomingMessage, row: Route, raised: BaseException | None) -> Verdict:
+    def _judge(self, message: Message, row: Route, raised: BaseException | None) -> Verdict:
         judged, who = verdict(raised), speaker(message)
         if judged is Verdict.NOT_YET and row.publisher == AGENT and self._early.count(who) > NOT_YET_PER_MINUTE:
             judged = Verdict.SENDER
@@ -87,13 +87,13 @@ class Disposal:
             self.doorkeeper.erred(who, row)
         return judged
 
-    async def _retry(self, message: AbstractIncomingMessage, row: Route) -> None:
+    async def _retry(self, message: Message, row: Route) -> None:
         tried = retries_of(message)
         moved = _moved(message, row, {RETRY: tried + 1})
         await self._announcer.publish(retry(self._service, tried), inbox(self._service, row.event), moved)
         await message.ack()
 
-    async def _park(self, message: AbstractIncomingMessage, row: Route, judged: Verdict, raised: BaseException | None) -> None:
+    async def _park(self, message: Message, row: Route, judged: Verdict, raised: BaseException | None) -> None:
         who = speaker(message)
         if judged is not Verdict.SENDER or self._is_example(who, row):
             reason = f"{type(raised).__name__}: {raised}"[:1000]
@@ -111,7 +111,7 @@ class Disposal:
         return row.publisher != AGENT or not self.doorkeeper.guards or self._offences.count(who) == 1
 
 
-def _moved(message: AbstractIncomingMessage, row: Route, headers: Mapping[str, str | int]) -> aio_pika.Message:
+def _moved(message: Message, row: Route, headers: Mapping[str, str | int]) -> aio_pika.Message:
     """The same body and message id under our own headers; the user id moves into one, since the broker checks the property."""
     ours = {KEY: row.event.key(), SENDER: speaker(message), **headers}
     trace = {name: value for name, value in message.headers.items() if name in ("traceparent", "tracestate")}

@@ -12,10 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
-from aio_pika.abc import AbstractIncomingMessage
 
 from contracts.topology import AGENT, AGENTS, Route
 from services.chassis import metrics
+from services.chassis.arrivals import Message
 from services.chassis.conduct import Conduct, Limits, Offence, erred, is_forgotten, offence, spoke
 from services.chassis.delivery import speaker
 
@@ -93,7 +93,7 @@ class Doorkeeper:
         """We could not hear for a while; what has waited comes now."""
         self._deaf_until = self._clock() + DEAF_SECONDS
 
-    def admits(self, message: AbstractIncomingMessage, row: Route) -> bool:
+    def admits(self, message: Message, row: Route) -> bool:
         """False for a message to be dropped. Counts each message of an agent once, at its first delivery to this inbox."""
         if row.publisher != AGENT:
             return True
@@ -105,7 +105,7 @@ class Doorkeeper:
         wrong = self._count(who, _size(message), self._limits)
         return wrong is None or self._dropped(wrong)
 
-    def still_admits(self, message: AbstractIncomingMessage, row: Route) -> bool:
+    def still_admits(self, message: Message, row: Route) -> bool:
         """Of a message that was let in and has waited since: False when its agent has gone too far in the meantime."""
         if row.publisher != AGENT:
             return True
@@ -149,7 +149,7 @@ class Doorkeeper:
         self._telling[misconduct.agent] = task
         task.add_done_callback(lambda _: self._telling.pop(misconduct.agent, None))
 
-    async def hold(self, message: AbstractIncomingMessage) -> None:
+    async def hold(self, message: Message) -> None:
         """Returns when its agent has been cut off, should that be under way. Until then what is dropped stays unanswered, so that
         the broker sends no more than was prefetched: throwing a flood away costs more than waiting for its end."""
         if (task := self._telling.get(speaker(message))) is not None:
@@ -182,6 +182,6 @@ class Doorkeeper:
         return False
 
 
-def _size(message: AbstractIncomingMessage) -> int:
+def _size(message: Message) -> int:
     """Body and, about, headers, which may be as large as a frame."""
     return len(message.body) + (len(repr(message.headers)) if message.headers else 0)

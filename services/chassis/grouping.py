@@ -1,7 +1,8 @@
 """Concurrent conditional writes travel together: one unordered bulk write in which a document appears once.
 
-A bulk write does not say which of its operations matched. So every write leaves a random token among the document's last eight
-writers, and after a short count the documents are read to see whose token is there: also when a later writer has been since.
+A bulk write does not say which of its operations matched. So each write leaves its group's random token among the document's
+last eight writers, and after a short count the documents are read to see whose token is there: also when a later writer has been
+since.
 """
 
 import asyncio
@@ -48,19 +49,17 @@ class GroupedWrites:
         """One result per write, in order; at most one write per document."""
         if len({write.id for write in writes}) != len(writes):
             raise ValueError("a document may appear once in a grouped write")
-        tokens = [uuid4().hex for _ in writes]
+        token = uuid4().hex
         GROUP.labels(self._collection.name).observe(len(writes))
-        result = await self._collection.bulk_write(
-            [operation(write, token) for write, token in zip(writes, tokens, strict=True)], ordered=False
-        )
+        result = await self._collection.bulk_write([operation(write, token) for write in writes], ordered=False)
         if result.matched_count == len(writes):
             return [True] * len(writes)
-        return await self._who_won(writes, tokens)
+        return await self._who_won(writes, token)
 
-    async def _who_won(self, writes: Sequence[Write], tokens: Sequence[str]) -> list[bool]:
+    async def _who_won(self, writes: Sequence[Write], token: str) -> list[bool]:
         found = self._collection.find({"_id": {"$in": [write.id for write in writes]}}, {"_writers": 1})
         writers = {document["_id"]: document.get("_writers", ()) async for document in found}
-        return [token in writers.get(write.id, ()) for write, token in zip(writes, tokens, strict=True)]
+        return [token in writers.get(write.id, ()) for write in writes]
 
     async def _flush(self) -> None:
         while self._waiting:
@@ -99,7 +98,7 @@ def operation(write: Write, token: str) -> UpdateOne:
     push: dict[str, Any] = {"_writers": {"$each": [token], "$slice": -REMEMBERED_WRITERS}}
     if write.pending:
         push["pending"] = {"$each": list(write.pending)}
-    return UpdateOne(
-        {"_id": write.id, "_version": write.version},
-        {"$set": dict(write.fields), "$inc": {"_version": 1}, "$push": push},
-    )
+    change: dict[str, Any] = {"$inc": {"_version": 1}, "$push": push}
+    if write.fields:
+        change["$set"] = dict(write.fields)
+    return UpdateOne({"_id": write.id, "_version": write.version}, change)

@@ -13,7 +13,6 @@ from typing import Any, Generic, TypeVar
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
-from pydantic import TypeAdapter
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
@@ -21,9 +20,11 @@ from contracts.bus import Announcer
 from contracts.events import Event
 from services.chassis import traces
 from services.chassis.clock import DatabaseClock
+from services.chassis.documents import Documents
 from services.chassis.grouping import GroupedWrites, Write, operation
+from services.chassis.memory import Memory, Saved
 from services.chassis.metrics import SAVES
-from services.chassis.pending import Finish, Join, Pending, Told, entry
+from services.chassis.pending import Finish, Join, Pending, Told, entry, tellings
 
 S = TypeVar("S")
 Decision = tuple[S, Sequence[Event]]
@@ -38,15 +39,6 @@ class Unknown(Exception):
 
 class Contended(ConnectionError):
     """Other writers won every time; the world's fault, try again later."""
-
-
-@dataclass(frozen=True)
-class Saved(Generic[S]):
-    """A state as it was read, with the version a conditional write must name."""
-
-    id: str
-    version: int
-    state: S
 
 
 @dataclass(frozen=True)
@@ -65,7 +57,7 @@ class Prepared:
     `pending.tell(told)`; what a crash leaves untold the sweep tells."""
 
     operations: Sequence[UpdateOne]
-    told: Sequence[tuple[str, Mapping[str, Any]]]
+    told: Sequence[Told]
 
 
 @dataclass(frozen=True)
@@ -79,8 +71,8 @@ class New(Generic[S]):
 
 
 class SavedThenTold(Generic[S]):
-    """Documents of one collection, each the state of one thing. Document = the state's own fields plus `_id`, `_version`,
-    `_writers` and `pending`. `state_type` is a frozen dataclass of plain values (no dict with non-string keys, no sets)."""
+    """Documents of one collection, each the state of one thing. `remembers`: of how many the last state is kept in memory, for
+    `recall_many` and `current`."""
 
     def __init__(
         self,
@@ -91,17 +83,19 @@ class SavedThenTold(Generic[S]):
         clock: DatabaseClock,
         finish: Finish | None = None,
         join: Join | None = None,
+        remembers: int = 0,
     ) -> None:
         self.collection = collection
         self._service, self._clock = service, clock
-        self._codec: TypeAdapter[S] = TypeAdapter(state_type)
+        self._documents = Documents(state_type)
+        self._memory = Memory[S](remembers)
         self._writes = GroupedWrites(collection)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """Within one process the writers of one document take turns; only other processes can win a race against them."""
         self.pending = Pending(service, collection, announcer, finish, join)
 
     def decode(self, document: Mapping[str, Any]) -> S:
-        return self._codec.validate_python(_own(document))
+        return self._documents.decode(document)
 
     async def now(self) -> datetime:
         return await self._clock.now()
@@ -120,17 +114,34 @@ class SavedThenTold(Generic[S]):
 
     def saved(self, document: Mapping[str, Any]) -> Saved[S]:
         """A document found by a query of the repository's own."""
-        return Saved(document["_id"], document["_version"], self.decode(document))
+        found = Saved(document["_id"], document["_version"], self.decode(document))
+        self._memory.note(found)
+        return found
+
+    async def recall_many(self, ids: Iterable[str]) -> dict[str, Saved[S]]:
+        """As `read_many`, from memory where this process has been. To decide and to write on, not to refuse on."""
+        wanted = set(ids)
+        known = self._memory.recall(wanted)
+        return known | await self.read_many(wanted - known.keys()) if wanted - known.keys() else known
+
+    async def current(self, query: Mapping[str, Any]) -> list[Saved[S]]:
+        """All that match, as they are now; of those remembered only the versions are read."""
+        cursor = self.collection.find(query, {"_version": 1})
+        versions = {document["_id"]: document["_version"] async for document in cursor}
+        same = self._memory.recall(id for id, version in versions.items() if self._memory.has(id, version))
+        found = same | await self.read_many(versions.keys() - same.keys()) if len(same) < len(versions) else same
+        return list(found.values())
 
     async def add(self, id: str, state: S, events: Sequence[Event] = ()) -> bool:
         """Insert and tell. False, and nothing told, when there is one already."""
         now = await self._clock.now()
         entries = [entry(event, now, traces.carried()) for event in events]
         try:
-            await self.collection.insert_one(self._document(id, state, entries))
+            await self.collection.insert_one(self._documents.encode(id, state, entries))
         except DuplicateKeyError:
             return False
-        await self.pending.tell([(id, one) for one in entries])
+        self._memory.note(Saved(id, 1, state))
+        await self.pending.tell(tellings(id, entries, events))
         return True
 
     async def add_many(self, new: Sequence[New[S]]) -> list[bool]:
@@ -146,10 +157,13 @@ class SavedThenTold(Generic[S]):
             return [], []
         now = await self._clock.now()
         entries = [[entry(event, now, one.trace) for event in one.events] for one in new]
-        documents = [self._document(one.id, one.state, mine) for one, mine in zip(new, entries, strict=True)]
+        documents = [self._documents.encode(one.id, one.state, mine) for one, mine in zip(new, entries, strict=True)]
         there = await self._insert(documents)
-        added = [at not in there for at in range(len(new))]
-        return added, [(one.id, saved) for one, mine, won in zip(new, entries, added, strict=True) if won for saved in mine]
+        added = [(one, mine) for at, (one, mine) in enumerate(zip(new, entries, strict=True)) if at not in there]
+        for one, _ in added:
+            self._memory.note(Saved(one.id, 1, one.state))
+        says = [at not in there for at in range(len(new))]
+        return says, [each for one, mine in added for each in tellings(one.id, mine, one.events)]
 
     async def _insert(self, documents: Sequence[Mapping[str, Any]]) -> set[int]:
         """Places of those that were there already."""
@@ -201,30 +215,47 @@ class SavedThenTold(Generic[S]):
 
     async def write(self, changes: Sequence[Change[S]]) -> tuple[list[bool], list[Told]]:
         """As `save`, with the telling left to the caller as by `insert`."""
-        now = await self._clock.now()
-        pairs = [(change, [entry(event, now, change.trace) for event in change.events]) for change in changes]
-        writes = [Write(c.before.id, c.before.version, self._fields(c.state), entries) for c, entries in pairs]
-        won = await self._writes.write_all(writes) if writes else []
+        pairs = await self._with_entries(changes)
+        won = await self._writes.write_all([self._conditional(c, entries) for c, entries in pairs]) if pairs else []
         self._count(won)
-        return won, [(c.before.id, one) for (c, entries), mine in zip(pairs, won, strict=True) if mine for one in entries]
+        for change, mine in zip(changes, won, strict=True):
+            self._remember(change.before, change.state if mine else None)
+        saved = [pair for pair, mine in zip(pairs, won, strict=True) if mine]
+        return won, [each for c, entries in saved for each in tellings(c.before.id, entries, c.events)]
 
     async def prepare(self, changes: Sequence[Change[S]]) -> Prepared:
         """As `save`, for changes that must happen together with writes elsewhere in the database."""
+        pairs = await self._with_entries(changes)
+        after = [each for c, entries in pairs for each in tellings(c.before.id, entries, c.events)]
+        for change in changes:
+            self._memory.forget(change.before.id)
+        return Prepared([operation(self._conditional(c, entries), uuid4().hex) for c, entries in pairs], after)
+
+    async def _with_entries(self, changes: Sequence[Change[S]]) -> list[tuple[Change[S], list[dict[str, Any]]]]:
         now = await self._clock.now()
-        pairs = [(change, [entry(event, now, change.trace) for event in change.events]) for change in changes]
-        writes = [Write(c.before.id, c.before.version, self._fields(c.state), entries) for c, entries in pairs]
-        told = [(c.before.id, one) for c, entries in pairs for one in entries]
-        return Prepared([operation(write, uuid4().hex) for write in writes], told)
+        return [(change, [entry(event, now, change.trace) for event in change.events]) for change in changes]
+
+    def _conditional(self, change: Change[S], entries: Sequence[Mapping[str, Any]]) -> Write:
+        before = change.before
+        return Write(before.id, before.version, self._documents.changed(before.state, change.state), entries)
+
+    def _remember(self, before: Saved[S], after: S | None) -> None:
+        """After a conditional write: what it made, or that another was faster."""
+        if after is None:
+            self._memory.forget(before.id)
+        else:
+            self._memory.note(Saved(before.id, before.version + 1, after))
 
     async def announce_leftovers(self, older_than: timedelta = timedelta(seconds=10)) -> int:
         return await self.pending.announce_leftovers(await self._clock.now() - older_than)
 
     async def _write(self, before: Saved[S], state: S, events: Sequence[Event], now: datetime) -> bool:
         entries = [entry(event, now, traces.carried()) for event in events]
-        won = await self._writes.write(Write(before.id, before.version, self._fields(state), entries))
+        won = await self._writes.write(self._conditional(Change(before, state, trace={}), entries))
         self._count([won])
+        self._remember(before, state if won else None)
         if won:
-            await self.pending.tell([(before.id, one) for one in entries])
+            await self.pending.tell(tellings(before.id, entries, events))
         return won
 
     def _count(self, won: Sequence[bool]) -> None:
@@ -232,13 +263,7 @@ class SavedThenTold(Generic[S]):
             if number:
                 SAVES.labels(self._service, self.collection.name, outcome).inc(number)
 
-    def _document(self, id: str, state: S, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        return {**self._fields(state), "_id": id, "_version": 1, "_writers": [], "pending": list(entries)}
 
-    def _fields(self, state: S) -> dict[str, Any]:
-        fields: dict[str, Any] = self._codec.dump_python(state)
-        return fields
-
-
-def _own(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in document.items() if not key.startswith("_") and key != "pending"}
+__all__ = [
+    "Change", "Contended", "Decide", "DecideFromNothing", "Decision", "New", "Prepared", "Saved", "SavedThenTold", "Unknown",
+]  # fmt: skip

@@ -32,6 +32,9 @@ from services.scheduler.signing import Signing
 from services.scheduler.sweeps import Hearing, sweeps
 from services.scheduler.traffic import Traffic
 
+MOST_REMEMBERED = 10_000
+"""Documents of each kind, about 3 KB each; beyond that they are read again."""
+
 
 class Settings(ServiceSettings):
     grant_key: SecretStr
@@ -90,11 +93,11 @@ class Stores:
 
 
 def stores(ground: Ground, settings: Settings) -> Stores:
-    agents = Agents(ground.repository("agents", Agent))
+    agents = Agents(ground.repository("agents", Agent, remembers=MOST_REMEMBERED))
     standing = Standing(ground.database["chunks"])
     signing = Signing(settings.keys(), standing.holds, agents.is_revoked)
-    chunks = Chunks(ground.repository("chunks", Chunk, signing.finish))
-    jobs = Jobs(ground.repository("jobs", Job))
+    chunks = Chunks(ground.repository("chunks", Chunk, signing.finish, remembers=MOST_REMEMBERED))
+    jobs = Jobs(ground.repository("jobs", Job, remembers=MOST_REMEMBERED))
     farms, choices = Farms(ground.repository("farm", Farm)), Choices(ground.repository("choices", Choice))
     return Stores(jobs, chunks, agents, farms, choices, Quotes(ground.repository("quotes", Quote)))
 

@@ -17,7 +17,6 @@ import structlog
 
 from contracts.bus import new_id
 from contracts.events import ChunkAssigned
-from services.chassis import traces
 from services.chassis.pending import Told
 from services.chassis.repository import Change, Decision, New, Saved
 from services.scheduler import metrics
@@ -28,13 +27,14 @@ from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.assignment import assigned
 from services.scheduler.domain.chunk import Chunk, Holder
 from services.scheduler.domain.copies import is_ending
-from services.scheduler.domain.cutting import chunk_of, cut
+from services.scheduler.domain.cutting import chunk_of
 from services.scheduler.domain.devices import gpu_for
 from services.scheduler.domain.hands import Hand
-from services.scheduler.domain.job import Cut, Job
+from services.scheduler.domain.job import Job
 from services.scheduler.domain.matching import Board, Offer
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.wishes import may_begin
+from services.scheduler.parcelling import Parcelling, Wish
 from services.scheduler.placing import Asking, Placed
 from services.scheduler.repository import Agents, Chunks, Jobs
 
@@ -60,6 +60,7 @@ class Dispatch:
     ) -> None:
         self._jobs, self._chunks, self._agents, self._copying = jobs, chunks, agents, Copying(chunks, agents)
         self._policy, self._image, self._gpu_image, self._monotonic = policy, image, gpu_image, monotonic
+        self._parcelling = Parcelling(jobs, policy)
         self._turn = asyncio.Lock()
         self._looking = self.is_halted = False  # by the operator's order to the farm (halting)
         self._read_at = -1e9
@@ -153,11 +154,12 @@ class Dispatch:
         """Jobs and agents are read anew when that was long ago; then the agents come back as they were read."""
         heard: list[Saved[Agent]] = []
         if self._monotonic() - self._read_at > FRESH_SECONDS:
-            jobs, heard, running = await asyncio.gather(self._jobs.working(), self._agents.heard(), self._chunks.running())
+            jobs, heard = await asyncio.gather(self._jobs.working(), self._agents.heard())
             now = await self._agents.now()
             self._open = {job.job: job for job in jobs if not self.is_halted and may_begin(job, now)}
             self._fleet = {saved.id: saved.state for saved in heard}
-            self._running, self._slots = Counter(running), {}
+            self._running = Counter(hand.job for saved in heard for hand in saved.state.hands)
+            self._slots = {}
             renters = {job.account for job in jobs}
             self._served = {account: at for account, at in self._served.items() if account in renters}
             self._inserted = defaultdict(set, {job: ids for job, ids in self._inserted.items() if job in self._open})
@@ -184,8 +186,10 @@ class Dispatch:
             if offer.chunk is None:
                 by_job[offer.job].append(offer)
         placed = [self._placed(board, one, self._open[one.job], one.chunk, False) for one in offers if one.chunk is not None]
-        cut_jobs = await asyncio.gather(*(self._cut(board, job, wanted) for job, wanted in by_job.items()))
-        for wanted, (now_is, cuts) in zip(by_job.values(), cut_jobs, strict=True):
+        wishes = [self._wish(board, job, wanted) for job, wanted in by_job.items()]
+        for wanted, (now_is, cuts) in zip(by_job.values(), await self._parcelling.cut(wishes), strict=True):
+            self._open[now_is.job] = now_is
+            self._inserted[now_is.job].clear()
             chunks = [chunk_of(now_is, new, board.now) for new in cuts]
             placed += [self._placed(board, one, now_is, chunk, True) for one, chunk in zip(wanted, chunks, strict=False)]
         return list(self._with_gpus(placed))
@@ -201,22 +205,9 @@ class Dispatch:
     def _placed(self, board: Board, offer: Offer, job: Job, chunk: Chunk, fresh: bool) -> Placed:
         return Placed(offer.agent, job, Hand(new_id(), chunk.chunk, chunk.job, board.now), chunk, fresh)
 
-    async def _cut(self, board: Board, job: str, wanted: Sequence[Offer]) -> tuple[Job, tuple[Cut, ...]]:
+    def _wish(self, board: Board, job: str, wanted: Sequence[Offer]) -> Wish:
         speeds = [self._speed(offer.agent) for offer in wanted]
-        slots = board.share(self._open[job])
-        inserted = frozenset(self._inserted[job])
-        before: set[str] = set()
-
-        def decide(state: Job, _: datetime) -> Decision[Job]:
-            before.clear()
-            before.update(one.chunk for one in state.cuts)
-            return cut(state, speeds, slots, inserted, self._policy)
-
-        with traces.under(self._open[job].trace):
-            now_is = await self._jobs.update(job, decide)
-        self._open[job] = now_is
-        self._inserted[job].clear()
-        return now_is, tuple(one for one in now_is.cuts if one.chunk not in before)
+        return Wish(job, speeds, board.share(self._open[job]), frozenset(self._inserted[job]))
 
     async def _reserve(self, asking: Sequence[Asking], decided: dict[str, Decision[Agent]], placed: Sequence[Placed]) -> set[str]:
         """Writes what the agents said with the slots they give; returns the attempts whose slot is taken."""
@@ -228,7 +219,7 @@ class Dispatch:
             state, events = decided[one.saved.id]
             after = agents_domain.reserved(state, hands[one.saved.id])
             if after != one.saved.state or events:
-                changes.append(Change(one.saved, after, events))
+                changes.append(Change(one.saved, after, events, {}))
             self._remember(after)
         won = await self._agents.save(changes)
         lost = {change.before.id for change, good in zip(changes, won, strict=True) if not good}

@@ -56,6 +56,8 @@ class Progress:
         try:
             for job in told:
                 tally, mine = await self._chunks.tally(job.job), frames.get(job.job, {})
+                if not tally.is_fresh:
+                    self._touched.add(job.job)
                 await self._say(self._snapshot(job, tally, fleet, working.get(job.job, set()), mine))
         except NotAnnounced as away:
             log.info("progress not told", problem=str(away))

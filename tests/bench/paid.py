@@ -82,7 +82,7 @@ def _surveyed(frames: int) -> Answer:
     )
 
     async def answer(machine: Machine, grant: Grant) -> None:
-        await machine.say(InspectionReported(grant=grant, facts=facts, cpu_micros=300_000))
+        machine.say(InspectionReported(grant=grant, facts=facts, cpu_micros=300_000))
         await _done(machine, grant)
 
     return answer
@@ -98,7 +98,7 @@ def _sampled(world: World) -> Answer:
 
 async def _done(machine: Machine, grant: Grant) -> None:
     machine.holds = None
-    await machine.say(ChunkCompleted(job=grant.job, chunk=grant.chunk, attempt=grant.attempt))
+    machine.say(ChunkCompleted(job=grant.job, chunk=grant.chunk, attempt=grant.attempt))
 
 
 def stored(grant: Grant, cpu_micros: int, seconds: float = 0.0) -> FramesStored:

@@ -11,9 +11,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import cast
 
 import aiormq
-from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
+from aiormq.abc import AbstractConnection, DeliveredMessage
+from aiormq.channel import Channel
 
 from contracts.bus import new_id
 from contracts.events import AgentPulse, AgentReady, AttemptInHand, ChunkAssigned, ChunkCompleted, Event
@@ -21,7 +23,7 @@ from contracts.grants import Grant, is_good
 from contracts.topology import mailbox
 from contracts.values import Benchmark, Hardware, Kind
 from contracts.work import BENCHMARK_MICRO_WU
-from tests.bench.voice import Voice
+from tests.bench.chorus import Chorus
 from tests.waiting import until
 
 CONNECTIONS = 8
@@ -35,13 +37,14 @@ class Machine:
     """One simulated agent with one slot."""
 
     agent: str
-    channel: AbstractChannel
+    channel: Channel
+    voice: Chorus
     run: str = field(default_factory=new_id)
     holds: Grant | None = None
     asked_at: float = 0.0
 
-    async def say(self, event: Event) -> None:
-        await Voice(self.channel, self.agent).say(event)
+    def say(self, event: Event) -> None:
+        self.voice.say(event, self.agent)
 
 
 @dataclass
@@ -71,23 +74,24 @@ class Swarm:
         self._connections: list[AbstractConnection] = []
         self._holding: asyncio.Queue[Machine] = asyncio.Queue()
         self._at_once = False
-        self._tasks: set[asyncio.Task[None]] = set()
         self._pulsing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Connects, listens at every mailbox, begins to pulse, says that everybody is ready."""
-        channels = [await self._lane() for _ in range(CONNECTIONS)]
+        choirs = [Chorus(await self._lane(), self.tally.wrong.append) for _ in range(CONNECTIONS)]
         for number, agent in enumerate(self.names):
-            machine = Machine(agent, channels[number % CONNECTIONS])
+            voice = choirs[number % CONNECTIONS]
+            machine = Machine(agent, voice.channel, voice)
             self.machines[agent] = machine
             await machine.channel.basic_consume(mailbox(agent), self._taker(machine))
         self._pulsing = asyncio.create_task(self._pulse())
-        await asyncio.gather(*(self.ready(machine) for machine in self.machines.values()))
+        for machine in self.machines.values():
+            self.ready(machine)
 
-    async def _lane(self) -> AbstractChannel:
+    async def _lane(self) -> Channel:
         connection = await aiormq.connect(self.url)
         self._connections.append(connection)
-        channel = await connection.channel(publisher_confirms=True)
+        channel = cast(Channel, await connection.channel(publisher_confirms=True))
         await channel.basic_qos(prefetch_count=0)
         return channel
 
@@ -100,19 +104,19 @@ class Swarm:
 
     # --- what they say
 
-    async def ready(self, machine: Machine) -> None:
+    def ready(self, machine: Machine) -> None:
         machine.asked_at = time.monotonic()
         benchmark = Benchmark(cpu_micros=BENCHMARK_MICRO_WU, wall_micros=BENCHMARK_MICRO_WU)
         hardware = Hardware(cores=1, memory_bytes=8 * GIB, system="simulated")
-        await machine.say(AgentReady(run=machine.run, slots=1, hardware=hardware, benchmark=benchmark, images=(self._image,)))
+        machine.say(AgentReady(run=machine.run, slots=1, hardware=hardware, benchmark=benchmark, images=(self._image,)))
 
-    async def complete(self, machine: Machine, asked_at: float | None = None) -> None:
+    def complete(self, machine: Machine, asked_at: float | None = None) -> None:
         """Says that the chunk in hand is done, which asks for the next one."""
         grant, machine.holds = machine.holds, None
         assert grant is not None
         self.tally.chunks.pop(grant.chunk, None)
         machine.asked_at = time.monotonic() if asked_at is None else asked_at
-        await machine.say(ChunkCompleted(job=grant.job, chunk=grant.chunk, attempt=grant.attempt))
+        machine.say(ChunkCompleted(job=grant.job, chunk=grant.chunk, attempt=grant.attempt))
 
     async def _pulse(self) -> None:
         """Each agent once in ten seconds, evenly spread, as they would after starting at random."""
@@ -122,7 +126,7 @@ class Swarm:
             began = time.monotonic()
             for number, machine in enumerate(machines):
                 await asyncio.sleep(max(0.0, began + number * PULSE_SECONDS / len(machines) - time.monotonic()))
-                await machine.say(AgentPulse(run=machine.run, attempts=_in_hand(machine)))
+                machine.say(AgentPulse(run=machine.run, attempts=_in_hand(machine)))
             await asyncio.sleep(max(0.0, began + PULSE_SECONDS - time.monotonic()))
 
     # --- what they are given
@@ -150,7 +154,7 @@ class Swarm:
         self.tally.assigned += 1
         self.tally.waits.append(now - machine.asked_at)
         if self._at_once:
-            await self.complete(machine)
+            self.complete(machine)
         else:
             self._holding.put_nowait(machine)
 
@@ -173,7 +177,7 @@ class Swarm:
         """Meanwhile everybody completes at once and asks again; afterwards everybody that was given something holds it."""
         self._at_once = True
         while not self._holding.empty():
-            self._start(self.complete(self._holding.get_nowait()))
+            self.complete(self._holding.get_nowait())
         yield
         self._at_once = False
 
@@ -195,23 +199,13 @@ class Swarm:
             elif -early > seconds / 2:
                 return number, time.monotonic() - began
             machine = await self._holding.get()
-            self._start(self.complete(machine, due))
+            self.complete(machine, due)
         return wanted, time.monotonic() - began
 
     async def all_hold(self, within: float = 90) -> None:
         """Waits until every lender's agent has a chunk."""
         lenders = [machine for machine in self.machines.values() if not machine.agent.startswith("house")]
         await until(lambda: all(machine.holds for machine in lenders), "every agent has a chunk in hand", within)
-
-    def _start(self, what: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(what)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (problem := task.exception()) is not None:
-            self.tally.wrong.append(f"a simulated agent failed: {problem!r}")
 
 
 def _in_hand(machine: Machine) -> tuple[AttemptInHand, ...]:

@@ -41,6 +41,13 @@ class Shelf(Generic[S]):
     def saved(self, ids: Iterable[str]) -> list[Saved[S]]:
         return list(map(self.states.__getitem__, ids))
 
+    async def recall_many(self, ids: Iterable[str]) -> dict[str, Saved[S]]:
+        return await self.read_many(ids)
+
+    async def current(self, query: Mapping[str, Any]) -> list[Saved[S]]:
+        """By id only; other queries are answered by the repositories themselves."""
+        return list((await self.read_many(query["_id"]["$in"])).values())
+
     async def add(self, id: str, state: S, events: Sequence[Event] = ()) -> bool:
         return (await self.add_many([New(id, state, events, {})]))[0]
 
@@ -51,8 +58,8 @@ class Shelf(Generic[S]):
 
     async def insert(self, new: Sequence[New[S]]) -> tuple[list[bool], list[Told]]:
         added = [self._put_new(one) for one in new]
-        told = [(one.id, {"event": event}) for one, good in zip(new, added, strict=True) if good for event in one.events]
-        return added, cast(list[Told], told)
+        told = [Told(one.id, {"event": event}) for one, good in zip(new, added, strict=True) if good for event in one.events]
+        return added, told
 
     async def update(self, id: str, decide: Callable[[S, datetime], tuple[S, Sequence[Event]]]) -> S:
         if id not in self.states:
@@ -80,12 +87,12 @@ class Shelf(Generic[S]):
             won.append(self.states[change.before.id].version == change.before.version)
             if won[-1]:
                 self._put(change.before.id, change.state)
-                told += [(change.before.id, {"event": event}) for event in change.events]
+                told += [Told(change.before.id, {"event": event}) for event in change.events]
         return won, told
 
     async def tell(self, told: Sequence[Told]) -> None:
-        for _, saved in told:
-            await self._tell(saved["event"])
+        for one in told:
+            await self._tell(one.saved["event"])
 
     def touch(self, id: str, state: S) -> None:
         """Outside the version; no index may depend on what is changed."""

@@ -107,8 +107,7 @@ async def _give_up(desk: Desk, hand: Hand, is_dead: bool) -> None:
 
 async def completed(desk: Desk, batch: Sequence[Received[ChunkCompleted]]) -> list[Outcome]:
     """Frees the slots, starts the chunks' timers, and gives the agents their next chunks."""
-    found = await desk.chunks.read_many(one.event.chunk for one in batch)
-    saved = await desk.agents.read_many(one.sender for one in batch)
+    found, saved = await _remembered(desk, batch)
     now = await desk.now()
     outcomes = [_check(one, found.get(one.event.chunk), saved.get(one.sender)) for one in batch]
     good = [one for one, wrong in zip(batch, outcomes, strict=True) if wrong is None]
@@ -121,6 +120,23 @@ async def completed(desk: Desk, batch: Sequence[Received[ChunkCompleted]]) -> li
         if not was_saved:
             await _mark_again(desk, mark.before.id, good)
     return outcomes
+
+
+async def _remembered(
+    desk: Desk, batch: Sequence[Received[ChunkCompleted]]
+) -> tuple[dict[str, Saved[Chunk]], dict[str, Saved[Agent]]]:
+    """Chunks and agents as this process knows them. Where that does not bear out what is said, they are read."""
+    found = await desk.chunks.recall_many(one.event.chunk for one in batch)
+    saved = await desk.agents.recall_many(one.sender for one in batch)
+    doubtful = [one for one in batch if not _bears_out(one, found.get(one.event.chunk), saved.get(one.sender))]
+    if doubtful:
+        found |= await desk.chunks.read_many(one.event.chunk for one in doubtful)
+        saved |= await desk.agents.read_many(one.sender for one in doubtful)
+    return found, saved
+
+
+def _bears_out(one: Received[ChunkCompleted], chunk: Saved[Chunk] | None, agent: Saved[Agent] | None) -> bool:
+    return _check(one, chunk, agent) is None and agent is not None and domain.holds(agent.state, one.event.attempt)
 
 
 def _check(one: Received[ChunkCompleted], chunk: Saved[Chunk] | None, agent: Saved[Agent] | None) -> Outcome:
@@ -163,13 +179,13 @@ def _freed(events: Sequence[ChunkCompleted]) -> Decide[Agent]:
 
 async def pulses(desk: Desk, batch: Sequence[Received[AgentPulse]]) -> list[Outcome]:
     """Most only move `seen_at`, all of a batch in one write. Attempts that do not hold their chunks any more are told so."""
-    saved, now = await desk.agents.read_many(one.sender for one in batch), await desk.now()
+    saved, now = await desk.agents.current(one.sender for one in batch), await desk.now()
     known = {agent: one for agent, one in saved.items() if one.state.state is not AgentState.REVOKED}
     said = _last_words(one for one in batch if one.sender in known)
     for agent, word in said.items():
         desk.progress.note(agent, word.attempts, now)
     heard = await _take_over(desk, known, said, now)
-    in_hand = await desk.chunks.read_many(hand.chunk for word in said.values() for hand in word.attempts)
+    in_hand = await desk.chunks.current(hand.chunk for word in said.values() for hand in word.attempts)
     await _mark_alive(desk, in_hand, heard)
     for agent, word in said.items():
         for hand in word.attempts:

@@ -35,6 +35,14 @@ class Agents:
     async def read_many(self, agents: Iterable[str]) -> dict[str, Saved[Agent]]:
         return await self.store.read_many(agents)
 
+    async def recall_many(self, agents: Iterable[str]) -> dict[str, Saved[Agent]]:
+        """As this process has last read or written them; to write on, not to refuse on."""
+        return await self.store.recall_many(agents)
+
+    async def current(self, agents: Iterable[str]) -> dict[str, Saved[Agent]]:
+        """As they are, but for the time they were last seen; read anew only where they have changed."""
+        return {saved.id: saved for saved in await self.store.current({"_id": {"$in": list(set(agents))}})}
+
     async def update(self, agent: str, decide: Decide[Agent]) -> Agent:
         return await self.store.update(agent, decide)
 
@@ -42,8 +50,8 @@ class Agents:
         return await self.store.save(changes)
 
     async def heard(self) -> list[Saved[Agent]]:
-        """Online or draining."""
-        return await self._found({"state": {"$in": _HEARD}})
+        """Online or draining; the time they were last seen may be older than it is."""
+        return await self.store.current({"state": {"$in": _HEARD}})
 
     async def reachable(self) -> list[Saved[Agent]]:
         """Whose mailbox is read, now or when they are back."""
@@ -74,7 +82,8 @@ class Agents:
         return await self.store.collection.find_one({"_id": agent, "state": AgentState.REVOKED}, {"_id": 1}) is not None
 
     async def counts(self) -> dict[str, int]:
-        groups = self.store.collection.aggregate([{"$group": {"_id": "$state", "agents": {"$sum": 1}}}])
+        stages = [{"$match": {"state": {"$in": sorted(AgentState)}}}, {"$group": {"_id": "$state", "agents": {"$sum": 1}}}]
+        groups = self.store.collection.aggregate(stages)
         return {group["_id"]: group["agents"] async for group in groups}
 
     async def _found(self, query: dict[str, Any]) -> list[Saved[Agent]]:

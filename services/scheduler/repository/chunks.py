@@ -1,8 +1,9 @@
 """Chunks: one document each, with its lease, its attempts and what is stored of it."""
 
 import asyncio
+import time
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,26 +13,47 @@ from services.scheduler import metrics
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.states import HELD_CHUNK, OPEN_CHUNK, ChunkState
 
-_TALLIED = {"stored": 1, "deliveries": 1, "copy_of": 1}
 _HELD, _OPEN = sorted(HELD_CHUNK), sorted(OPEN_CHUNK)
+
+
+_FRAMES = {"$sum": {"$add": [{"$floor": {"$divide": [{"$subtract": ["$of.last", "$of.first"]}, "$of.step"]}}, 1]}}
+_BY_AGENT: list[dict[str, Any]] = [
+    {"$unwind": "$deliveries"},
+    {"$project": {"agent": "$deliveries.agent", "of": "$deliveries.frames"}},
+    {"$unwind": "$of"},
+    {"$group": {"_id": "$agent", "frames": _FRAMES}},
+]
+_IN_ALL = [{"$match": {"copy_of": {"$in": ["", None]}}}, {"$group": {"_id": None, "stored": {"$sum": "$stored"}}}]
+COUNTING_SHARE = 20
+"""Counting a job's frames takes at most this part of the time; until then the last count stands."""
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Of one job: frames stored, in all and by agent, and the attempts under way."""
+    """Of one job: frames stored, in all and by agent. `is_fresh`: counted just now."""
 
     stored: int
     by_agent: dict[str, int]
+    is_fresh: bool = True
+
+
+@dataclass(frozen=True)
+class _Counted:
+    tally: Tally
+    until: float
 
 
 class Chunks:
     def __init__(self, store: SavedThenTold[Chunk]) -> None:
         self.store = store
+        self._counted: dict[str, _Counted] = {}
 
     async def ensure_indexes(self) -> None:
         collection = self.store.collection
         await collection.create_index([("state", 1), ("job", 1), ("opened_at", 1)])
-        await collection.create_index([("job", 1)])
+        await collection.create_index([("job", 1)], partialFilterExpression={"stored": {"$gt": 0}}, name="stored of a job")
+        if "job_1" in await collection.index_information():  # of a farm from before: each insert would pay for it
+            await collection.drop_index("job_1")
         for field in ("holder.hard_end", "holder.done_at"):
             await collection.create_index([(field, 1)], partialFilterExpression={field: {"$type": "date"}})
 
@@ -40,6 +62,14 @@ class Chunks:
 
     async def read_many(self, chunks: Iterable[str]) -> dict[str, Saved[Chunk]]:
         return await self.store.read_many(chunks)
+
+    async def recall_many(self, chunks: Iterable[str]) -> dict[str, Saved[Chunk]]:
+        """As this process has last read or written them; to write on, not to refuse on."""
+        return await self.store.recall_many(chunks)
+
+    async def current(self, chunks: Iterable[str]) -> dict[str, Saved[Chunk]]:
+        """As they are; read anew only where they have changed."""
+        return {saved.id: saved for saved in await self.store.current({"_id": {"$in": list(set(chunks))}})}
 
     async def update(self, chunk: str, decide: Decide[Chunk]) -> Chunk:
         before: list[Chunk] = []
@@ -100,12 +130,15 @@ class Chunks:
         return found is not None
 
     async def jobs_with_open(self) -> list[str]:
-        found: list[str] = await self.store.collection.distinct("job", {"state": {"$in": _OPEN}})
-        return found
+        return await self._jobs_in(_OPEN)
 
     async def jobs_held(self) -> list[str]:
-        found: list[str] = await self.store.collection.distinct("job", {"state": {"$in": _HELD}})
-        return found
+        return await self._jobs_in(_HELD)
+
+    async def _jobs_in(self, states: Sequence[str]) -> list[str]:
+        """State by state, so that the index jumps from job to job instead of walking every chunk."""
+        found = [await self.store.collection.distinct("job", {"state": state}) for state in states]
+        return sorted({job for jobs in found for job in jobs})
 
     async def overdue(self, now: datetime) -> list[Chunk]:
         """Held beyond their hard end."""
@@ -123,24 +156,28 @@ class Chunks:
         cursor = self.store.collection.find(query, {"holder.attempt": 1, "holder.agent": 1})
         return [(one["_id"], one["holder"]["attempt"], one["holder"]["agent"]) async for one in cursor]
 
-    async def running(self) -> dict[str, int]:
-        """Attempts under way per job."""
-        stages = [{"$match": {"state": {"$in": _HELD}}}, {"$group": {"_id": "$job", "attempts": {"$sum": 1}}}]
-        return {group["_id"]: group["attempts"] async for group in self.store.collection.aggregate(stages)}
-
     async def counts(self) -> dict[str, int]:
         stages = [{"$match": {"state": {"$in": _OPEN}}}, {"$group": {"_id": "$state", "chunks": {"$sum": 1}}}]
         return {group["_id"]: group["chunks"] async for group in self.store.collection.aggregate(stages)}
 
     async def tally(self, job: str) -> Tally:
-        """What is stored of a job. Its chunks are read; frames are counted, not listed."""
-        stored, by_agent = 0, dict[str, int]()
-        async for one in self.store.collection.find({"job": job, "stored": {"$gt": 0}}, _TALLIED):
-            stored += 0 if one.get("copy_of") else one["stored"]
-            for delivery in one["deliveries"]:
-                number = sum((span["last"] - span["first"]) // span["step"] + 1 for span in delivery["frames"])
-                by_agent[delivery["agent"]] = by_agent.get(delivery["agent"], 0) + number
-        return Tally(stored, by_agent)
+        """What is stored of a job: counted from its chunks, by the database. Of a long job the last count may stand a while."""
+        known = self._counted.get(job)
+        if known is not None and time.monotonic() < known.until:
+            return replace(known.tally, is_fresh=False)
+        began = time.monotonic()
+        tally = await self._count(job)
+        ended = time.monotonic()
+        self._counted = {of: one for of, one in self._counted.items() if ended < one.until}
+        self._counted[job] = _Counted(tally, ended + COUNTING_SHARE * (ended - began))
+        return tally
+
+    async def _count(self, job: str) -> Tally:
+        both = {"$facet": {"by_agent": _BY_AGENT, "in_all": _IN_ALL}}
+        stages = [{"$match": {"job": job, "stored": {"$gt": 0}}}, both]
+        (found,) = [one async for one in self.store.collection.aggregate(stages)]
+        stored = sum(one["stored"] for one in found["in_all"])
+        return Tally(stored, {one["_id"]: int(one["frames"]) for one in found["by_agent"]})
 
     async def _found(self, query: dict[str, Any], limit: int, sort: list[tuple[str, int]] | None = None) -> list[Saved[Chunk]]:
         cursor = self.store.collection.find(query, {"pending": 0, "_writers": 0}, limit=limit, sort=sort)

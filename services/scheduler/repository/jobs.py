@@ -1,11 +1,12 @@
 """Jobs: one document each, which never grows with its frames."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import structlog
 
-from services.chassis.repository import Decide, DecideFromNothing, Decision, SavedThenTold, Unknown
+from services.chassis.repository import Change, Decide, DecideFromNothing, Decision, Saved, SavedThenTold, Unknown
 from services.scheduler import metrics
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.states import WORKING, JobState
@@ -26,6 +27,18 @@ class Jobs:
     async def get_many(self, jobs: set[str]) -> dict[str, Job]:
         return {id: saved.state for id, saved in (await self.store.read_many(jobs)).items()}
 
+    async def recall_many(self, jobs: Iterable[str]) -> dict[str, Saved[Job]]:
+        """As this process has last read or written them; to write on."""
+        return await self.store.recall_many(jobs)
+
+    async def save(self, changes: Sequence[Change[Job]]) -> list[bool]:
+        """One grouped write; says which were saved, and tells those."""
+        won = await self.store.save(changes)
+        for change, good in zip(changes, won, strict=True):
+            if good:
+                _moved(change.before.state, change.state)
+        return won
+
     async def update(self, job: str, decide: Decide[Job]) -> Job:
         def decide_known(state: Job | None, now: datetime) -> Decision[Job]:
             if state is None:
@@ -35,22 +48,19 @@ class Jobs:
         return await self.update_or_add(job, decide_known)
 
     async def update_or_add(self, job: str, decide: DecideFromNothing[Job]) -> Job:
-        revision = 0
+        before: list[Job | None] = [None]
 
         def remembering(state: Job | None, now: datetime) -> Decision[Job]:
-            nonlocal revision
-            revision = state.revision if state else 0
+            before[0] = state
             return decide(state, now)
 
         after = await self.store.update_or_add(job, remembering)
-        if after.revision > revision:
-            metrics.JOB_MOVES.labels(after.state).inc()
-            log.info("job moved", job=job, account=after.account, state=after.state, reason=after.reason)
+        _moved(before[0], after)
         return after
 
     async def working(self) -> list[Job]:
         """Those that may have something to give out."""
-        return await self._found({"state": {"$in": sorted(WORKING)}})
+        return [saved.state for saved in await self.store.current({"state": {"$in": sorted(WORKING)}})]
 
     async def with_cuts(self) -> list[Job]:
         """Those whose last cuts may lack their chunks."""
@@ -72,9 +82,16 @@ class Jobs:
 
     async def counts(self) -> dict[str, int]:
         """How many jobs there are in each state."""
-        groups = self.store.collection.aggregate([{"$group": {"_id": "$state", "jobs": {"$sum": 1}}}])
+        stages = [{"$match": {"state": {"$in": sorted(JobState)}}}, {"$group": {"_id": "$state", "jobs": {"$sum": 1}}}]
+        groups = self.store.collection.aggregate(stages)
         return {group["_id"]: group["jobs"] async for group in groups}
 
     async def _found(self, query: dict[str, Any]) -> list[Job]:
         cursor = self.store.collection.find(query, {"pending": 0, "_writers": 0})
         return [self.store.decode(document) async for document in cursor]
+
+
+def _moved(before: Job | None, after: Job) -> None:
+    if after.revision > (before.revision if before else 0):
+        metrics.JOB_MOVES.labels(after.state).inc()
+        log.info("job moved", job=after.job, account=after.account, state=after.state, reason=after.reason)

@@ -64,6 +64,13 @@ class Store(Generic[S]):
     def saved(self, id: str) -> Saved[S]:
         return Saved(id, *self.states[id])
 
+    async def recall_many(self, ids: Iterable[str]) -> dict[str, Saved[S]]:
+        return await self.read_many(ids)
+
+    async def current(self, query: Mapping[str, Any]) -> list[Saved[S]]:
+        """By id only; other queries are answered by the repositories themselves."""
+        return list((await self.read_many(query["_id"]["$in"])).values())
+
     async def add(self, id: str, state: S, events: Sequence[Event] = ()) -> bool:
         return (await self.add_many([New(id, state, events)]))[0]
 
@@ -79,7 +86,7 @@ class Store(Generic[S]):
             added.append(one.id not in self.states)
             if added[-1]:
                 self.states[one.id] = (1, one.state)
-                told += [(one.id, {"event": event}) for event in one.events]
+                told += [Told(one.id, {"event": event}) for event in one.events]
         return added, told
 
     async def update(self, id: str, decide: Callable[[S, datetime], tuple[S, Sequence[Event]]]) -> S:
@@ -111,11 +118,11 @@ class Store(Generic[S]):
             won.append(version == change.before.version and not self._loses())
             if won[-1]:
                 self.states[change.before.id] = (version + 1, change.state)
-                told += [(change.before.id, {"event": event}) for event in change.events]
+                told += [Told(change.before.id, {"event": event}) for event in change.events]
         return won, told
 
     async def tell(self, told: Sequence[Told]) -> None:
-        await self._told([saved["event"] for _, saved in told])
+        await self._told([one.saved["event"] for one in told])
 
     def found(self, wanted: Callable[[S], bool]) -> list[Saved[S]]:
         return [Saved(id, version, state) for id, (version, state) in self.states.items() if wanted(state)]
@@ -189,12 +196,6 @@ class MemoryChunks(Chunks):
     async def held(self, claimed_before: datetime) -> list[tuple[str, str, str]]:
         found = self._open(lambda chunk: chunk.holder is not None and chunk.holder.at < claimed_before)
         return [(one.id, one.state.holder.attempt, one.state.holder.agent) for one in found if one.state.holder]
-
-    async def running(self) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for saved in self._open(lambda chunk: chunk.state in HELD_CHUNK):
-            counts[saved.state.job] = counts.get(saved.state.job, 0) + 1
-        return counts
 
     async def tally(self, job: str) -> Tally:
         return Tally(sum(one.state.stored for one in self.store.found(lambda chunk: chunk.job == job and not chunk.copy_of)), {})
