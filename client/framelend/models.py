@@ -116,6 +116,10 @@ class Quote(Model):
     answer: str
     open: bool
     outlook: Outlook | None = None
+    reason: str = ""
+    left_frames: int | None = None
+    left_price: Decimal | None = None
+    left_before: Decimal | None = None
 
 
 class Finding(Model):

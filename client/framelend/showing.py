@@ -13,6 +13,11 @@ def findings(found: list[Finding]) -> None:
 
 def quote(job: Job, offer: Quote) -> None:
     out.print(f"\n[bold]Quote {offer.version}[/] for {job.total} frames: [bold green]{credits(offer.price)} credits[/], firm.")
+    if offer.left_frames is not None and offer.left_price is not None and offer.left_before is not None:
+        out.print(f"[yellow]{_plain(offer.reason).capitalize()}.[/]")
+        out.print(
+            f"The {offer.left_frames} frames left: {credits(offer.left_price)} credits instead of {credits(offer.left_before)}."
+        )
     lines = table("", "credits", right=("credits",))
     for line in offer.lines:
         lines.add_row(_plain(line.text), credits(line.amount))
@@ -27,6 +32,8 @@ def quote(job: Job, offer: Quote) -> None:
         out.print(f"You have {offer.answer} it.")
     else:
         out.print(f"Open until {offer.expires_at:%Y-%m-%d %H:%M} UTC. Accept with: [bold]framelend accept {job.id}[/]")
+        if offer.version > 1:
+            out.print(f"Or end the job with what is finished, at the old price: [bold]framelend decline {job.id}[/]")
 
 
 def _outlook(outlook: Outlook) -> str:

@@ -99,11 +99,16 @@ def accept_quote(client: Client, job: Job) -> Job:
     if job.quote is None:
         fail(f"There is no quote to accept: the job is {job.state}. {job.reason}", JOB_ENDED_BADLY)
     client.accept(job.id, job.quote.version)
-    held = client.until(job.id, lambda one: one.held > 0 or one.refusal is not None or one.ended, 20)
+    held = client.until(job.id, lambda one: _is_held(one) or one.refusal is not None or one.ended, 20)
     if held.refusal is not None:
         fail(held.refusal.text, NOT_ACCEPTED)
     err.print(f"Accepted: {credits(job.quote.price)} credits are held.")
     return held
+
+
+def _is_held(job: Job) -> bool:
+    """A job that was asked a further time has credits held already."""
+    return job.held > 0 and job.state != "requoting"
 
 
 def amount(text: str) -> Decimal:

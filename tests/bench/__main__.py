@@ -10,8 +10,8 @@ from infra.images import rendering
 from infra.local import farm
 from infra.local.layout import Layout
 
-NAMES = ("startup", "overhead", "assignments", "settlement", "flood", "reactions", "memory", "agent", "simulator")
-FARMLESS = frozenset({"simulator"})
+NAMES = ("startup", "overhead", "assignments", "settlement", "flood", "reactions", "memory", "agent", "simulator", "quotes")
+FARMLESS = frozenset({"simulator", "quotes"})
 
 
 def main(wanted: tuple[str, ...]) -> int:

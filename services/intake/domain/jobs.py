@@ -37,6 +37,11 @@ class Quote:
     expires_at: datetime
     within_max_cost: bool
     outlook: Outlook | None = None
+    reason: str = ""
+    """Of a further version: why there is one, the frames it is about, what those cost at it and at the one before."""
+    left_frames: int | None = None
+    left_micro: int | None = None
+    left_before_micro: int | None = None
 
 
 @dataclass(frozen=True)
@@ -209,11 +214,18 @@ def _still_open(job: Job, version: int, now: datetime) -> None:
     if job.answer is not None and job.answer.version == version and not job.answer.accepted:
         raise _conflict("quote-declined", "This quote was declined.", "Submit a new job.")
     if job.expired_version >= version or now >= quote.expires_at:
-        raise _conflict("quote-expired", "The quote has expired; nothing but sampling was charged.", "Submit the job again.")
+        raise _expired(version)
     if not quote.within_max_cost:
         most = credit_text(job.limits.max_cost or 0)
         text = f"The price of {credit_text(quote.price_micro)} credits is above the job's max_cost of {most}."
-        raise _conflict("above-max-cost", text, "Submit the job again with a higher max_cost, or fewer frames.")
+        raise _conflict("above-max-cost", text, "Raise it with `framelend job set`, or submit fewer frames.")
+
+
+def _expired(version: int) -> Refused:
+    text = "The quote has expired; nothing but sampling was charged."
+    if version > 1:
+        text = "The new price has expired: the job ends, and its finished frames are yours at the old one."
+    return _conflict("quote-expired", text, "Submit the job again.")
 
 
 def _conflict(code: str, text: str, advice: str) -> Refused:

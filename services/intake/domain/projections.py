@@ -66,7 +66,7 @@ def _quoted(job: Job, event: JobQuoted) -> Job:
         return job
     firm = Quote(
         event.version, event.price_micro, event.lines, event.micro_wu, event.seconds, event.expires_at, event.within_max_cost,
-        event.outlook,
+        event.outlook, event.reason, event.left_frames, event.left_micro, event.left_before_micro,
     )  # fmt: skip
     return replace(job, quote=firm)
 

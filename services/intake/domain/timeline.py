@@ -101,11 +101,17 @@ def _missed(event: DeadlineMissed) -> Told:
 
 def _quoted(event: JobQuoted) -> Told:
     price = credit_text(event.price_micro)
-    return str(event.version), f"The price is {price} credits, firm.", {"version": event.version, "price": price}
+    text = f"The price is {price} credits, firm."
+    if event.version > 1:
+        text = f"A new price, {price} credits in all, waits for your answer: {event.reason}."
+    return str(event.version), text, {"version": event.version, "price": price}
 
 
 def _expired(event: QuoteExpired) -> Told:
-    return str(event.version), "The quote expired; only sampling is charged.", {"version": event.version}
+    text = "The quote expired; only sampling is charged."
+    if event.version > 1:
+        text = "The new price expired; the finished frames are charged at the old one."
+    return str(event.version), text, {"version": event.version}
 
 
 def _deposit(event: DepositHeld) -> Told:
@@ -115,7 +121,8 @@ def _deposit(event: DepositHeld) -> Told:
 
 def _held(event: CreditsHeld) -> Told:
     amount = credit_text(event.amount_micro)
-    return str(event.version), f"{amount} credits are held; the job starts.", {"version": event.version, "amount": amount}
+    goes = "starts" if event.version == 1 else "goes on"
+    return str(event.version), f"{amount} credits are held; the job {goes}.", {"version": event.version, "amount": amount}
 
 
 def _refused(event: HoldRefused) -> Told:

@@ -68,6 +68,12 @@ class QuoteView(BaseModel):
     open: bool
     outlook: Outlook | None = None
     """Of a job with a deadline: whether it can be kept."""
+    reason: str = ""
+    """Of a further version: why the price of what is left is asked anew."""
+    left_frames: int | None = None
+    left_price: str | None = None
+    left_before: str | None = None
+    """What rendering those frames costs at this version, and what it would have cost at the one before."""
 
 
 class AgentLine(BaseModel):

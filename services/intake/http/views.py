@@ -130,6 +130,10 @@ def _quote(quote: Quote, known: Job, now: datetime) -> shapes.QuoteView:
         answer=_word(mine),
         open=not over and quote.within_max_cost and (mine is None or (mine.accepted and refused)),
         outlook=quote.outlook,
+        reason=quote.reason,
+        left_frames=quote.left_frames,
+        left_price=None if quote.left_micro is None else credit_text(quote.left_micro),
+        left_before=None if quote.left_before_micro is None else credit_text(quote.left_before_micro),
     )
 
 

@@ -148,6 +148,9 @@ function drawQuote() {
     const earliest = new Date(quote.outlook.earliest).toLocaleString();
     $("quote-time").textContent += ` · The deadline ${words[quote.outlook.feasibility]}: begun at once, done at ${earliest} at the earliest`;
   }
+  if (quote.left_frames !== null && quote.left_frames !== undefined) {
+    $("quote-time").textContent += ` · ${quote.reason}. The ${quote.left_frames} frames left: ${credits(quote.left_price)} credits instead of ${credits(quote.left_before)}`;
+  }
   document.querySelector("#quote .actions").hidden = !quote.open;
   const until = new Date(quote.expires_at).toLocaleString();
   const over = quote.within_max_cost ? `Open until ${until}.` : `Above your limit of ${credits(job.max_cost)} credits.`;

@@ -28,6 +28,27 @@ def letter(event: Any) -> Letter:
 
 
 def _quoted(event: JobQuoted) -> Letter:
+    return _quoted_first(event) if event.left_micro is None or event.left_before_micro is None else _quoted_again(event)
+
+
+def _quoted_again(event: JobQuoted) -> Letter:
+    """The job waits for the answer, so what to do comes first."""
+    rows = (
+        (f"The {event.left_frames} frames left", _credits(event.left_micro or 0)),
+        ("At the price you accepted", _credits(event.left_before_micro or 0)),
+        ("The whole job, at most", _credits(event.price_micro)),
+    )
+    words = [
+        f"Your job waits for you: {event.reason}.",
+        f"To go on, before {_time(event.expires_at)}: framelend accept {event.job}",
+        f"To end it with the finished frames, at the old price: framelend decline {event.job}. No answer means the same.",
+    ]
+    if not event.within_max_cost:
+        words[1] = "The new price is over the limit you set, so it cannot be accepted; submit the rest again with a higher one."
+    return Letter(f"Job {_short(event.job)} costs more than quoted: your answer is needed", "A new price", tuple(words), rows)
+
+
+def _quoted_first(event: JobQuoted) -> Letter:
     rows = (*_lines(event.lines), ("At most", _credits(event.price_micro)))
     words = [
         f"The price is firm: you pay at most {_credits(event.price_micro)}, and only for frames that are delivered.",

@@ -3,7 +3,8 @@
 Theory. A machine's CPU seconds become work by its own benchmark, which errs for each scene by some percent, or lies. So what a
 frame was measured to cost is the frame's hardness times its machine's error. The house agent's error is taken to be none. A
 lender's is what the *witness* shows, a house frame right beside one of his: within a third either way it is left in (those errors
-average out over lenders), beyond that it is divided out of all his frames.
+average out over lenders), beyond that it is divided out of all his frames, unless a second witness, on the other side, agrees
+with him.
 The curve is straight lines between knots. Its band comes from leaving each inner knot out in turn and looking how far the line
 between its neighbours misses it (the residuals of the jackknife: R. F. Barber, E. J. Candès, A. Ramdas, R. J. Tibshirani 2021,
 Ann. Statist. 49), over the root of how many knots there are, times a factor that makes nine of ten films fall into it. The factor
@@ -52,13 +53,14 @@ def _corrected(one: Seen, errors: Mapping[str, tuple[int, int]], bound: int | No
 
 
 def _errors(seen: Sequence[Seen]) -> dict[str, tuple[int, int]]:
-    """Machine → what it and the house measured of frames beside each other, where that is more than the tolerated."""
+    """Machine → what it and the house measured of frames beside each other, where they differ by more than is tolerated. Of two
+    witnesses that one counts who speaks for the machine: there may be a cut before the other."""
     found: dict[str, tuple[int, int]] = {}
     for one in seen:
-        for other in seen:
-            if not one.house and other.house and abs(one.frame - other.frame) <= BESIDE:
-                his, houses = found.get(one.machine, (0, 0))
-                found[one.machine] = his + one.micro_wu, houses + other.micro_wu
+        if not one.house and (beside := witnesses(seen, one)):
+            his, houses = found.get(one.machine, (0, 0))
+            nearest = min(beside, key=lambda other: abs(other.micro_wu - one.micro_wu))
+            found[one.machine] = his + one.micro_wu, houses + nearest.micro_wu
     return {
         machine: (min(his, MOST_ERROR * houses), houses)
         for machine, (his, houses) in found.items()
@@ -66,10 +68,21 @@ def _errors(seen: Sequence[Seen]) -> dict[str, tuple[int, int]]:
     }
 
 
+def witnesses(seen: Sequence[Seen], one: Seen) -> list[Seen]:
+    """House frames beside this one."""
+    return [other for other in seen if other.house and 0 < abs(one.frame - other.frame) <= BESIDE]
+
+
+def contradicted(seen: Sequence[Seen]) -> Seen | None:
+    """A lender's frame with one witness, who says something else."""
+    errors = _errors(seen)
+    return next((one for one in seen if not one.house and one.machine in errors and len(witnesses(seen, one)) == 1), None)
+
+
 def suspect(seen: Sequence[Seen], policy: Policy) -> Seen | None:
     """The lender's frame that stands out most from the frames on both sides of it and has no witness yet."""
     ordered = sorted(seen, key=lambda one: one.frame)
-    witnessed = {one.machine for one in seen for other in seen if other.house and abs(one.frame - other.frame) <= BESIDE}
+    witnessed = {one.machine for one in seen if witnesses(seen, one)}
     doubtful = [
         (one.micro_wu * 100 // max(1, _expected(ordered, at)), -one.frame, one)
         for at, one in enumerate(ordered)

@@ -39,14 +39,14 @@ class Policy:
     """Of a job that is not large."""
     large_job: int = 200
     """From so many frames on, sampling is a share of the job."""
-    sample_ppm: int = 27_000
+    sample_ppm: int = 28_500
     """That share, in millionths, with room below the 3 % that are promised."""
     most_samples: int = 24
     least_samples: int = 6
     """So few are rendered in one round."""
     suspect_percent: int = 250
     """A lender's sample that costs so much of what those beside it do gets a witness."""
-    first_frame: int = 140_000
+    first_frame: int = 145_000
     """Micro-WU that the first frame of a process costs beyond later ones."""
     sample_budget: int = 120
     sample_spread: int = 10
@@ -104,7 +104,7 @@ class Policy:
     anchor_factor: int = 8
     """Work of a stranger's sample beyond this multiple of the anchor's is not plausible."""
     band_floor_percent: int = 10
-    band_factor_percent: int = 150
+    band_factor_percent: int = 300
     """Of the mean error of leaving knots out, over the root of their number."""
 
     drift_owners: int = 2

@@ -105,7 +105,7 @@ def _concluded(job: Job, fleet: int, policy: Policy, events: list[Event]) -> Dec
     if jobs.is_over(job) or any(one.micro_wu is None for one in job.samples):
         return job, events
     seen = _seen(job, policy)
-    further = () if job.is_second_round else _further(job, seen, policy)
+    further = _second_opinion(job, seen) if job.is_second_round else _further(job, seen, policy)
     if further:
         return replace(_planned(job, further), is_second_round=True), events
     knots = estimate.knots(seen, policy.anchor_factor * max((one.micro_wu for one in seen if one.house), default=0) or None)
@@ -147,8 +147,15 @@ def _seen(job: Job, policy: Policy) -> list[Seen]:
 
 
 def _lasting(micro_wu: int, policy: Policy) -> int:
-    """Never less than half of what was measured."""
-    return max(micro_wu - policy.first_frame, micro_wu // 2, 1)
+    """Never less than a quarter of what was measured."""
+    return max(micro_wu - policy.first_frame, micro_wu // 4, 1)
+
+
+def _second_opinion(job: Job, seen: list[Seen]) -> tuple[Sample, ...]:
+    """Where a witness contradicts a lender there may be a cut between the two: the house looks at the other side too."""
+    odd = estimate.contradicted(seen)
+    beside = picking.neighbour(job.frames, odd.frame, [one.frame for one in seen]) if odd is not None else None
+    return () if beside is None else (Sample(beside, anchor=False, witness=True),)
 
 
 def _further(job: Job, seen: list[Seen], policy: Policy) -> tuple[Sample, ...]:

@@ -100,3 +100,21 @@ def test_frames_are_the_renters_from_the_hold_to_the_purge() -> None:
     held = projections.folded(quoted, CreditsHeld(job=JOB, account=RENTER, version=1, amount_micro=5))
     assert held.may_fetch_frames
     assert not replace(held, purged=True).may_fetch_frames
+
+
+def test_a_further_price_of_a_job_under_way_is_answered_like_the_first_and_says_what_it_is_about() -> None:
+    """The accepted one stays accepted whatever is said to it."""
+    job, _ = jobs.accepted(JOB, a_quoted_job(), 1, "k", NOW)
+    job = projections.folded(job, CreditsHeld(job=JOB, account=RENTER, version=1, amount_micro=5))
+    left = {"reason": "dearer", "left_frames": 40, "left_micro": 9, "left_before_micro": 6}
+    asked = projections.folded(replace(job, state="requoting"), a_quote(2).model_copy(update=left))
+    assert asked.quote is not None
+    assert (asked.quote.reason, asked.quote.left_frames) == ("dearer", 40)
+    assert (asked.quote.left_micro, asked.quote.left_before_micro) == (9, 6)
+    (said,) = jobs.accepted(JOB, asked, 2, "k2", NOW)[1]
+    assert isinstance(said, QuoteAccepted)
+    assert said.version == 2
+    said_no, told = jobs.declined(JOB, asked, 2, "k2", NOW)
+    assert told == [QuoteDeclined(job=JOB, account=RENTER, version=2)]
+    assert (said_no.held_version, said_no.held_micro) == (1, 5)
+    assert refusal(projections.folded(asked, QuoteExpired(job=JOB, account=RENTER, version=2)), version=2) == "quote-expired"

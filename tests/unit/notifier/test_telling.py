@@ -189,3 +189,16 @@ def test_accounts_have_different_secrets() -> None:
     assert secret("ada", KEY) != secret("bob", KEY)
     assert secret("ada", KEY) != secret("ada", b"o" * 32)
     assert secret("ada", KEY).startswith("whsec_")
+
+
+def test_a_further_price_says_why_what_it_is_about_and_what_no_answer_means() -> None:
+    left = {"reason": "frames took 50 % more", "left_frames": 40, "left_micro": 900_000, "left_before_micro": 600_000}
+    said = letter(a_quote(2).model_copy(update=left))
+    assert "your answer is needed" in said.subject
+    assert ("The 40 frames left", "0.90 credits") in said.rows
+    assert ("At the price you accepted", "0.60 credits") in said.rows
+    assert "frames took 50 % more" in said.paragraphs[0]
+    assert "framelend accept j1" in said.paragraphs[1]
+    assert "No answer means the same" in said.paragraphs[2]
+    over = letter(a_quote(2, within=False).model_copy(update=left))
+    assert not any("framelend accept" in one for one in over.paragraphs)

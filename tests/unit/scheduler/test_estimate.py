@@ -35,8 +35,9 @@ def measured(job: Job, cost: Any) -> tuple[Job, list[Event]]:
     return job, events
 
 
-@given(last=st.integers(200, 3000), step=st.integers(1, 5), cost=st.integers(1, 30))
+@given(last=st.integers(200, 3000), step=st.integers(1, 5), cost=st.integers(4, 30))
 def test_sampling_a_large_job_costs_no_more_than_three_percent_of_it(last: int, step: int, cost: int) -> None:
+    """Where no frame stands out: a witness comes on top."""
     job = a_large_job(frames=span(1, last, step), total=count(span(1, last, step)))
     job, events = measured(job, lambda frame, _: cost + frame % 3)
     (told,) = [one for one in events if isinstance(one, JobEstimated)]
@@ -87,12 +88,17 @@ def test_a_lender_who_says_four_times_what_it_was_is_found_out_by_the_house_besi
         return 20.0 if abs(frame - liar) <= 2 else 5.0
 
     job, _ = measured(a_large_job(), lied)
-    assert [one.frame for one in job.samples if one.witness] == [liar + 1]
+    assert [one.frame for one in job.samples if one.witness] == [liar - 1, liar + 1]
     assert job.curve is not None
     assert job.curve.wu(liar) == 5 * WU
-    job, _ = measured(a_large_job(), hard)
-    assert job.curve is not None
-    assert job.curve.wu(liar) == 20 * WU
+
+    def cut(frame: int, house: bool) -> float:
+        return 20.0 if frame <= liar else 5.0
+
+    for scene in (hard, cut):
+        job, _ = measured(a_large_job(), scene)
+        assert job.curve is not None
+        assert job.curve.wu(liar) == 20 * WU, "also where a cut lies between him and one witness"
 
 
 @given(lie=st.floats(1.4, 64), number=st.integers(1, 6))
