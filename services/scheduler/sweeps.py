@@ -261,7 +261,7 @@ def sweeps(desk: Desk, hearing: Hearing, gate: Gate, quarantine: Quarantine, tra
         Sweep("promises", 5, Promises(desk).sweep),
         Sweep("access", 5, gate.sweep),
         Sweep("quarantine", 5, quarantine.sweep),
-        Sweep("offers", 3, choosing.sweep),
+        Sweep("offers", 5, choosing.sweep),
         Sweep("traffic", LOOK_SECONDS, traffic.sweep),
         Sweep("progress", 1, desk.progress.tell),
         Sweep("learning", 2, desk.learning.fold),

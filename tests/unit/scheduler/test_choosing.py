@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.events import ChunkAssigned, Event, JobOffered, OfferAnswered, OfferWithdrawn
-from contracts.values import Acceptance
+from contracts.values import Acceptance, Audience
 from services.chassis.verdicts import NotYet, SenderFault
 from services.scheduler.domain import choosing as domain
 from services.scheduler.domain import job as jobs
@@ -17,7 +17,7 @@ from services.scheduler.domain.agent import Agent, lost
 from services.scheduler.domain.choosing import Choice, Foreign
 from services.scheduler.domain.job import Job, Sample, bid
 from services.scheduler.domain.states import CHOICE_MOVES, ChoiceState, JobState
-from tests.unit.scheduler.builders import GIB, NOW, WU, a_job, a_sampled_job, an_agent, later
+from tests.unit.scheduler.builders import GIB, NOW, WU, a_job, a_sampled_job, a_submission, an_agent, later
 from tests.unit.scheduler.office import Office
 
 BY_HAND = Acceptance(by_hand=True)
@@ -145,6 +145,13 @@ async def test_what_the_rules_exclude_is_not_even_asked_about() -> None:
     assert said(office, JobOffered) == []
     too_small = await an_office(an_agent(accepts=BY_HAND), job=a_sampled_job(memory_bytes=1 << 40, ran_out_of_memory=True))
     assert said(too_small, JobOffered) != []  # the largest of the fleet may try
+
+
+@pytest.mark.parametrize(("named", "asked"), [("owner-of-ann", True), ("owner-of-bob", False)])
+async def test_only_whom_the_renter_allows_is_asked_and_sees_anything_of_the_job(named: str, asked: bool) -> None:
+    submission = a_submission(allows=(Audience.NAMED,), lenders=(named,))
+    office = await an_office(an_agent(accepts=BY_HAND), job=a_sampled_job(asked=submission))
+    assert bool(said(office, JobOffered)) is asked
 
 
 async def test_a_machine_that_pauses_is_asked_all_the_same() -> None:
