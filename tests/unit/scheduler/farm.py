@@ -2,6 +2,7 @@
 network that delays, repeats and reorders everything and loses what may be lost."""
 
 from collections.abc import Collection
+from datetime import timedelta
 
 from contracts.bus import new_id
 from contracts.events import (
@@ -24,7 +25,6 @@ from contracts.events import (
     InspectionReported,
     JobControlled,
     JobEstimated,
-    JobQuoted,
     ProbeMeasured,
     Release,
     StoredFrame,
@@ -36,10 +36,13 @@ from services.scheduler.domain import agent as agents
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import ENDED, HELD_CHUNK, JobState
 from tests.unit.scheduler.builders import NOW, WU, a_submission, some_facts
-from tests.unit.scheduler.machines import Machine, Message
+from tests.unit.scheduler.machines import Machine, Message, a_quote
+from tests.unit.scheduler.memory import Died
 from tests.unit.scheduler.office import Office
 
 ROUNDS = 400
+MENDED = timedelta(seconds=70)
+"""After so long a death between two writes has left no trace."""
 
 
 class Farm:
@@ -51,7 +54,8 @@ class Farm:
         self.wire: list[Message] = []
         self.stored: dict[int, str] = {}
         """Frame → attempt whose picture was first."""
-        self.seen_attempts: set[str] = set()
+        self.seen_attempts: dict[str, str] = {}
+        """Attempt → agent."""
         self.gone: set[str] = set()
         self.failed_on: set[str] = set()
         """Agents that said an attempt of theirs failed."""
@@ -80,10 +84,10 @@ class Farm:
             if isinstance(event, ChunkAssigned | AttemptVoid | AttemptCancelled | FarmChanged):
                 next(one for one in self.machines if one.agent == event.addressee).mailbox.append(event)
             if isinstance(event, ChunkAssigned):
-                assert event.grant.attempt not in self.seen_attempts, "an attempt is given once"
-                self.seen_attempts.add(event.grant.attempt)
+                before = self.seen_attempts.setdefault(event.grant.attempt, event.grant.agent)
+                assert before == event.grant.agent, "an attempt is given to one agent"
             if isinstance(event, JobEstimated):
-                self.say(_quote(event), "billing")
+                self.say(a_quote(event), "billing")
                 self.say(CreditsHeld(job="job", account="ada", version=1, amount_micro=1), "billing")
 
     # --- one step of the world
@@ -107,6 +111,9 @@ class Farm:
         except NotYet:
             if not repeat:
                 self.wire.append(message)
+        except Died:
+            self.wire.append(message)
+            await self.office.reborn()
         except SenderFault as wrong:
             raise AssertionError(f"an honest {message.sender} was blamed for {message.event!r}: {wrong}") from wrong
         await self.listen()
@@ -183,6 +190,10 @@ class Farm:
         machine.run = new_id()
         self.say(machine.ready(), machine.agent)
 
+    def die(self, steps: int) -> None:
+        """The scheduler's process ends at one of its next writes or words; another takes over."""
+        self.office.dies_in = steps
+
     def forget(self, machine: Machine) -> None:
         """Our agent's mistake: an attempt is dropped without a word."""
         if machine.left:
@@ -202,7 +213,10 @@ class Farm:
     async def pulse(self, machine: Machine) -> None:
         if machine.agent in self.gone:
             return
-        await self.office.hear(machine.pulse(), machine.agent)
+        try:
+            await self.office.hear(machine.pulse(), machine.agent)
+        except Died:
+            await self.office.reborn()
         await self.listen()
 
     async def pass_time(self, seconds: float, silent: Machine | None = None) -> None:
@@ -213,7 +227,10 @@ class Farm:
                 if machine is not silent and machine.agent not in self.gone:
                     self.read_mail(machine)
                     await self.pulse(machine)
-            await self.office.sweep()
+            try:
+                await self.office.sweep()
+            except Died:
+                await self.office.reborn()
             await self.listen()
             seconds -= 10
 
@@ -269,16 +286,10 @@ class Farm:
             assert len({hand.attempt for hand in agent.hands}) == len(agent.hands)
         hands = {hand.attempt for agent in self.office.all_agents() for hand in agent.hands}
         at_work = {one.holder.attempt for one in self.office.all_chunks() if one.holder and one.holder.done_at is None}
-        assert at_work <= hands, "an attempt under way has a slot"
+        is_mended = self.office.clock.at - self.office.died_at > MENDED
+        assert at_work <= hands or not is_mended, "an attempt under way has a slot"
         told = {frame for chunk in self.office.all_chunks() for one in chunk.deliveries for frame in frames(one.frames)}
         assert told <= set(self.stored), "no frame counts that the store does not have"
-
-
-def _quote(estimate: JobEstimated) -> JobQuoted:
-    return JobQuoted(
-        job=estimate.job, account=estimate.account, version=estimate.version, price_micro=1, lines=(),
-        micro_wu=estimate.micro_wu, seconds=estimate.seconds, expires_at=NOW,
-    )  # fmt: skip
 
 
 SHORT = Policy(chunk=3)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from contracts.bus import new_id
-from contracts.events import AgentPulse, AgentReady, AttemptInHand, ChunkAssigned, Event
+from contracts.events import AgentPulse, AgentReady, AttemptInHand, ChunkAssigned, Event, JobEstimated, JobQuoted
 from contracts.values import Benchmark, Hardware
-from tests.unit.scheduler.builders import GIB, IMAGE, WU
+from tests.unit.scheduler.builders import GIB, IMAGE, NOW, WU
 
 
 @dataclass
@@ -33,6 +33,13 @@ class Machine:
     def ids(self, attempt: str) -> dict[str, str]:
         grant = self.assigned[attempt].grant
         return {"job": grant.job, "chunk": grant.chunk, "attempt": attempt}
+
+
+def a_quote(estimate: JobEstimated) -> JobQuoted:
+    return JobQuoted(
+        job=estimate.job, account=estimate.account, version=estimate.version, price_micro=1, lines=(),
+        micro_wu=estimate.micro_wu, seconds=estimate.seconds, expires_at=NOW,
+    )  # fmt: skip
 
 
 @dataclass

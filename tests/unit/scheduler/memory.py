@@ -44,10 +44,20 @@ class Clock:
         return self.at
 
 
-class Store(Generic[S]):
-    """Stands in for SavedThenTold. `loses` is asked before every conditional write."""
+class Died(BaseException):
+    """The process is gone: nothing after this point has happened."""
 
-    def __init__(self, clock: Clock, tell: Callable[[Event], Any], loses: Callable[[], bool]) -> None:
+
+class Store(Generic[S]):
+    """Stands in for SavedThenTold. `loses` is asked before every conditional write; `dies` before every write, and before and
+    after each event that was saved with it is told."""
+
+    def __init__(
+        self, clock: Clock, tell: Callable[[Event], Any], loses: Callable[[], bool], dies: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._dies = dies
+        self.pending_events: list[Event] = []
+        """Saved, and not known to be told."""
         self.states: dict[str, tuple[int, S]] = {}
         self._clock, self._tell, self._loses = clock, tell, loses
         self.pending = self
@@ -80,6 +90,7 @@ class Store(Generic[S]):
         return added
 
     async def insert(self, new: Sequence[New[S]]) -> tuple[list[bool], list[Told]]:
+        self._step()
         added: list[bool] = []
         told: list[Told] = []
         for one in new:
@@ -87,6 +98,7 @@ class Store(Generic[S]):
             if added[-1]:
                 self.states[one.id] = (1, one.state)
                 told += [Told(one.id, {"event": event}) for event in one.events]
+                self.pending_events += one.events
         return added, told
 
     async def update(self, id: str, decide: Callable[[S, datetime], tuple[S, Sequence[Event]]]) -> S:
@@ -100,7 +112,9 @@ class Store(Generic[S]):
             decide(before, self._clock.at)
         state, events = decide(before, self._clock.at)
         if before is None or state != before or events:
+            self._step()
             self.states[id] = (self.states[id][0] + 1 if before is not None else 1, state)
+            self.pending_events += events
             await self._told(events)
         return state
 
@@ -111,6 +125,7 @@ class Store(Generic[S]):
 
     async def write(self, changes: Sequence[Change[S]]) -> tuple[list[bool], list[Told]]:
         assert len({change.before.id for change in changes}) == len(changes), "a document may appear once in a grouped write"
+        self._step()
         won: list[bool] = []
         told: list[Told] = []
         for change in changes:
@@ -119,6 +134,7 @@ class Store(Generic[S]):
             if won[-1]:
                 self.states[change.before.id] = (version + 1, change.state)
                 told += [Told(change.before.id, {"event": event}) for event in change.events]
+                self.pending_events += change.events
         return won, told
 
     async def tell(self, told: Sequence[Told]) -> None:
@@ -127,9 +143,20 @@ class Store(Generic[S]):
     def found(self, wanted: Callable[[S], bool]) -> list[Saved[S]]:
         return [Saved(id, version, state) for id, (version, state) in self.states.items() if wanted(state)]
 
+    def _step(self) -> None:
+        if self._dies():
+            raise Died
+
     async def _told(self, events: Sequence[Event]) -> None:
         for event in events:
+            self._step()
             await self._tell(event)
+            self._step()
+            self.pending_events = [one for one in self.pending_events if one is not event]
+
+    async def tell_leftovers(self) -> None:
+        """What the next process does first: some may be told twice."""
+        await self._told(list(self.pending_events))
 
 
 class MemoryJobs(Jobs):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, cast
 
 from contracts.bus import NotAnnounced, new_id
@@ -67,8 +68,13 @@ class Office:
     def __init__(self, loses: Callable[[], bool] = lambda: False, policy: Policy | None = None) -> None:
         self.clock, self.told, self.is_connected = Clock(), list[Event](), True
         self.full_mailboxes = set[str]()
+        self.dies_in: int | None = None
+        """So many steps from now the process dies."""
+        self.died_at = self.clock.at - timedelta(days=1)
+        self.forgets = False
+        """Whatever a dead process had saved and not told."""
         self._signing = Signing(KEYS, self._holds, self._is_revoked)
-        stores = [Store[Any](self.clock, self._tell, loses) for _ in range(6)]
+        self._stores = stores = [Store[Any](self.clock, self._tell, loses, self._dies) for _ in range(6)]
         self.jobs, self.chunks, self.agents = (
             MemoryJobs(cast(Any, stores[0])),
             MemoryChunks(cast(Any, stores[1])),
@@ -118,6 +124,22 @@ class Office:
             await self._doors.of_agents[kind](sender, event)
         else:
             await self._doors.one[kind](event)
+
+    async def reborn(self) -> None:
+        """After a death: another process on the same documents, which tells first what the last one saved."""
+        self.begin(self.desk.policy)
+        self.died_at = self.clock.at
+        for kept in () if self.forgets else self._stores:
+            await kept.tell_leftovers()
+
+    def _dies(self) -> bool:
+        if self.dies_in is None:
+            return False
+        self.dies_in -= 1
+        if self.dies_in > 0:
+            return False
+        self.dies_in = None
+        return True
 
     async def sweep(self) -> None:
         await self.halting.sweep()

@@ -5,6 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,8 @@ from tests.unit.scheduler.office import Office
 Step = tuple[str, int, int]
 CALM = ("deliver", "deliver", "deliver", "repeat", "read", "read", "read", "work", "work", "work", "time")
 ROUGH = (*CALM, "lose mail", "release", "release", "crash", "forget", "boast", "restart", "silence", "leave")
-BROKEN = (*ROUGH, "machine fault", "scene fault", "memory fault", "time fault")
+DEADLY = (*ROUGH, "die", "die", "die")
+BROKEN = (*ROUGH, "die", "machine fault", "scene fault", "memory fault", "time fault")
 STEERED = (*ROUGH, "pause", "resume", "farm pauses", "farm stops", "farm resumes")
 
 
@@ -53,6 +55,7 @@ async def act(farm: Farm, step: Step) -> None:
         "scene fault": lambda: farm.fail(machine, Fault.SCENE),
         "memory fault": lambda: farm.fail(machine, Fault.MEMORY),
         "time fault": lambda: farm.fail(machine, Fault.TIME),
+        "die": lambda: farm.die(number + 1),
     }
     done = actions[kind]()
     if done is not None:
@@ -61,12 +64,19 @@ async def act(farm: Farm, step: Step) -> None:
 
 
 async def lived(
-    script: list[Step], seed: int, last: int, ahead: JobState, policy: Policy, finally_: Action | None = None
+    script: list[Step],
+    seed: int,
+    last: int,
+    ahead: JobState,
+    policy: Policy,
+    finally_: Action | None = None,
+    forgets: bool = False,
 ) -> Farm:
     """A farm that comes to the state `ahead` in peace, lives through this script, and then runs down to its end; `seed` decides
     which conditional writes another process wins."""
     chance = random.Random(seed)
     farm = Farm(Office(lambda: chance.random() < 0.1, policy), last)
+    farm.office.forgets = forgets
     await farm.open()
     await farm.run_down({ahead, JobState.RENDERING, JobState.PACKAGING})
     for step in script:
@@ -81,7 +91,7 @@ async def lived(
 def check_rendered(farm: Farm) -> None:
     assert farm.office.job().state is JobState.PACKAGING
     assert sorted(farm.stored) == list(range(1, farm.last + 1))
-    assert len([one for one in farm.office.told if isinstance(one, JobRendered)]) == 1
+    assert len({one for one in farm.office.told if isinstance(one, JobRendered)}) == 1
 
 
 def check_paid(farm: Farm) -> None:
@@ -118,6 +128,32 @@ def test_a_job_whose_agents_crash_leave_and_forget_is_rendered(
     farm = asyncio.run(lived(script, seed, last, ahead, policy))
     check_rendered(farm)
     check_paid(farm)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(script=steps(DEADLY), seed=SEEDS, last=LENGTHS, ahead=AHEAD, policy=POLICIES)
+def test_a_job_whose_scheduler_dies_between_any_two_writes_is_rendered(
+    script: list[Step], seed: int, last: int, ahead: JobState, policy: Policy
+) -> None:
+    farm = asyncio.run(lived(script, seed, last, ahead, policy))
+    check_rendered(farm)
+    check_paid(farm)
+
+
+@pytest.mark.parametrize("ahead", [JobState.SUBMITTED, JobState.ESTIMATING, JobState.RENDERING])
+def test_a_death_at_every_single_write_and_word_of_a_peaceful_job_loses_nothing(ahead: JobState) -> None:
+    dies_everywhere(ahead)
+
+
+def dies_everywhere(ahead: JobState, forgets: bool = False) -> None:
+    for steps_left in range(40):
+        check_rendered(asyncio.run(lived([("die", steps_left, 0)], 0, 7, ahead, SHORT, forgets=forgets)))
+
+
+def test_without_the_words_that_a_death_left_unsaid_a_job_would_stand_still() -> None:
+    """The control: the next process does not tell what the last one had saved."""
+    with pytest.raises(AssertionError, match="did not end"):
+        dies_everywhere(JobState.ESTIMATING, forgets=True)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
