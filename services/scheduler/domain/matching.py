@@ -14,6 +14,7 @@ from services.scheduler.domain import audience, doubts
 from services.scheduler.domain.agent import Agent, free_slots, is_barred
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
+from services.scheduler.domain.line import Line
 from services.scheduler.domain.memory import need
 from services.scheduler.domain.orders import accepts, waits_for_yes
 from services.scheduler.domain.policy import Policy
@@ -51,7 +52,9 @@ class Board:
     _free: dict[str, int] = field(default_factory=dict)
     """Slots of those who ask, that are left in this round."""
     _has_deferred: bool = False
-    _bundles: set[str] = field(default_factory=set)
+    _bundles: dict[str, list[str]] = field(default_factory=dict)
+    """Jobs to be cut, by their bundle."""
+    _line: Line = field(init=False)
     _busy: set[tuple[str, str]] = field(default_factory=set)
     _uncut: set[str] = field(default_factory=set)
     _turns: Turns = field(init=False)
@@ -63,7 +66,8 @@ class Board:
         self._busy = {(hand.job, agent.agent) for agent in self.fleet for hand in agent.hands}
         self._busy |= {(job.job, one.agent) for job in self.jobs.values() for one in job.measured if one.kind is Kind.SAMPLE}
         self._uncut = {job.job for job in self.jobs.values() if job.uncut and job.state in (JobState.QUEUED, JobState.RENDERING)}
-        self._bundles = {self._bundle(job) for job in self._uncut}
+        for job in self._uncut:
+            self._bundles.setdefault(self._bundle(job), []).append(job)
         self._turns = Turns(self.jobs, self.running, self.served, self.now, self.policy)
 
     def has_work(self) -> bool:
@@ -75,6 +79,7 @@ class Board:
         self._free = {agent.agent: free_slots(agent) for agent in agents}
         if any(job.asked is not None and job.asked.limits.deadline is not None for job in self.jobs.values()):
             self._turns.hurry(self._farm())
+        self._line = Line(self._uncut, self._rank)
         order = sorted(agents, key=lambda one: (one.house, -self._worth(one)))
         while self._one_pass(order, made) and self._has_deferred:
             pass
@@ -92,24 +97,23 @@ class Board:
 
     def _worth(self, agent: Agent) -> int:
         """Who is asked first: speed, by how reliable it was, and a little more for having a bundle that is wanted."""
-        gain = 0 if self._bundles.isdisjoint(agent.bundles) else self.policy.cached_gain_percent
+        gain = 0 if self._bundles.keys().isdisjoint(agent.bundles) else self.policy.cached_gain_percent
         return agent.micro_wu_per_minute * agent.standing.reliability * (100 + gain)
 
     def _best(self, agent: Agent) -> Offer | None:
         chunks = [chunk for chunk in self.queued if self.may_have(agent, self.jobs[chunk.job], chunk)]
         best = min(chunks, key=lambda chunk: (chunk.kind is Kind.RENDER, self._rank(chunk.job), chunk.opened_at), default=None)
-        cuttable = [job for job in self._uncut if self.may_have(agent, self.jobs[job], None)]
-        job = self._at_hand(agent, min(cuttable, key=self._rank, default=None), cuttable)
+        job = self._at_hand(agent, self._line.first(lambda one: self.may_have(agent, self.jobs[one], None)))
         if best is not None and (job is None or best.kind is not Kind.RENDER or self._rank(best.job) <= self._rank(job)):
             return Offer(agent.agent, best.job, best)
         return None if job is None else Offer(agent.agent, job)
 
-    def _at_hand(self, agent: Agent, best: str | None, cuttable: Sequence[str]) -> str | None:
+    def _at_hand(self, agent: Agent, best: str | None) -> str | None:
         """Of jobs whose turn it nearly is, one whose bundle the agent has."""
         if best is None or not agent.bundles or self._bundle(best) in agent.bundles:
             return best
-        first = self._rank(best)
-        near = [job for job in cuttable if self._bundle(job) in agent.bundles and is_near(self._rank(job), first, self.policy)]
+        first, has = self._rank(best), [job for bundle in agent.bundles for job in self._bundles.get(bundle, ())]
+        near = [job for job in has if is_near(self._rank(job), first, self.policy) and self.may_have(agent, self.jobs[job], None)]
         return min(near, key=self._rank, default=best)
 
     def _bundle(self, job: str) -> str:
