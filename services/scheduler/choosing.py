@@ -89,9 +89,11 @@ class Choosing:
             if choice.job in facts and domain.known_better(choice, facts[choice.job])[1]:
                 await self._choices.update(choice.id, _told_again(facts[choice.job]))
         for job in domain.selected([board.jobs[id] for id in facts], known):
-            if await self._choices.add(domain.asked(owner, job.job, facts[job.job])):
-                metrics.OFFERS.labels(ChoiceState.ASKED).inc()
-                log.info("job offered", job=job.job, owner=owner)
+            choice, events = domain.asked(owner, job.job, facts[job.job])
+            if not await self._choices.add((choice, events)):
+                await self._choices.update(choice.id, _asked_again(choice.facts))
+            metrics.OFFERS.labels(ChoiceState.ASKED).inc()
+            log.info("job offered", job=job.job, owner=owner)
 
     async def _end(self, standing: Sequence[Choice], board: Board) -> None:
         gone = {choice.job for choice in standing} - board.jobs.keys()
@@ -130,6 +132,10 @@ def _facts(board: Board, free: Sequence[Agent], best: Sequence[Job], known: Sequ
     jobs = {job.job: job for job in best} | {one.job: board.jobs[one.job] for one in known if one.job in board.jobs}
     could = {id: domain.could_take(board, free, job) for id, job in jobs.items() if domain.is_offered(job)}
     return {id: domain.facts_of(jobs[id], agents) for id, agents in could.items() if agents}
+
+
+def _asked_again(facts: Facts) -> Decide[Choice]:
+    return lambda choice, _: domain.asked_again(choice, facts)
 
 
 def _told_again(facts: Facts) -> Decide[Choice]:

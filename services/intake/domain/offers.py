@@ -1,6 +1,7 @@
 """Work a lender may say yes or no to: what the scheduler told of it, and what he said.
 
-The scheduler asks and withdraws, by one revision per lender and job; the answer and its revision are intake's own. An offer that
+The scheduler asks and withdraws, by one revision per lender and job, and asks again should the job be taken up again; the answer
+and its revision are intake's own. An offer that
 was withdrawn before it was heard of is remembered, so that the order in which the two come does not matter.
 """
 
@@ -44,7 +45,7 @@ def offered(offer: Offer | None, event: JobOffered) -> Offer:
     known = offer or Offer(event.owner, event.job)
     if event.revision <= known.revision:
         return known
-    return replace(known, revision=event.revision, told=event)
+    return replace(known, revision=event.revision, told=event, withdrawn="", ended_at=None)
 
 
 def withdrawn(offer: Offer | None, event: OfferWithdrawn, now: datetime) -> Offer:

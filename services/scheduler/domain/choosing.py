@@ -2,8 +2,9 @@
 
 Theory. One choice per lender and job. He is asked when a machine of his that takes nothing unasked could take the job otherwise,
 told again when more is known of it, and may answer as often as he likes: the answer with the highest revision counts, in whatever
-order they come. It is over when nothing of the job is given out any more. Matching looks only at `Agent.chosen`, a copy of the
-yeses that is brought in line after every answer and by a sweep; a choice speaks for its own lender's machines, nobody else's.
+order they come. It is over when nothing of the job is given out any more; should the job be taken up again, so is the choice,
+with what he said. Matching looks only at `Agent.chosen`, a copy of the yeses that is brought in line after every answer and by a
+sweep; a choice speaks for its own lender's machines, nobody else's.
 """
 
 from collections import Counter
@@ -57,6 +58,8 @@ class Choice:
     """Revision of the answer that counts."""
     agents: tuple[str, ...] = ()
     """Whom the yes is for; empty: all of the lender's."""
+    accepted: bool | None = None
+    """The answer that counts."""
     ended_at: datetime | None = None
 
     @property
@@ -89,16 +92,32 @@ def known_better(choice: Choice, facts: Facts) -> Decided:
     return _told(replace(choice, facts=now_is))
 
 
+def asked_again(choice: Choice, facts: Facts) -> Decided:
+    """Its job was taken up again after its end."""
+    if choice.state is not ChoiceState.OVER:
+        return choice, []
+    state = ChoiceState.ASKED if choice.accepted is None else _of(choice.accepted)
+    check(CHOICE_MOVES, f"choice {choice.id}", choice.state, state)
+    return _told(replace(choice, state=state, facts=facts, ended_at=None))
+
+
 def answered(choice: Choice, said: OfferAnswered) -> Choice:
-    """Older answers change nothing, and none does once it is over. Raises Foreign."""
+    """Older answers change nothing; one that comes when it is over is kept for the day the job is taken up again. Raises
+    Foreign."""
     if (choice.owner, choice.job) != (said.owner, said.job):
         raise Foreign(f"{said.owner} answers for {choice.owner}")
-    if said.revision <= choice.answer or choice.state is ChoiceState.OVER:
+    if said.revision <= choice.answer:
         return choice
-    to = ChoiceState.ACCEPTED if said.accepted else ChoiceState.REJECTED
-    if to is not choice.state:
-        check(CHOICE_MOVES, f"choice {choice.id}", choice.state, to)
-    return replace(choice, state=to, answer=said.revision, agents=said.agents if said.accepted else ())
+    agents = said.agents if said.accepted else ()
+    heard = replace(choice, answer=said.revision, accepted=said.accepted, agents=agents)
+    if choice.state in (ChoiceState.OVER, _of(said.accepted)):
+        return heard
+    check(CHOICE_MOVES, f"choice {choice.id}", choice.state, _of(said.accepted))
+    return replace(heard, state=_of(said.accepted))
+
+
+def _of(accepted: bool) -> ChoiceState:
+    return ChoiceState.ACCEPTED if accepted else ChoiceState.REJECTED
 
 
 def over(choice: Choice, reason: str, now: datetime) -> Decided:

@@ -151,7 +151,7 @@ CHOICE_MOVES: Mapping[ChoiceState, frozenset[ChoiceState]] = MappingProxyType(
         ChoiceState.ASKED: frozenset({ChoiceState.ACCEPTED, ChoiceState.REJECTED, ChoiceState.OVER}),
         ChoiceState.ACCEPTED: frozenset({ChoiceState.REJECTED, ChoiceState.OVER}),
         ChoiceState.REJECTED: frozenset({ChoiceState.ACCEPTED, ChoiceState.OVER}),
-        ChoiceState.OVER: frozenset(),
+        ChoiceState.OVER: frozenset({ChoiceState.ASKED, ChoiceState.ACCEPTED, ChoiceState.REJECTED}),  # the job is taken up again
     }
 )
 

@@ -39,6 +39,12 @@ def test_in_any_order_and_number_the_last_word_counts_and_a_withdrawn_offer_neve
     assert offer.revision == max(word.revision for word in words)  # type: ignore[attr-defined]
 
 
+def test_a_job_that_is_taken_up_again_is_offered_again_with_what_was_said() -> None:
+    yes, _ = answered(offered(None, an_offer()), True, ())
+    again = offered(withdrawn(yes, GONE, NOW), an_offer(4))
+    assert (again.ended_at, again.withdrawn, again.answer) == (None, "", Answer.ACCEPTED)
+
+
 def test_the_same_answer_again_is_not_told_again_and_another_one_is() -> None:
     offer = offered(None, an_offer())
     yes, first = answered(offer, True, ("ann-1", "ann-1"))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from contracts.events import ChunkAssigned, Event, JobOffered, OfferAnswered, OfferWithdrawn
 from contracts.values import Acceptance, Audience
+from services.chassis.repository import Decide
 from services.chassis.verdicts import NotYet, SenderFault
 from services.scheduler.domain import choosing as domain
 from services.scheduler.domain import job as jobs
@@ -47,6 +48,10 @@ def said(office: Office, kind: type[Event]) -> list[Any]:
     return [event for event in office.told if isinstance(event, kind)]
 
 
+def _in(state: JobState) -> Decide[Job]:
+    return lambda job, _: (replace(job, state=state), [])
+
+
 def takers(office: Office) -> set[str]:
     return {event.grant.agent for event in said(office, ChunkAssigned)}
 
@@ -66,12 +71,22 @@ def test_of_answers_in_any_order_and_number_the_one_with_the_highest_revision_co
     assert choice.state is expected
 
 
-def test_every_state_has_its_moves_and_what_is_over_stays_over() -> None:
+def test_a_job_that_is_taken_up_again_finds_its_lenders_as_they_were_with_what_they_said_last() -> None:
+    ended, _ = domain.over(domain.answered(a_choice(), an_answer()), "failed", NOW)
+    late = domain.answered(ended, an_answer(False, 2))
+    for choice, state in ((domain.over(a_choice(), "failed", NOW)[0], "asked"), (ended, "accepted"), (late, "rejected")):
+        again, told = domain.asked_again(choice, choice.facts)
+        assert (again.state, again.ended_at) == (state, None)
+        assert [event.revision for event in told] == [again.revision]  # type: ignore[attr-defined]
+        assert domain.asked_again(again, again.facts) == (again, [])
+
+
+def test_every_state_has_its_moves_and_what_is_over_stays_over_while_its_job_is() -> None:
     assert set(CHOICE_MOVES) == set(ChoiceState)
     over, told = domain.over(a_choice(), "cancelled", NOW)
     assert [event.reason for event in told if isinstance(event, OfferWithdrawn)] == ["cancelled"]
     assert domain.over(over, "again", NOW) == (over, [])
-    assert domain.answered(over, an_answer()) == over
+    assert domain.answered(over, an_answer()).state is ChoiceState.OVER
     assert domain.known_better(over, domain.facts_of(a_sampled_job(bid=900), ["ann"])) == (over, [])
 
 
@@ -201,6 +216,17 @@ async def test_the_offer_is_withdrawn_when_the_job_ends_and_forgotten_after_a_da
     await office.agents.update("ann", lambda agent, _: (replace(agent, seen_at=office.clock.at), []))
     await office.sweep()
     assert office.choices.store.states == {}
+
+
+async def test_what_is_offered_again_is_told_with_a_higher_revision_than_its_withdrawal() -> None:
+    office = await an_office(an_agent(accepts=BY_HAND))
+    for state in (JobState.FAILED, JobState.QUEUED):
+        await office.jobs.update("job", _in(state))
+        office.desk.dispatch.stale()
+        await office.sweep()
+        await office.sweep()
+    told = [(type(one), one.revision) for one in office.told if isinstance(one, JobOffered | OfferWithdrawn)]
+    assert told == [(JobOffered, 1), (OfferWithdrawn, 2), (JobOffered, 3)]
 
 
 async def test_a_sampled_picture_and_an_estimate_are_told_once_they_are_there() -> None:
