@@ -203,11 +203,11 @@ class Promises:
 
     async def _missed(self, job: Job, speed: int) -> None:
         stored = (await self._desk.chunks.tally(job.job)).stored
-        left = remaining(job, stored, speed)
-        after = await self._desk.jobs.update(job.job, lambda state, at: deadlines.missed(state, state.total - stored, left, at))
+        left, lacking = remaining(job, stored, speed), max(0, job.total - stored)
+        after = await self._desk.jobs.update(job.job, lambda state, at: deadlines.missed(state, lacking, left, at))
         if after.missed != job.missed:
             metrics.DEADLINES.labels("missed").inc()
-            log.warning("deadline missed", job=job.job, account=job.account, lacking=job.total - stored)
+            log.warning("deadline missed", job=job.job, account=job.account, lacking=lacking)
         self._desk.dispatch.stale()
 
     async def _doubts(self, job: Job) -> None:

@@ -111,3 +111,12 @@ async def test_a_later_deadline_may_be_missed_anew() -> None:
     office.clock.pass_by(61)
     await office.sweep()
     assert [one.deadline for one in misses(office)] == [later(60)]
+
+
+async def test_frames_that_came_twice_do_not_make_the_rest_less_than_nothing() -> None:
+    office = Office()
+    job = due(30, "job", last=4, state=JobState.RENDERING)
+    await put(office, job, a_chunk(4, state=ChunkState.COMPLETED, stored=5), an_agent(slots=0))
+    office.clock.pass_by(31)
+    await office.sweep()
+    assert [one.lacking for one in misses(office)] == [0]
