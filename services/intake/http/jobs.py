@@ -1,7 +1,7 @@
 """Jobs: submitted, looked at, answered, steered."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import structlog
 from fastapi import APIRouter, Query
@@ -184,8 +184,6 @@ def _job(asked: NewJob, account: str, frames: Ranges, upload: Upload, now: datet
     blend = uploads.blend_of(upload, asked.blend)
     if asked.deadline is not None and asked.deadline <= now:
         raise Refused(Why.INVALID, "deadline-over", "The deadline is in the past.", "Name a later one, or none.")
-    if (Audience.NAMED in asked.allows) != bool(asked.lenders):
-        raise Refused(Why.INVALID, "lenders-unnamed", "`named` in `allows` goes with `lenders`.", "Give both, or none.")
     most = micro(asked.max_cost, "max_cost", MOST_COST_MICRO) if asked.max_cost is not None else None
     return Job(
         account=account,
@@ -199,10 +197,21 @@ def _job(asked: NewJob, account: str, frames: Ranges, upload: Upload, now: datet
         limits=Limits(max_cost=most, deadline=asked.deadline),
         fingerprint=_fingerprint(asked),
         submitted_at=now,
-        allows=tuple(dict.fromkeys(asked.allows)),
-        lenders=tuple(dict.fromkeys(asked.lenders)),
-        order=asked.order,
+        **wanted(asked),
     )
+
+
+class Wanted(TypedDict):
+    allows: tuple[Audience, ...]
+    lenders: tuple[str, ...]
+    order: Order
+
+
+def wanted(asked: NewJob) -> Wanted:
+    """Whom he allows, each once, and which frames first. Raises Refused when names and `named` do not go together."""
+    if (Audience.NAMED in asked.allows) != bool(asked.lenders):
+        raise Refused(Why.INVALID, "lenders-unnamed", "`named` in `allows` goes with `lenders`.", "Give both, or none.")
+    return Wanted(allows=tuple(dict.fromkeys(asked.allows)), lenders=tuple(dict.fromkeys(asked.lenders)), order=asked.order)
 
 
 def _fingerprint(asked: NewJob) -> str:

@@ -63,6 +63,21 @@ def test_a_request_is_repeated_under_the_same_key_while_the_farm_is_away() -> No
     assert len(set(keys)) == 1
 
 
+def test_whom_a_renter_allows_is_said_only_where_he_says_it() -> None:
+    said: list[dict[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        said.append(json.loads(request.content))
+        return problem(409, "stop-here")
+
+    with a_client(answer) as client:
+        for more in ({}, {"allows": ["own", "named"], "lenders": ["bob"], "order": "preview"}):
+            with pytest.raises(FarmProblem):
+                client.submit("0" * 64, "0.01", **more)  # type: ignore[arg-type]  # as a caller's own dictionary
+    assert not {"allows", "lenders", "order"} & said[0].keys()
+    assert (said[1]["allows"], said[1]["lenders"], said[1]["order"]) == (["own", "named"], ["bob"], "preview")
+
+
 def test_opening_an_account_is_never_repeated_by_itself() -> None:
     tries: list[int] = []
 

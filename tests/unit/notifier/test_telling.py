@@ -7,6 +7,7 @@ from standardwebhooks.webhooks import Webhook
 
 from contracts.events import (
     AccountOpened,
+    DeadlineMissed,
     HoldRefused,
     JobFailed,
     JobInspected,
@@ -14,7 +15,7 @@ from contracts.events import (
     JobSettled,
     WebhookSet,
 )
-from contracts.values import Band, FrameRange, PriceLine
+from contracts.values import Band, Feasibility, FrameRange, Outlook, PriceLine
 from services.notifier.domain import contact, delivery
 from services.notifier.domain.addresses import is_public
 from services.notifier.domain.contact import Contact
@@ -42,6 +43,27 @@ def a_quote(version: int = 1, within: bool = True) -> JobQuoted:
         expires_at=NOW,
         within_max_cost=within,
     )
+
+
+def a_miss(hours: int = 1) -> DeadlineMissed:
+    band = Band(low=60, expected=600, high=900)
+    deadline = NOW + timedelta(hours=hours)
+    return DeadlineMissed(job="j1", account="ada", deadline=deadline, lacking=5, remaining_seconds=band)
+
+
+def test_a_missed_deadline_is_mailed_once_for_each_deadline_with_what_is_left() -> None:
+    told = letter(a_miss())
+    assert "2026-01-01 01:00 UTC" in told.paragraphs[0]
+    assert "5 frames are not stored yet. They will take about 10 min more." in told.paragraphs[0]
+    assert fact(a_miss()) == fact(a_miss()) != fact(a_miss(2))
+    assert channels(a_miss()) == (Channel.MAIL, Channel.WEBHOOK)
+
+
+def test_a_quote_says_whether_its_deadline_can_be_kept() -> None:
+    outlook = Outlook(feasibility=Feasibility.IMPOSSIBLE, deadline=NOW, earliest=NOW + timedelta(hours=2))
+    words = " ".join(letter(a_quote().model_copy(update={"outlook": outlook})).paragraphs)
+    assert "Your deadline of 2026-01-01 00:00 UTC cannot be kept" in words
+    assert "could be done at 2026-01-01 02:00 UTC" in words
 
 
 def an_invoice(charged: int = 1_500_000) -> JobSettled:

@@ -1,0 +1,60 @@
+"""What a renter wants of his job besides its frames is asked for in words that can be checked, and passed on."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from contracts import events as e
+from contracts.values import Audience, Curve, Feasibility, Knot, Order, Outlook
+from services.intake.domain import jobs, projections, timeline
+from services.intake.domain.refusals import Refused
+from services.intake.http.jobs import NewJob, wanted
+from tests.unit.intake.test_projections import JOB, NOW, RENTER, a_band, a_job, a_quote
+
+SOON = NOW + timedelta(hours=1)
+OUTLOOK = Outlook(feasibility=Feasibility.TIGHT, deadline=SOON, earliest=NOW + timedelta(minutes=50))
+
+
+def asked(**more: Any) -> NewJob:
+    return NewJob.model_validate({"bundle": "0" * 64, "price_per_wu": "0.01", **more})
+
+
+def test_whom_he_allows_in_his_order_and_the_order_of_frames_reach_the_farm() -> None:
+    found = wanted(asked(allows=["own", "named", "own"], lenders=["bob", "bob"], order="preview"))
+    (told,) = jobs.submitted(JOB, a_job(**found))
+    assert isinstance(told, e.JobSubmitted)
+    assert (told.allows, told.lenders, told.order) == ((Audience.OWN, Audience.NAMED), ("bob",), Order.PREVIEW)
+
+
+def test_who_says_nothing_lets_anyone_render_from_the_first_frame_on() -> None:
+    (told,) = jobs.submitted(JOB, a_job(**wanted(asked())))
+    assert isinstance(told, e.JobSubmitted)
+    assert (told.allows, told.lenders, told.order) == ((), (), Order.FORWARD)
+
+
+@pytest.mark.parametrize("wrong", [{"allows": ["named"]}, {"lenders": ["bob"]}, {"allows": ["own"], "lenders": ["bob"]}])
+def test_named_goes_with_names(wrong: dict[str, Any]) -> None:
+    with pytest.raises(Refused) as refused:
+        wanted(asked(**wrong))
+    assert refused.value.code == "lenders-unnamed"
+
+
+def test_what_is_said_of_a_deadline_stands_beside_the_price_and_in_the_jobs_story() -> None:
+    quote = a_quote(1).model_copy(update={"outlook": OUTLOOK})
+    after = projections.folded(a_job(), quote)
+    assert after.quote is not None
+    assert after.quote.outlook == OUTLOOK
+    estimate = e.JobEstimated(
+        job=JOB, account=RENTER, version=1, curve=Curve(knots=(Knot(frame=1, micro_wu=1),)), frames=(), micro_wu=a_band(1),
+        seconds=a_band(1), outlook=OUTLOOK,
+    )  # fmt: skip
+    assert "The deadline is tight: begun at once, the job could be done at 2026-11-21 08:50 UTC." in timeline.entry(estimate).text
+
+
+def test_a_missed_deadline_is_told_once_for_each_deadline() -> None:
+    first = e.DeadlineMissed(job=JOB, account=RENTER, deadline=SOON, lacking=7)
+    later = first.model_copy(update={"deadline": SOON + timedelta(hours=1)})
+    entries = [timeline.entry(one) for one in (first, first, later)]
+    assert len({one.identity for one in entries}) == 2
+    assert entries[0].text == "The deadline of 2026-11-21 09:00 UTC is missed: 7 frames are not stored yet."
