@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -33,6 +32,7 @@ from services.scheduler.domain.hands import Hand
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.matching import Board, Offer
 from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.quick import replace
 from services.scheduler.domain.wishes import may_begin
 from services.scheduler.parcelling import Parcelling, Wish
 from services.scheduler.placing import Asking, Placed

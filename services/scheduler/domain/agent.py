@@ -7,7 +7,7 @@ always names the attempt, so that late and repeated facts free nothing that is n
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from contracts.events import AgentChanged, AgentEnrolled, AgentOrder, AgentOrdered, AgentReady, AgentRevoked, Event
@@ -16,6 +16,7 @@ from contracts.work import BENCHMARK_MICRO_WU, wupm
 from services.scheduler.domain import rows
 from services.scheduler.domain.hands import Hand, after_pulse, after_ready
 from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.quick import replace
 from services.scheduler.domain.rows import Rows
 from services.scheduler.domain.standing import NEWCOMER, Standing, unreliable
 from services.scheduler.domain.states import AGENT_MOVES, HEARD_AGENT, Access, AgentState, IllegalMove, check

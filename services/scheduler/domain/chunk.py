@@ -6,13 +6,14 @@ sixteen), because frames of it may still arrive and be paid. What an attempt's f
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from contracts.events import AttemptCancelled, AttemptVoid, Event
 from contracts.values import Kind, Ranges, count, frames, ranges
 from services.scheduler.domain import spans
+from services.scheduler.domain.quick import replace
 from services.scheduler.domain.states import CHUNK_MOVES, HELD_CHUNK, OPEN_CHUNK, ChunkState, check
 
 FORMER = 16
@@ -111,6 +112,8 @@ Decided = tuple[Chunk, list[Event]]
 
 def missing(chunk: Chunk) -> Ranges:
     """Frames of it that nobody has stored."""
+    if not chunk.deliveries and not chunk.elsewhere:
+        return chunk.frames
     return spans.missing(chunk.frames, [*(delivery.frames for delivery in chunk.deliveries), chunk.elsewhere])
 
 

@@ -7,15 +7,16 @@ chunks get smaller: nobody takes more than half of an even share of what is left
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 
 from contracts.events import Event
-from contracts.values import Kind, Ranges, count, frames
+from contracts.values import Kind, count, frames
 from services.scheduler.domain import job as jobs
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Cut, Job
 from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.quick import replace
 from services.scheduler.domain.spans import taken
 from services.scheduler.domain.states import JobState
 
@@ -63,12 +64,11 @@ def _cut_one(job: Job, number: int) -> Job:
 def _size(job: Job, speed: int, slots: int, policy: Policy) -> int:
     """Frames that come nearest to the wanted duration at this speed; at least one."""
     assert job.curve is not None
-    assert job.micro_wu is not None
-    left = job.micro_wu.expected * count(job.uncut) // max(1, job.to_render)
+    left = remaining(job)
     share = left // (2 * slots) if slots > 1 else left
     aim = speed * policy.chunk // 60
     total = number = 0
-    for frame in frames(_head(job.uncut, policy.chunk_frames)):
+    for frame in islice(frames(job.uncut), policy.chunk_frames):
         cost = job.curve.wu(frame)
         if number and (total + cost > share or total + cost // 2 > aim):
             break
@@ -77,5 +77,6 @@ def _size(job: Job, speed: int, slots: int, policy: Policy) -> int:
     return number
 
 
-def _head(spans: Ranges, number: int) -> Ranges:
-    return taken(spans, number)[0]
+def remaining(job: Job) -> int:
+    """Micro-WU of what is not cut yet, as estimated; 0 before there is an estimate."""
+    return 0 if job.micro_wu is None else job.micro_wu.expected * count(job.uncut) // max(1, job.to_render)

@@ -1,9 +1,10 @@
 """A hand: one attempt that we gave, or are giving, to an agent; and what the agent's word about it changes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from contracts.events import AgentReady
+from services.scheduler.domain.quick import replace
 
 
 @dataclass(frozen=True)

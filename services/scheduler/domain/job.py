@@ -6,7 +6,7 @@ never grows with its frames; those live in chunks. A stretch of frames leaves `u
 stage beneath. Control revisions come from one publisher and only grow; an early cancel is remembered until the job arrives.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from contracts.events import (
@@ -27,6 +27,7 @@ from contracts.events import (
 from contracts.values import Band, Curve, Kind, Picture, Ranges, RenderSettings
 from services.scheduler.domain.doubts import NONE as NO_DOUBTS
 from services.scheduler.domain.doubts import Doubts
+from services.scheduler.domain.quick import replace
 from services.scheduler.domain.states import ENDED, JOB_MOVES, JobState, check
 
 STORY = 24

@@ -13,6 +13,7 @@ from contracts.values import Kind
 from services.scheduler.domain import audience, doubts
 from services.scheduler.domain.agent import Agent, free_slots, is_barred
 from services.scheduler.domain.chunk import Chunk
+from services.scheduler.domain.cutting import remaining
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.line import Line
 from services.scheduler.domain.memory import need
@@ -60,9 +61,13 @@ class Board:
     _turns: Turns = field(init=False)
     _largest: int = 0
     """Most memory that an agent of the fleet has."""
+    _fastest: int = 0
+    _slots_there: int = 0
 
     def __post_init__(self) -> None:
         self._largest = max((_memory(agent) for agent in self.fleet), default=0)
+        self._fastest = max((agent.micro_wu_per_minute for agent in self.fleet), default=0)
+        self._slots_there = sum(agent.slots for agent in self.fleet)
         self._busy = {(hand.job, agent.agent) for agent in self.fleet for hand in agent.hands}
         self._busy |= {(job.job, one.agent) for job in self.jobs.values() for one in job.measured if one.kind is Kind.SAMPLE}
         self._uncut = {job.job for job in self.jobs.values() if job.uncut and job.state in (JobState.QUEUED, JobState.RENDERING)}
@@ -189,8 +194,12 @@ class Board:
         return sum(agent.slots for agent in lenders or able)
 
     def share(self, job: Job) -> int:
-        """Slots that are likely to work on this job until its end: those that do, or its even share if that is more."""
-        slots = self.slots(job)
+        """Slots that are likely to work on this job until its end: those that do, or its even share if that is more. Who could
+        is only asked when it makes a difference: not while so much is left that even all slots would leave chunks as they are."""
+        most = self._share(job, self._slots_there)
+        return most if remaining(job) > 2 * most * self._fastest * self.policy.chunk // 60 else self._share(job, self.slots(job))
+
+    def _share(self, job: Job, slots: int) -> int:
         return min(slots, max(self.running[job.job], slots // max(1, len(self._uncut))))
 
     def waits(self) -> dict[str, str]:
