@@ -23,8 +23,6 @@ class Change(StrEnum):
     """The scene itself instead of the strips of its video sequencer."""
     WITHOUT_FILE_OUTPUTS = "without-file-outputs"
     """Without what the compositor's File Output nodes would write beside the picture."""
-    OPEN_IMAGE_DENOISE = "open-image-denoise"
-    """Instead of a denoiser that only some graphics cards have."""
     STEP_SIMULATIONS = "step-simulations"
     """Every machine runs the simulations from their first frame on before it renders its own."""
 

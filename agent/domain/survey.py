@@ -6,11 +6,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from contracts.events import InspectionReported, SceneFacts
+from contracts.events import InspectionReported, SceneFacts, SequenceGap
 from contracts.grants import Grant
+from contracts.values import LAST_FRAME, FrameRange
 
 REPORT_BYTES = 2 << 20
 ENTRIES = 200
+LIST_BYTES = 8_000
+"""Of each list as JSON: all of them together, twice, must stay below what the broker takes as one message."""
+GAPS, GAP_RANGES = 20, 10
+MOST_BYTES = 1 << 44
 MAX_CPU_SECONDS = 100_000
 
 
@@ -49,20 +54,42 @@ def _facts(report: dict[str, Any]) -> SceneFacts:
         percentage=scene["percentage"],
         samples=scene["samples"],
         denoise=scene["denoise"],
+        denoiser=str(scene.get("denoiser", ""))[:200],
+        device=str(scene.get("device", ""))[:200],
         is_movie=scene["is_movie"],
         cropped=bool(scene.get("crop")),
         multiview=bool(scene.get("multiview")),
+        sequencer=bool(scene.get("sequencer")),
+        file_outputs=_names(f"{node['node']}: {node['path']}" for node in report.get("file_outputs", ())),
         missing=_missing(files, used=True),
         missing_unused=_missing(files, used=False),
+        missing_blocks=_names(report.get("missing_blocks", ())),
+        gaps=tuple(_gap(gap) for gap in report.get("gaps", ())[:GAPS]),
         scripts=_scripts(report),
+        addons=_names(report.get("addons", ())),
+        addon_data=_names(report.get("addon_data", ())),
+        simulations=_names(f"{one['kind']} on {one['object']}" for one in report.get("unbaked_simulations", ())),
+        simulated_from=_frame(report.get("simulated_from")),
+        last_key=_frame(report.get("last_key")),
+        packed_bytes=min(max(0, int(report.get("packed_bytes", 0))), MOST_BYTES),
         memory_bytes=report["memory_bytes"],
     )
+
+
+def _gap(gap: dict[str, Any]) -> SequenceGap:
+    frames = tuple(FrameRange(first=first, last=last) for first, last in gap["frames"][:GAP_RANGES])
+    return SequenceGap(name=_bounded(str(gap["name"]), 100), frames=frames)
+
+
+def _frame(said: Any) -> int | None:
+    """What lies beyond Blender's own bounds is no frame."""
+    return int(said) if said is not None and abs(int(said)) <= LAST_FRAME else None
 
 
 def _missing(files: list[dict[str, Any]], used: bool) -> tuple[str, ...]:
     """Files that are absent, or lie outside the bundle on a machine that is not here."""
     absent = (file for file in files if not file["packed"] and not (file["exists"] and file["inside"]))
-    return tuple(f"{file['kind']}: {file['path']}"[:2000] for file in absent if bool(file["used"]) is used)[:ENTRIES]
+    return _texts((f"{file['kind']}: {file['path']}" for file in absent if bool(file["used"]) is used), 300)
 
 
 def _scripts(report: dict[str, Any]) -> tuple[str, ...]:
@@ -74,4 +101,21 @@ def _scripts(report: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _names(names: Iterable[Any]) -> tuple[str, ...]:
-    return tuple(str(name)[:200] for name in names)[:ENTRIES]
+    return _texts((str(name) for name in names), 200)
+
+
+def _texts(texts: Iterable[str], most: int) -> tuple[str, ...]:
+    """As many of them, from the first, as LIST_BYTES take."""
+    found, room = list[str](), LIST_BYTES
+    for text in texts:
+        short = _bounded(text, most)
+        room -= len(json.dumps(short, ensure_ascii=False).encode(errors="replace")) + 1
+        if room < 0 or len(found) == ENTRIES:
+            break
+        found.append(short)
+    return tuple(found)
+
+
+def _bounded(text: str, most: int) -> str:
+    """Without lone surrogates, which no JSON of ours may hold."""
+    return text[:most].encode(errors="replace").decode()

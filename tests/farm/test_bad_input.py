@@ -25,7 +25,7 @@ HOPELESS = {
     "no_camera": ("no_camera", "no active camera"),
     "eevee": ("engine", "EEVEE"),
     "workbench": ("engine", "Workbench"),
-    "missing_texture": ("missing_files", "not-there.png"),
+    "missing_texture": ("missing_image", "not-there.png"),
 }
 """Scene → code and words of the finding that ends the job."""
 CREDITS = Decimal(60)
@@ -55,7 +55,11 @@ def _is_explained(job: Job, name: str) -> None:
     assert found is not None, (name, job.findings)
     assert (found.severity, words in found.text, bool(found.fix)) == ("error", True, True), found
     assert job.failure is not None
-    assert (job.failure.code, job.failure.reason, job.failure.hint) == (found.code, found.text, found.fix)
+    assert (job.failure.code, job.failure.reason) == (found.code, found.text)
+    assert job.failure.hint.startswith(found.fix)
+    assert (f"framelend apply {job.id} render-with-cycles" in job.failure.hint) is (code == "engine"), (
+        "what the farm can do itself"
+    )
     assert job.settlement is not None
     assert (job.settlement.outcome, job.stored) == ("failed", 0)
     assert not any(line.amount for line in job.settlement.lines if line.code != "sampling"), "only the look is charged"

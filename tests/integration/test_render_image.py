@@ -29,7 +29,7 @@ MANY_SURVEYS = (
 )
 """Many scenes surveyed by one process, because a Blender takes a second to start."""
 MISSING = {"image", "volume", "library", "cache", "light profile"}
-UNBAKED = {"CLOTH", "SOFT_BODY", "FLUID", "DYNAMIC_PAINT", "PARTICLES", "SIMULATION_NODES", "RIGID_BODY"}
+UNBAKED = {"CLOTH", "SOFT_BODY", "FLUID", "DYNAMIC_PAINT", "SIMULATION_NODES", "RIGID_BODY"}
 
 
 @dataclass(frozen=True)

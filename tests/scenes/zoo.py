@@ -43,10 +43,15 @@ def _images(folder: str) -> None:
 
 
 def _show(image: Any) -> None:
+    """Adds its light to what the material shows already."""
     tree = bpy.data.materials["orange"].node_tree
-    node, mix = tree.nodes.new("ShaderNodeTexImage"), tree.nodes.new("ShaderNodeMix")
+    node, light, both = (tree.nodes.new(f"ShaderNode{kind}") for kind in ("TexImage", "Emission", "AddShader"))
     node.image = image
-    tree.links.new(node.outputs["Color"], mix.inputs[0])
+    surface = tree.get_output_node("ALL").inputs["Surface"]
+    tree.links.new(surface.links[0].from_socket, both.inputs[0])
+    tree.links.new(node.outputs["Color"], light.inputs["Color"])
+    tree.links.new(light.outputs[0], both.inputs[1])
+    tree.links.new(both.outputs[0], surface)
 
 
 def _nodes(scene: Any) -> None:
@@ -61,7 +66,10 @@ def _nodes(scene: Any) -> None:
     lamp.node_tree.links.new(profile.outputs[0], lamp.node_tree.nodes["Emission"].inputs["Strength"])
     group = bpy.data.node_groups.new("finish", "CompositorNodeTree")
     scene.compositing_node_group = group
-    group.nodes.new("CompositorNodeOutputFile").directory = "/tmp/elsewhere"
+    layers, writer = group.nodes.new("CompositorNodeRLayers"), group.nodes.new("CompositorNodeOutputFile")
+    writer.directory = "/tmp/elsewhere"
+    writer.file_output_items.new("RGBA", "Image")
+    group.links.new(layers.outputs["Image"], writer.inputs[0])
 
 
 def _growth(cube: Any, ball: Any) -> None:
@@ -97,6 +105,7 @@ def _simulations(scene: Any) -> None:
         bpy.context.object.particle_systems[0].settings.type = kind
     bpy.ops.rigidbody.world_add()
     bpy.ops.mesh.primitive_plane_add(location=(0, 9, 0))
+    bpy.ops.rigidbody.object_add(type="ACTIVE")
     bpy.context.object.name = "growing"
     group = bpy.data.node_groups.new("growth", "GeometryNodeTree")
     entry, end = group.nodes.new("GeometryNodeSimulationInput"), group.nodes.new("GeometryNodeSimulationOutput")

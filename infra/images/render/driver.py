@@ -12,6 +12,7 @@ import sys
 import time
 from typing import Any
 
+import changes
 import device
 from events import Progress, hand_over, say, take_stdout
 from needs import Lacking, Needs
@@ -65,9 +66,18 @@ def _run(out: Any, task: Task) -> None:
     needs = _needs(bpy, scene)
     progress = Progress(out)
     bpy.app.handlers.render_stats.append(progress)
-    for frame in task.frames:
+    steps = _steps(bpy, scene, task, progress)
+    for frame in sorted(task.frames) if steps else task.frames:
         progress.frame = frame
+        if steps:
+            steps.to(frame)
         _give(out, frame, _render(bpy, scene, frame, SUFFIXES[task.settings.format], needs))
+
+
+def _steps(bpy: Any, scene: Any, task: Task, progress: Progress) -> changes.Steps | None:
+    if "step-simulations" not in task.settings.changes:
+        return None
+    return changes.Steps(bpy, scene, lambda step: progress(f"Simulating frame {step}"))
 
 
 def _open(bpy: Any, out: Any, blend: str) -> None:
@@ -90,6 +100,7 @@ def _scene(bpy: Any, settings: Settings) -> Any:
         raise Stop(4, "no_scene", f"the file has no scene named {settings.scene!r}")
     if settings.camera is not None:
         scene.camera = scene.objects.get(settings.camera)
+    changes.make(scene, settings.changes)
     if scene.camera is None and not any(marker.camera for marker in scene.timeline_markers):
         raise Stop(4, "no_camera", f"scene {scene.name!r} has no camera {settings.camera or ''}".rstrip())
     if scene.render.engine != "CYCLES":

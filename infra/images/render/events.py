@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 BLOCK = 1 << 20
+HEARD = 1 << 20
 PROGRESS_SECONDS = 1.0  # of each of two kinds of words
 REMAINING = re.compile(r"Remaining: ?(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
 
@@ -21,6 +25,25 @@ def take_stdout() -> TextIO:
     ours = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     return ours
+
+
+@contextmanager
+def overheard() -> Iterator[list[str]]:
+    """What Blender writes to file descriptor 1 and 2 meanwhile, its first MiB; afterwards it stands on standard error as ever."""
+    said = [""]
+    kept = os.dup(1), os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
+        try:
+            yield said
+        finally:
+            for number, before in zip((1, 2), kept, strict=True):
+                os.dup2(before, number)
+                os.close(before)
+            file.seek(0)
+            said[0] = (words := file.read(HEARD)).decode(errors="replace")
+            os.write(2, words)
 
 
 def say(out: TextIO, event: str, **fields: object) -> None:

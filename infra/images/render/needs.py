@@ -50,7 +50,7 @@ class Needs:
         """The pictures and volumes of sequences at this frame. Raises Lacking."""
         missing = []
         for image, user in self._sequences:
-            path = _at(self._bpy.path.abspath(image.filepath, library=image.library), sequence_number(user, frame))
+            path = picture_path(self._bpy.path.abspath(image.filepath, library=image.library), sequence_number(user, frame))
             if not os.path.isfile(path):
                 missing.append(f"image {_inside(path)}")
         for volume in self._volumes:
@@ -71,7 +71,8 @@ def sequence_number(user: Any, frame: int) -> int:
     return int(min(max(at, 0), length) + user.frame_offset)
 
 
-def _at(path: str, number: int) -> str:
+def picture_path(path: str, number: int) -> str:
+    """Of a sequence, by its number."""
     folder, name = os.path.split(path)
     return os.path.join(folder, LAST_NUMBER.sub(lambda found: str(number).zfill(len(found.group())), name, count=1))
 

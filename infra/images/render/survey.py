@@ -12,9 +12,11 @@ import resource
 import sys
 from typing import Any
 
-from events import take_stdout
+import survey_lacks
+from events import overheard, take_stdout
 from survey_files import Files
-from survey_risks import memory_guess, scripts, unbaked_simulations, vertices
+from survey_moves import last_key, simulated_from, unbaked_simulations
+from survey_risks import memory_guess, scripts, vertices
 from survey_scene import scene_facts
 from task import BadTask, Settings, Task, read_task
 
@@ -41,13 +43,16 @@ def survey(task: Task) -> tuple[dict[str, Any], int]:
     import bpy  # only now: file descriptor 1 is ours
 
     try:
-        bpy.ops.wm.open_mainfile(filepath=task.blend, load_ui=False, use_scripts=False)
+        with overheard() as said:
+            bpy.ops.wm.open_mainfile(filepath=task.blend, load_ui=False, use_scripts=False)
     except RuntimeError as error:
         return _error("cannot_open", str(error).strip()), 3
     scene = _scene(bpy, task.settings)
     if scene is None:
         return _error("no_scene", f"the file has no scene named {task.settings.scene!r}"), 3
-    return _file_facts(bpy, task.blend) | _content(bpy, scene), 0
+    facts = _file_facts(bpy, task.blend) | _content(bpy, scene)
+    facts["scene"]["engine"] = survey_lacks.engine_of_addon(said[0], scene) or facts["scene"]["engine"]
+    return facts, 0
 
 
 def _scene(bpy: Any, settings: Settings) -> Any:
@@ -87,11 +92,23 @@ def _content(bpy: Any, scene: Any) -> dict[str, Any]:
         **risks,
         "autoexec_fail": bool(bpy.app.autoexec_fail),
         "autoexec_message": str(bpy.app.autoexec_fail_message),
-        "unbaked_simulations": unbaked_simulations(bpy, scene),
+        **_lacks(bpy, scene, files),
+        "unbaked_simulations": unbaked_simulations(scene, files.used()),
+        "simulated_from": simulated_from(scene, files.used()),
+        "last_key": last_key(bpy, scene, files.used()),
         "vertices": points,
         "image_bytes": files.image_bytes,
         "packed_bytes": files.packed_bytes,
         "memory_bytes": memory_guess(pixels, files.image_bytes, points),
+    }
+
+
+def _lacks(bpy: Any, scene: Any, files: Files) -> dict[str, Any]:
+    return {
+        "gaps": survey_lacks.sequence_gaps(bpy, scene, files),
+        "missing_blocks": survey_lacks.missing_blocks(bpy, files),
+        "addons": survey_lacks.addons(bpy, files),
+        "addon_data": survey_lacks.addon_data(scene),
     }
 
 

@@ -12,11 +12,14 @@ import re
 from typing import Any
 
 import OpenImageIO as oiio  # comes with bpy
+from survey_nodes import Shown, node_trees
 from task import INSIDE
 
 PACKED_LIMIT = 128 * 1024 * 1024  # the tmpfs has 256 MiB
 BYTES_PER_PIXEL = {"uint8": 4, "uint16": 8, "half": 8, "float": 16}  # as Cycles keeps them, always four channels
 OUTSIDE = ("", "<builtin>", "<memory>")
+STRIP_PICTURES = 2_000
+DRIVE = re.compile("^([A-Za-z]):(?=/)")  # Blender itself looks for C:/wood.png at /c/wood.png
 
 
 class Files:
@@ -24,8 +27,10 @@ class Files:
 
     def __init__(self, bpy: Any, scene: Any) -> None:
         self._bpy = bpy
+        self._scene = scene
         self._users = bpy.data.user_map()
         self._used = _reachable(self._users, scene)
+        self._shown_nodes = Shown()
         self._known: set[str] = set()
         self.image_bytes = 0
         self.packed_bytes = 0
@@ -34,34 +39,38 @@ class Files:
         """Whether something rendered holds it."""
         return block in self._used
 
+    def used(self) -> list[Any]:
+        """Everything that something rendered holds, by name."""
+        return sorted(self._used, key=lambda block: (block.id_type, block.name_full))
+
     def sequences(self) -> list[tuple[Any, Any]]:
         """Image sequences that shaders show, each with the image user that says which picture."""
         found = []
         for owner, tree in node_trees(self._bpy):
             for node in tree.nodes if owner in self._used else ():
                 image, user = getattr(node, "image", None), getattr(node, "image_user", None)
-                if image is None or user is None or image.source != "SEQUENCE" or not _linked(node):
+                if image is None or user is None or image.source != "SEQUENCE" or not self._shown_nodes.has(tree, node):
                     continue
-                if not any(part.packed_file for part in image.packed_files):
+                if not _packed(image):
                     found.append((image, user))
         return found
 
     def listed(self) -> list[dict[str, Any]]:
         """One entry per file, what is missing and matters first."""
-        found = [*self._images(), *self._blocks(), *self._modifiers(), *self._light_profiles()]
+        found = [*self._images(), *self._blocks(), *self._modifiers(), *self._light_profiles(), *self._strips()]
         found += self._others()
         return sorted(found, key=lambda file: (not (file["used"] and not file["exists"]), file["exists"]))
 
     def _images(self) -> list[dict[str, Any]]:
+        self.packed_bytes += sum(part.size for image in self._bpy.data.images for part in _packed(image))
         wanted = (image for image in self._bpy.data.images if image.source in ("FILE", "SEQUENCE", "MOVIE", "TILED"))
-        return [self._image(image) for image in wanted]
+        return [file for image in wanted for file in (self._image(image), *self._lost_tiles(image))]
 
     def _image(self, image: Any) -> dict[str, Any]:
         used = image in self._used and self._shown(image)
         file = self._file("image", image, image.filepath_raw, image.source, used)
-        packed = [part.packed_file for part in image.packed_files if part.packed_file]
-        sizes = [_packed_size(part.data) for part in packed]
-        self.packed_bytes += sum(part.size for part in packed)
+        packed = _packed(image)
+        sizes = [_packed_size(part) for part in packed]
         if not packed and image.source != "MOVIE":
             paths = _tiles(file.pop("_path"), image.source)
             sizes = [_size(path) for path in paths]
@@ -70,9 +79,29 @@ class Files:
         self.image_bytes += sum(size[2] for size in sizes) if used else 0
         return _clean(file) | {"packed": bool(packed), "exists": file["exists"] or bool(packed)} | _pair(width, height)
 
+    def _lost_tiles(self, image: Any) -> list[dict[str, Any]]:
+        """Of an image of which only some tiles are there."""
+        if image.source != "TILED" or _packed(image):
+            return []
+        folder, used = image.filepath_raw, image in self._used and self._shown(image)
+        if not _tiles(self._bpy.path.abspath(folder, library=image.library), "TILED"):
+            return []  # said once, of the image itself
+        paths = (folder.replace("<UDIM>", str(tile.number)) for tile in image.tiles)
+        found = [self._file("tile", image, path, "TILED", used) for path in paths if "<UVTILE>" not in path]
+        return [_clean(file) for file in found if not file["exists"]]
+
     def _shown(self, image: Any) -> bool:
         """False when every rendered thing that holds the image does so by an unlinked node or as a camera's backdrop."""
-        return any(_shows(user, image) for user in self._users.get(image, ()) if user in self._used)
+        return any(self._shows(user, image) for user in self._users.get(image, ()) if user in self._used)
+
+    def _shows(self, user: Any, image: Any) -> bool:
+        if user.id_type == "CAMERA":
+            return False
+        tree = user if user.id_type == "NODETREE" else getattr(user, "node_tree", None)
+        if tree is None:
+            return True
+        nodes = [node for node in tree.nodes if getattr(node, "image", None) == image]
+        return not nodes or any(self._shown_nodes.has(tree, node) for node in nodes)
 
     def _blocks(self) -> list[dict[str, Any]]:
         data = self._bpy.data
@@ -109,9 +138,18 @@ class Files:
         for owner, tree in node_trees(self._bpy):
             for node in tree.nodes:
                 if node.bl_idname == "ShaderNodeTexIES" and node.mode == "EXTERNAL" and node.filepath:
-                    used = owner in self._used and _linked(node)
+                    used = owner in self._used and self._shown_nodes.has(tree, node)
                     found.append(_clean(self._file("light profile", owner, node.filepath, "FILE", used)))
         return found
+
+    def _strips(self) -> list[dict[str, Any]]:
+        """What the video sequencer shows; it matters only where strips are rendered instead of the scene."""
+        editor, on = self._scene.sequence_editor, renders_strips(self._scene)
+        found = []
+        for strip in editor.strips_all if editor else ():
+            used = on and not strip.mute
+            found += [_clean(self._file("strip", None, path, "FILE", used)) for path in _strip_paths(strip)]
+        return [file for file in found if not file["exists"]]
 
     def _others(self) -> list[dict[str, Any]]:
         """What Blender itself lists and no kind above covers."""
@@ -122,7 +160,7 @@ class Files:
     def _file(self, kind: str, block: Any, path: str, source: str, used: bool) -> dict[str, Any]:
         library = block.library if block is not None else None
         full = _resolved(self._bpy.path.abspath(path, library=library))
-        self._known.add(full)
+        self._known |= {full, DRIVE.sub(lambda drive: f"/{drive[1].lower()}", path.replace("\\", "/"))}
         return {
             "kind": kind,
             "name": block.name if block is not None else os.path.basename(path),
@@ -137,14 +175,6 @@ class Files:
             **_pair(0, 0),
             "_path": full,
         }
-
-
-def node_trees(bpy: Any) -> list[tuple[Any, Any]]:
-    """Every node tree with the data-block that owns it (a node group owns itself)."""
-    data = bpy.data
-    owners = [*data.materials, *data.worlds, *data.lights, *data.linestyles, *data.textures]
-    trees = [(owner, owner.node_tree) for owner in owners if getattr(owner, "node_tree", None)]
-    return trees + [(group, group) for group in data.node_groups]
 
 
 def _reachable(users: dict[Any, set[Any]], scene: Any) -> set[Any]:
@@ -164,18 +194,24 @@ def _reachable(users: dict[Any, set[Any]], scene: Any) -> set[Any]:
     return seen
 
 
-def _shows(user: Any, image: Any) -> bool:
-    if user.id_type == "CAMERA":
+def renders_strips(scene: Any) -> bool:
+    """Blender's own rule (render/intern/pipeline.cc, RE_seq_render_active): any strip but sound, not muted."""
+    editor = scene.sequence_editor
+    if not (scene.render.use_sequencer and editor):
         return False
-    tree = user if user.id_type == "NODETREE" else getattr(user, "node_tree", None)
-    if tree is None:
-        return True
-    nodes = [node for node in tree.nodes if getattr(node, "image", None) == image]
-    return not nodes or any(_linked(node) for node in nodes)
+    return any(strip.type != "SOUND" and not strip.mute for strip in editor.strips)
 
 
-def _linked(node: Any) -> bool:
-    return not node.mute and any(output.is_linked for output in node.outputs)
+def _strip_paths(strip: Any) -> list[str]:
+    if strip.type == "MOVIE":
+        return [strip.filepath]
+    if strip.type == "IMAGE":
+        return [os.path.join(strip.directory, element.filename) for element in strip.elements[:STRIP_PICTURES]]
+    return []
+
+
+def _packed(image: Any) -> list[Any]:
+    return [part.packed_file for part in image.packed_files if part.packed_file]
 
 
 def _resolved(path: str) -> str:
@@ -214,12 +250,12 @@ def _size(path: str) -> tuple[int, int, int]:
     return size
 
 
-def _packed_size(content: bytes) -> tuple[int, int, int]:
-    if len(content) > PACKED_LIMIT:
-        return 0, 0, len(content)
+def _packed_size(part: Any) -> tuple[int, int, int]:
+    if part.size > PACKED_LIMIT:
+        return 0, 0, part.size
     path = "/tmp/packed"  # the container's own tmpfs
     with open(path, "wb") as file:
-        file.write(content)
+        file.write(part.data)
     try:
         return _size(path)
     finally:

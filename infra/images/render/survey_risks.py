@@ -1,10 +1,10 @@
-"""What in a .blend costs memory, changes from frame to frame by itself, or would run code if we let it."""
+"""What in a .blend costs memory, writes files of its own, or would run code if we let it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from survey_files import node_trees
+from survey_nodes import node_trees
 
 BASE_BYTES = 260_000_000  # bpy after opening
 FLOOR_BYTES = 1_000_000_000
@@ -41,45 +41,15 @@ def _nodes(bpy: Any, kind: str) -> list[dict[str, Any]]:
 
 
 def _file_outputs(scene: Any) -> list[dict[str, Any]]:
-    group = scene.compositing_node_group
-    nodes = [node for node in group.nodes if node.bl_idname == "CompositorNodeOutputFile"] if group else []
+    """Those that are fed and would write."""
+    group = scene.compositing_node_group if scene.render.use_compositing else None
+    nodes = file_output_nodes(group) if group else []
     return [{"owner": group.name, "node": node.name, "path": node.directory} for node in nodes]
 
 
-def unbaked_simulations(bpy: Any, scene: Any) -> list[dict[str, Any]]:
-    """Simulations without a bake: a frame then depends on the frames before it, which another machine renders."""
-    found = []
-    for thing in scene.objects:
-        found += [{"object": thing.name, "kind": kind} for kind in _unbaked(thing)]
-    world = scene.rigidbody_world
-    if world and world.enabled and not world.point_cache.is_baked:
-        found.append({"object": scene.name, "kind": "RIGID_BODY"})
-    return found
-
-
-def _unbaked(thing: Any) -> list[str]:
-    kinds = []
-    for modifier in thing.modifiers:
-        if not modifier.show_render:
-            continue
-        if modifier.type in ("CLOTH", "SOFT_BODY") and not modifier.point_cache.is_baked:
-            kinds.append(modifier.type)
-        if modifier.type == "FLUID" and modifier.fluid_type == "DOMAIN":
-            kinds += [] if modifier.domain_settings.has_cache_baked_data else ["FLUID"]
-        if modifier.type == "DYNAMIC_PAINT" and modifier.canvas_settings:
-            kinds.append("DYNAMIC_PAINT")
-        if modifier.type == "NODES" and modifier.node_group and _simulates(modifier.node_group):
-            kinds.append("SIMULATION_NODES")
-    return kinds + [kind for system in thing.particle_systems for kind in _particles(system)]
-
-
-def _simulates(group: Any) -> bool:
-    return any(node.bl_idname == "GeometryNodeSimulationOutput" for node in group.nodes)
-
-
-def _particles(system: Any) -> list[str]:
-    moving = system.settings.type == "EMITTER" or system.use_hair_dynamics
-    return ["PARTICLES"] if moving and not system.point_cache.is_baked else []
+def file_output_nodes(group: Any) -> list[Any]:
+    writing = (node for node in group.nodes if node.bl_idname == "CompositorNodeOutputFile" and not node.mute)
+    return [node for node in writing if any(one.is_linked for one in node.inputs)]
 
 
 def vertices(scene: Any) -> int:

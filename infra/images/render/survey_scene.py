@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from survey_files import renders_strips
+
 
 def scene_facts(scene: Any) -> dict[str, Any]:
     """Everything a job's form can show or change, read and not judged."""
@@ -64,7 +66,8 @@ def _sampling(scene: Any) -> dict[str, Any]:
         "adaptive": cycles.use_adaptive_sampling,
         "adaptive_threshold": float(cycles.adaptive_threshold),
         "denoise": cycles.use_denoising,
-        "denoiser": str(cycles.denoiser),
+        "denoiser": str(cycles.denoiser) or "unknown",
+        "device": cycles.device,
         "motion_blur": scene.render.use_motion_blur,
         "film_transparent": scene.render.film_transparent,
         "persistent_data": scene.render.use_persistent_data,
@@ -73,13 +76,12 @@ def _sampling(scene: Any) -> dict[str, Any]:
 
 def _output(scene: Any) -> dict[str, Any]:
     image = scene.render.image_settings
-    editor = scene.sequence_editor
     return {
         "file_format": image.file_format,
         "color_mode": image.color_mode,
         "color_depth": image.color_depth,
         "is_movie": scene.render.is_movie_format,
         "multiview": scene.render.use_multiview,
-        "sequencer": bool(scene.render.use_sequencer and editor and len(editor.strips_all)),
+        "sequencer": renders_strips(scene),
         "compositor": bool(scene.render.use_compositing and scene.compositing_node_group),
     }

@@ -14,6 +14,10 @@ TASK_FILE = f"{INSIDE}/task.json"
 MAX_FRAMES = 10_000
 MAX_SIDE = 65_536
 DEPTHS = {"PNG": ("8", "16"), "OPEN_EXR": ("16", "32")}
+CHANGES = (
+    *("render-with-cycles", "pictures-instead-of-video", "full-resolution", "whole-picture", "one-view", "first-camera"),
+    *("without-sequencer", "without-file-outputs", "step-simulations"),
+)  # changes.py makes them
 SUFFIXES = {"PNG": ".png", "OPEN_EXR": ".exr"}
 
 Value = TypeVar("Value", int, str, bool)
@@ -35,6 +39,7 @@ class Settings:
     samples: int | None = None
     camera: str | None = None
     scene: str | None = None
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,14 @@ def _settings(raw: Any) -> Settings:
         samples=_within(_maybe(fields, "samples", int), "settings.samples", 1, 1_000_000),
         camera=_maybe(fields, "camera", str),
         scene=_maybe(fields, "scene", str),
+        changes=_changes(fields.get("changes") or []),
     )
+
+
+def _changes(raw: Any) -> tuple[str, ...]:
+    if not isinstance(raw, list) or not all(isinstance(name, str) and name in CHANGES for name in raw):
+        raise BadTask(f"settings.changes: not a list of {sorted(CHANGES)}")
+    return tuple(raw)
 
 
 def _object(raw: Any, name: str, known: set[str]) -> dict[str, Any]:

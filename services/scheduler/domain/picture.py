@@ -1,5 +1,6 @@
 """What a finished frame must be, how much memory rendering it takes, how large its file may be."""
 
+from contracts.changes import Change
 from contracts.events import SceneFacts
 from contracts.values import Picture, RenderSettings
 from services.scheduler.domain.policy import MIB
@@ -14,7 +15,8 @@ BASE_MEMORY, MEMORY_PER_PIXEL = 260 * MIB, 70
 def sides(facts: SceneFacts, settings: RenderSettings) -> tuple[int, int]:
     """Pixels of a finished frame: Blender's own rule, each side × percentage rounded down."""
     width, height = settings.width or facts.width, settings.height or facts.height
-    percentage = settings.percentage or facts.percentage
+    own = 100 if Change.FULL_RESOLUTION in settings.changes else facts.percentage
+    percentage = settings.percentage or own
     return max(1, width * percentage // 100), max(1, height * percentage // 100)
 
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.domain.claims import Complaint, FrameDone, NonsenseClaim, Progress, read_claim
-from agent.domain.survey import NonsenseReport, read_report
+from agent.domain.survey import LIST_BYTES, NonsenseReport, read_report
 from agent.hearing import TOO_LONG, TOO_MUCH
+from contracts.topology import MAX_MESSAGE_BYTES
 from contracts.values import Kind
 from tests.unit.agent.builders import a_grant
 
@@ -128,4 +129,26 @@ def test_a_report_that_is_none_is_called_nonsense(body: bytes) -> None:
 def test_long_lists_of_a_report_are_cut() -> None:
     report = read_report(a_grant(), json.dumps(a_report(scenes=["s" * 500] * 1_000)).encode())
     assert report.facts is not None
-    assert len(report.facts.scenes) == 200
+    assert len(report.facts.scenes) == LIST_BYTES // 203
+
+
+def test_the_worst_report_a_file_can_cause_fits_into_one_message_and_so_does_the_verdict() -> None:
+    bad = "\U0001f600" * 300
+    lists = {name: [bad] * 200 for name in ("scenes", "missing_blocks", "addons", "addon_data")}
+    gaps = [{"name": bad, "frames": [[1, 2]] * 100}] * 200
+    more = {
+        "files": [a_file(path=bad, exists=False, used=used) for used in (True, False) for _ in range(200)],
+        "file_outputs": [{"node": bad, "path": bad}] * 200,
+        "unbaked_simulations": [{"kind": bad, "object": bad}] * 200,
+        "scripted_drivers": [{"owner": bad, "expression": bad}] * 200,
+    }
+    report = read_report(a_grant(), json.dumps(a_report(**lists, gaps=gaps, **more)).encode())
+    assert len(report.model_dump_json()) < MAX_MESSAGE_BYTES / 2, "the other half is for the findings"
+    assert report.facts is not None
+    assert report.facts.missing, "something of each is told"
+
+
+def test_letters_that_no_message_may_hold_are_replaced() -> None:
+    report = read_report(a_grant(), json.dumps(a_report(scenes=["half \ud83d"])).encode())
+    assert report.facts is not None
+    assert report.facts.scenes == ("half ?",)

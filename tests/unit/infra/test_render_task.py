@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from contracts.changes import Change
+from infra.images.render import changes as made
 from infra.images.render.events import remaining_seconds
-from infra.images.render.task import BadTask, Settings, parse_task
+from infra.images.render.task import CHANGES, BadTask, Settings, parse_task
 
 
 def a_task(**changes: Any) -> dict[str, Any]:
@@ -19,6 +21,11 @@ def test_a_task_without_settings_leaves_everything_to_the_file() -> None:
     assert task.scale_percent == 100
 
 
+def test_every_change_that_the_farm_offers_can_be_asked_for_and_is_made() -> None:
+    assert set(CHANGES) == set(made.CHANGES) == set(Change)
+    assert parse_task(a_task(settings={"changes": list(CHANGES)})).settings.changes == CHANGES
+
+
 def test_an_exr_is_half_float_unless_told_otherwise() -> None:
     assert parse_task(a_task(settings={"format": "OPEN_EXR"})).settings.color_depth == "16"
 
@@ -28,6 +35,8 @@ def test_an_exr_is_half_float_unless_told_otherwise() -> None:
     [
         ({"blend": "/etc/passwd"}, "blend"),
         ({"blend": "/in/../etc/passwd"}, "blend"),
+        ({"settings": {"changes": ["format-my-disk"]}}, "changes"),
+        ({"settings": {"changes": "one-view"}}, "changes"),
         ({"blend": None}, "blend"),
         ({"frames": [1, 1]}, "frames"),
         ({"frames": [1.5]}, "frames"),

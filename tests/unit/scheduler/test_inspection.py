@@ -19,8 +19,8 @@ def codes(severity: Severity, **facts: Any) -> list[str]:
 
 
 def test_a_good_file_has_no_findings_and_its_own_range() -> None:
-    verdict = judged(some_facts(frame_start=5, frame_end=9, frame_step=2), (), RenderSettings(), 4 * GIB)
-    assert (verdict.findings, verdict.frames) == ((), span(5, 9, 2))
+    verdict = judged(some_facts(frame_start=5, frame_end=9), (), RenderSettings(), 4 * GIB)
+    assert (verdict.findings, verdict.frames) == ((), span(5, 9))
     assert verdict.picture == Picture(width=480, height=270)
 
 
@@ -31,7 +31,7 @@ def test_a_good_file_has_no_findings_and_its_own_range() -> None:
         ({"engine": "BLENDER_WORKBENCH"}, "engine"),
         ({"has_camera": False, "cameras": ()}, "no_camera"),
         ({"newer_than_renderer": True, "blender_version": "9.9"}, "newer_blender"),
-        ({"missing": ("//wood.png",)}, "missing_files"),
+        ({"missing": ("image: //wood.png",)}, "missing_image"),
         ({"frame_start": 10, "frame_end": 3}, "no_frames"),
         ({"frame_start": -600_000, "frame_end": 600_000}, "too_many_frames"),
         ({"frame_start": 1_000_000, "frame_end": 1_000_001}, "frame_number"),
