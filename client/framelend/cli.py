@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from framelend import agents_cli, jobs_cli, offers_cli, ops_cli
+from framelend import agents_cli, jobs_cli, offers_cli, ops_cli, steering_cli
 from framelend.client import Client
 from framelend.config import Login, save
 from framelend.problems import LocalProblem
@@ -103,6 +103,7 @@ def earnings(json: Json = False) -> None:
 jobs_cli.add_to(app)
 offers_cli.add_to(app)
 app.add_typer(agents_cli.app, name="agents")
+app.add_typer(steering_cli.app, name="job")
 app.add_typer(ops_cli.app, name="ops")
 
 

@@ -10,12 +10,19 @@ from typing import Any
 
 import httpx
 
-from framelend import fetching, following, models, sending
+from framelend import fetching, following, models, sending, steering
 from framelend import offers as asking
 from framelend.models import Account, Agent, Downloads, Earnings, Frames, Job, JobLine, Parts, TimelineLine, Upload
 from framelend.transport import LONGEST_PAUSE, Transport
 
 Money = Decimal | str | int
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, Decimal) else value
 
 
 def fresh_key() -> str:
@@ -109,6 +116,8 @@ class Client:
         settings: dict[str, Any] | None = None,
         max_cost: Money | None = None,
         deadline: datetime | None = None,
+        start_at: datetime | None = None,
+        priority: int | None = None,
         order: str | None = None,
         allows: Sequence[str] = (),
         lenders: Sequence[str] = (),
@@ -124,6 +133,8 @@ class Client:
             "name": name,
             "max_cost": None if max_cost is None else str(max_cost),
             "deadline": deadline.isoformat() if deadline else None,
+            "start_at": start_at.isoformat() if start_at else None,
+            "priority": priority,
             "settings": settings or {},
             "order": order,
             "allows": list(allows) or None,
@@ -153,6 +164,27 @@ class Client:
 
     def resume(self, job: str) -> Job:
         return self._farm.call(Job, "POST", f"/v1/jobs/{job}/resume")
+
+    def change(self, job: str, **changes: Any) -> steering.SteeredJob:
+        """price_per_wu, max_cost, deadline, start_at, priority; None takes a limit, a deadline or a start back."""
+        said = {name: _plain(value) for name, value in changes.items()}
+        return self._farm.call(steering.SteeredJob, "PATCH", f"/v1/jobs/{job}", said)
+
+    def skip(self, job: str, frames: str) -> steering.SteeredJob:
+        """Leave frames out, like "5,7-9": the job is complete without them."""
+        return self._farm.call(steering.SteeredJob, "POST", f"/v1/jobs/{job}/skip", {"frames": frames})
+
+    def retry(self, job: str, without: str | None = None, key: str | None = None) -> Job:
+        """What failed is tried again; of a job that failed or was cancelled: a new job of the frames it lacks."""
+        return self._farm.call(Job, "POST", f"/v1/jobs/{job}/retry", {"without": without}, key=key or fresh_key())
+
+    def farm(self) -> steering.Farm:
+        """Whether the whole farm is at work."""
+        return self._farm.call(steering.Farm, "GET", "/v1/farm")
+
+    def order_farm(self, order: str) -> steering.Farm:
+        """`order`: pause, stop or resume; for the operator."""
+        return self._farm.call(steering.Farm, "POST", "/v1/farm/orders", {"order": order}, tries=1)
 
     def frames(self, job: str) -> Frames:
         return self._farm.call(Frames, "GET", f"/v1/jobs/{job}/frames")

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from framelend.session import Json, connected
+from framelend.session import JobId, Json, connected
+from framelend.steering import Farm
+from framelend.steering_cli import retried
 from framelend.terminal import credits, out, print_json, speaking, table
 
 app = typer.Typer(no_args_is_help=True, help="For the farm's operator (FRAMELEND_KEY must be the operator's).")
@@ -68,3 +70,61 @@ def accounts(json: Json = False) -> None:
         sums = one.balances
         rows.add_row(one.id, one.name, one.email, ", ".join(one.roles), credits(sums.available), credits(sums.held))
     out.print(rows)
+
+
+@app.command("pause-all")
+@speaking
+def pause_all(json: Json = False) -> None:
+    """The whole farm finishes what is in hand and gives nothing more out."""
+    _ordered("pause", json)
+
+
+@app.command("stop")
+@speaking
+def stop(json: Json = False) -> None:
+    """Emergency: every container of every connected machine ends within seconds. Finished frames are kept."""
+    _ordered("stop", json)
+
+
+@app.command("resume-all")
+@speaking
+def resume_all(json: Json = False) -> None:
+    """The whole farm works as usual."""
+    _ordered("resume", json)
+
+
+@app.command("farm")
+@speaking
+def farm(json: Json = False) -> None:
+    """Whether the whole farm is at work."""
+    with connected() as client:
+        _shown(client.farm(), json)
+
+
+@app.command("drain")
+@speaking
+def drain(agent: Annotated[str, typer.Argument(metavar="AGENT", help="The machine's id.")], json: Json = False) -> None:
+    """Let a machine finish what it has and take nothing more; `framelend agents enable` ends that."""
+    with connected() as client:
+        found = client.order_agent(agent, "drain")
+    if json:
+        return print_json(found)
+    out.print(f"{found.id} is {found.state}. {found.reason}")
+
+
+@app.command("retry")
+@speaking
+def retry(job: JobId, json: Json = False) -> None:
+    """Have what failed of a job tried again, by any machine."""
+    retried(job, None, None, json)
+
+
+def _ordered(order: str, json: bool) -> None:
+    with connected() as client:
+        _shown(client.order_farm(order), json)
+
+
+def _shown(found: Farm, json: bool) -> None:
+    if json:
+        return print_json(found)
+    out.print(found.notice or "The farm is at work.")

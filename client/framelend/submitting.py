@@ -39,6 +39,8 @@ def submit(
     price: Annotated[str, typer.Option(help="Your bid: credits per WU (a CPU second of the reference machine).")] = "0.01",
     max_cost: Annotated[str | None, typer.Option(help="No quote above this many credits can be accepted.")] = None,
     deadline: Annotated[datetime | None, typer.Option(help="When you need it, e.g. 2027-01-31T18:00.")] = None,
+    start_at: Annotated[datetime | None, typer.Option(help="Render no frame before, but for samples.")] = None,
+    priority: Annotated[int | None, typer.Option(min=-100, max=100, help="Among your own jobs of the same bid.")] = None,
     allow: Annotated[
         list[Allowed] | None, typer.Option(help="Whom you let render, whom you like best first; may be given again.")
     ] = None,
@@ -59,7 +61,9 @@ def submit(
         "frames": frames,
         "name": name,
         "max_cost": max_cost,
-        "deadline": _aware(deadline),
+        "deadline": aware(deadline),
+        "start_at": aware(start_at),
+        "priority": priority,
         "settings": {what: value for what, value in settings.items() if value is not None},
         "order": "preview" if preview else None,
         "allows": _allowed(allow or [], lender or []),
@@ -170,6 +174,6 @@ def _allowed(allow: list[Allowed], lenders: list[str]) -> list[str]:
     return [one.value for one in allow] or (["named"] if lenders else [])
 
 
-def _aware(deadline: datetime | None) -> datetime | None:
+def aware(at: datetime | None) -> datetime | None:
     """A time without zone is this machine's."""
-    return deadline.astimezone(UTC) if deadline else None
+    return at.astimezone(UTC) if at else None

@@ -83,6 +83,8 @@ class JobEstimated(Event):
     frames: Annotated[Ranges, Field(max_length=10_000)]
     micro_wu: Band
     seconds: Band
+    price_per_wu_micro: Annotated[int, Field(ge=1, le=10**12)] | None = None
+    """The bid to make the price of, as it stood at the estimate. None: as submitted."""
     outlook: Outlook | None = None
     reason: Text = ""
     """Why there is a further version."""
@@ -117,6 +119,8 @@ class QuoteAccepted(Event):
     job: Id
     account: Id
     version: int
+    max_cost: Micro | None = None
+    """His limit as it stands now, in micro-credits: it is compared here and nowhere later. None: the one he submitted."""
 
 
 class QuoteDeclined(Event):

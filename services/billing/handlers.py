@@ -92,7 +92,7 @@ def _quotes(inboxes: Inboxes, desk: Desk) -> None:
 
     @inboxes.on(JobEstimated)
     async def on_job_estimated(event: JobEstimated) -> None:
-        bid = (await books.job(event.job)).price_per_wu_micro
+        bid = event.price_per_wu_micro or (await books.job(event.job)).price_per_wu_micro
         tariff = await desk.tariffs.freeze(event.job, event.version, Tariff(event.curve, event.frames, bid))
         plan = await asyncio.to_thread(planned, [*await _earlier(desk, event), tariff])
         with judged():
@@ -101,9 +101,9 @@ def _quotes(inboxes: Inboxes, desk: Desk) -> None:
 
     @inboxes.on(QuoteAccepted)
     async def on_quote_accepted(event: QuoteAccepted) -> None:
-        account, version = event.account, event.version
+        account, version, most = event.account, event.version, event.max_cost
         with judged():
-            job = await books.decide(event.job, lambda job, free, now: holding.accepted(job, account, version, free, now))
+            job = await books.decide(event.job, lambda job, free, now: holding.accepted(job, account, version, free, now, most))
         log.info("acceptance decided", job=job.job, account=account, stage=job.stage, held_micro=job.held_micro)
 
     @inboxes.on(QuoteDeclined)

@@ -12,9 +12,11 @@ from contracts.values import Digest
 from services.chassis.repository import SavedThenTold
 from services.chassis.service import Ground, Service
 from services.chassis.settings import ServiceSettings
+from services.chassis.sweeps import Sweep
 from services.intake.domain.accounts import Account, Order, Role, key_hash
 from services.intake.domain.agents import Agent
 from services.intake.domain.codes import Lender, Terms
+from services.intake.domain.farm import Farm
 from services.intake.domain.frames import Bucket
 from services.intake.domain.jobs import Job
 from services.intake.domain.offers import Offer
@@ -29,6 +31,7 @@ from services.intake.repository.accounts import Accounts, Balances
 from services.intake.repository.answers import Answers, page_key
 from services.intake.repository.bell import Bell
 from services.intake.repository.codes import Codes
+from services.intake.repository.farm import Farms
 from services.intake.repository.frames import Frames
 from services.intake.repository.jobs import Jobs
 from services.intake.repository.lenders import Agents, Earnings
@@ -72,16 +75,18 @@ async def build(ground: Ground) -> Service:
     accounts = memory.accounts
     return Service(
         inboxes=routes(memory, ground.doorkeeper),
-        repositories=[accounts.saved, accounts.orders, memory.uploads.saved, memory.jobs.saved, *_of_lenders(memory)],
+        repositories=[accounts.saved, accounts.orders, memory.uploads.saved, memory.jobs.saved, *_others(memory)],
         prepare=prepare,
         http=Guard(application(desk)),
         stopping=memory.bell.silence,
+        sweeps=[Sweep("farm", 2, memory.farm.get)],
+        notes=memory.farm.notes,
         shut_out=memory.agents.shut_out,
     )
 
 
-def _of_lenders(memory: Memory) -> list[SavedThenTold[Any]]:
-    return [memory.codes.saved, memory.agents.saved, memory.offers.saved]
+def _others(memory: Memory) -> list[SavedThenTold[Any]]:
+    return [memory.farm.saved, memory.codes.saved, memory.agents.saved, memory.offers.saved]
 
 
 def _memory(ground: Ground) -> Memory:
@@ -97,6 +102,7 @@ def _memory(ground: Ground) -> Memory:
         codes=Codes(ground.repository("codes", Lender)),
         offers=Offers(ground.repository("offers", Offer)),
         earnings=Earnings(database["earnings"]),
+        farm=Farms(ground.repository("farm", Farm)),
         samples=Samples(database["samples"], ground.clock),
         answers=Answers(database["answers"], ground.clock),
         bell=Bell(),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from framelend import FarmProblem, Job, fetching
+from framelend import Client, FarmProblem, Job, fetching
 
 from contracts.bus import new_id
 from contracts.events import Action, FramesSealed, FramesStored, JobCancelled, JobControlled, JobSettled, JobSubmitted
@@ -67,6 +67,25 @@ async def test_a_cancelled_job_is_sealed_and_settled_and_its_frames_stay_the_ren
         assert [pixel_sha256(path) for path in sorted(got)] == [stored[frame] for frame in sorted(sealed)]
         with pytest.raises(FarmProblem, match="cannot be changed any more"):
             client.resume(job)
+
+
+async def test_an_emergency_stop_ends_every_container_and_the_farm_goes_on_when_it_is_resumed(lent: Farm, scenes: Path) -> None:
+    """Meanwhile the renter leaves a frame out, which is neither rendered nor charged."""
+    renter, job = await _under_way(lent, scenes, "1-12")
+    with Client(lent.url, lent.operator) as operator, lent.client(renter) as client:
+        try:
+            operator.order_farm("stop")
+            await until(lambda: _stands_still(lent, job), "no container runs in a stopped farm", STOP_SECONDS)
+            left = max(set(range(1, 13)) - _stored(lent, job))
+            assert client.skip(job, str(left)).left_out == str(left)
+            assert "stopped by its operator" in client.skip(job, str(left)).notice
+        finally:
+            operator.order_farm("resume")
+    done = await settled(lent, renter, job)
+    assert done.state == "completed", done.reason
+    await _paid_once(lent, done, set(range(1, 13)) - {left})
+    chunks = await lent.world.database("scheduler")["chunks"].find({"job": job}).to_list(None)
+    assert not [one for chunk in chunks for one in chunk["tries"]], "a stop is nobody's fault"
 
 
 async def test_a_cancel_that_comes_before_its_job_ends_it_and_costs_nothing(lent: Farm) -> None:

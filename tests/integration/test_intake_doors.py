@@ -22,7 +22,7 @@ from tests.waiting import until
 
 PUBLIC = {
     "/v1/accounts", "/v1/account", "/v1/account/webhook", "/v1/account/key", "/v1/agents", "/v1/agents/codes",
-    "/v1/agents/enrol", "/v1/earnings", "/v1/offers",
+    "/v1/agents/enrol", "/v1/earnings", "/v1/offers", "/v1/farm", "/v1/farm/orders",
 }  # fmt: skip
 """Routes that name nobody's thing: each answers about the caller's own."""
 BODIES: dict[str, dict[str, Any]] = {
@@ -33,6 +33,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/agents/{agent}/revoke": {},
     "/v1/agents/{agent}/orders": {"order": "drain"},
     "/v1/offers/{job}/accept": {},
+    "/v1/jobs/{job}/skip": {"frames": "1"},
+    "/v1/jobs/{job}/retry": {},
+    "/v1/jobs/{job}": {"priority": 1},
 }
 
 

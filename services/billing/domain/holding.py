@@ -45,6 +45,7 @@ def quoted(job: Job, event: JobEstimated, plan: Plan, book: PriceBook, now: date
         raise TooEarly(f"job {job.job}: sampling is not measured")
     if job.offer is not None and job.offer.state is OfferState.OPEN:
         job = replace(job, offer=job.offer.to(OfferState.EXPIRED))
+    job = replace(job, price_per_wu_micro=event.price_per_wu_micro or job.price_per_wu_micro)
     offer = _offer(job, event, plan, book, now)
     is_further = event.version > 1
     told = JobQuoted(
@@ -90,8 +91,9 @@ def _offer(job: Job, event: JobEstimated, plan: Plan, book: PriceBook, now: date
     )
 
 
-def accepted(job: Job, account: str, version: int, available: int, now: datetime) -> Outcome:
-    """Hold the whole price (the deposit is folded in), or refuse and leave the quote open."""
+def accepted(job: Job, account: str, version: int, available: int, now: datetime, max_cost: int | None = None) -> Outcome:
+    """Hold the whole price (the deposit is folded in), or refuse and leave the quote open. `max_cost`: the renter's limit as it
+    stands when he accepts, where it is not the one he submitted."""
     _check(job, account)
     if job.over:
         return Outcome(job)
@@ -99,14 +101,21 @@ def accepted(job: Job, account: str, version: int, available: int, now: datetime
         raise TooEarly(f"job {job.job}: quote {version} is not made")
     if version < job.offer.version or job.offer.state is OfferState.ACCEPTED:
         return Outcome(job)
-    expiry = expired(job, now)
+    expiry = expired(_limited(job, job.offer, max_cost), now)
     offer = expiry.job.offer
     assert offer is not None
     more = offer.price_micro - job.held_micro
-    why = _why_not(job, offer, more, available)
+    why = _why_not(expiry.job, offer, more, available)
     if why:
         return Outcome(expiry.job, events=(*expiry.events, _refusal(job, version, max(more, 0), available, why)))
     return _held(job, offer, more)
+
+
+def _limited(job: Job, offer: Offer, max_cost: int | None) -> Job:
+    if max_cost is None:
+        return job
+    fits = offer.price_micro <= max_cost and offer.price_micro < pricing.MOST
+    return replace(job, max_cost=max_cost, offer=replace(offer, within_max_cost=fits))
 
 
 def _why_not(job: Job, offer: Offer, more: int, available: int) -> str:

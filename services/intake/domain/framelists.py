@@ -44,6 +44,15 @@ def written(of: Iterable[FrameRange]) -> str:
     return ",".join(_written(r) for r in of)
 
 
+def less(of: Ranges, removed: Ranges) -> Ranges:
+    """All frames of `of` but those of `removed`; only ranges that meet one of those are counted out frame by frame."""
+    found: list[FrameRange] = []
+    for r in of:
+        near = [other for other in removed if other.first <= r.last and r.first <= other.last]
+        found += ranges(frame for frame in r if not any(frame in other for other in near)) if near else (r,)
+    return tuple(found)
+
+
 def one(first: int, last: int, step: int = 1) -> FrameRange:
     """Raises Refused for a range no .blend can have."""
     if abs(first) > LAST_FRAME or abs(last) > LAST_FRAME:

@@ -18,11 +18,15 @@ from contracts.events import (
     QuoteAccepted,
     QuoteDeclined,
     SceneFacts,
+    Wishes,
 )
-from contracts.values import Audience, Band, Finding, Limits, Order, Outlook, PriceLine, Ranges, RenderSettings
+from contracts.values import Audience, Band, Finding, Limits, Order, Outlook, PriceLine, Ranges, RenderSettings, count
 from services.intake.domain.credits import credit_text
 from services.intake.domain.refusals import Refused, Why
 
+NO_WISHES = Wishes()
+NO_LIMIT = 10**15
+"""Micro-credits; told in place of no limit, so that lifting one is told apart from saying nothing."""
 ENDED = frozenset({"completed", "failed", "cancelled", "expired", "declined", "purged"})
 """States from which a renter's command changes nothing any more."""
 
@@ -109,6 +113,8 @@ class Job:
     order: Order = Order.FORWARD
     control_revision: int = 0
     control: Action | None = None
+    wishes: Wishes = NO_WISHES
+    """But for bid and deadline, which are above."""
     answer: Answer | None = None
 
     state: str = "submitted"
@@ -141,7 +147,16 @@ class Job:
     def total(self) -> int:
         """Frames the job is for, as far as is known by now."""
         known = self.frames or self.asked
-        return sum(len(r) for r in known) if known else (self.progress.total if self.progress else 0)
+        return count(known) - count(self.wishes.left_out) if known else (self.progress.total if self.progress else 0)
+
+    @property
+    def wanted(self) -> Wishes:
+        """All that stands, as it is told with every control."""
+        return self.wishes.model_copy(update={"deadline": self.limits.deadline, "price_per_wu_micro": self.price_per_wu_micro})
+
+    def affords(self, quote: Quote) -> bool:
+        """By the renter's limit as it stands."""
+        return self.limits.max_cost is None or quote.price_micro <= self.limits.max_cost
 
     @property
     def may_fetch_frames(self) -> bool:
@@ -165,7 +180,10 @@ def submitted(id: str, job: Job) -> Sequence[Event]:
         lenders=job.lenders,
         order=job.order,
     )
-    return [event]
+    if job.wishes == NO_WISHES:
+        return [event]
+    started = JobControlled(job=id, account=job.account, revision=1, action=Action.RESUME, by=job.account, wishes=job.wanted)
+    return [event, started]
 
 
 def accepted(id: str, job: Job, version: int, key: str, now: datetime) -> tuple[Job, Sequence[Event]]:
@@ -177,7 +195,8 @@ def accepted(id: str, job: Job, version: int, key: str, now: datetime) -> tuple[
             return job, []
     _still_open(job, version, now)
     changed = replace(job, answer=Answer(version, True, key), refusal=None)
-    return changed, [QuoteAccepted(job=id, account=job.account, version=version)]
+    most = job.limits.max_cost or NO_LIMIT
+    return changed, [QuoteAccepted(job=id, account=job.account, version=version, max_cost=most)]
 
 
 def declined(id: str, job: Job, version: int, key: str, now: datetime) -> tuple[Job, Sequence[Event]]:
@@ -198,7 +217,7 @@ def controlled(id: str, job: Job, action: Action, by: str) -> tuple[Job, Sequenc
         text = f"The job is {'being cancelled' if job.state not in ENDED else job.state}; it cannot be changed any more."
         raise _conflict("job-ended", text, "Submit a new job if you need these frames.")
     revision = job.control_revision + 1
-    event = JobControlled(job=id, account=job.account, revision=revision, action=action, by=by)
+    event = JobControlled(job=id, account=job.account, revision=revision, action=action, by=by, wishes=job.wanted)
     return replace(job, control=action, control_revision=revision), [event]
 
 
@@ -215,7 +234,7 @@ def _still_open(job: Job, version: int, now: datetime) -> None:
         raise _conflict("quote-declined", "This quote was declined.", "Submit a new job.")
     if job.expired_version >= version or now >= quote.expires_at:
         raise _expired(version)
-    if not quote.within_max_cost:
+    if not job.affords(quote):
         most = credit_text(job.limits.max_cost or 0)
         text = f"The price of {credit_text(quote.price_micro)} credits is above the job's max_cost of {most}."
         raise _conflict("above-max-cost", text, "Raise it with `framelend job set`, or submit fewer frames.")

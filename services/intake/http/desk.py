@@ -142,6 +142,32 @@ async def own_job(request: Request, desk: TheDesk, job: str) -> Saved[Job]:
 OwnJob = Annotated[Saved[Job], Depends(own_job)]
 
 
+@dataclass(frozen=True)
+class Steered:
+    """A job, and the account that steers it: its owner's or the operator's."""
+
+    saved: Saved[Job]
+    by: str
+
+
+async def steered_job(request: Request, desk: TheDesk, job: str) -> Steered:
+    """As `own_job`; the operator may steer every job."""
+    account = await _passed(request, desk, job)
+    if account is None:
+        who = await caller(request, desk)
+        found = await desk.memory.jobs.saved.read(job) if Role.OPERATOR in who.state.roles else None
+        if found is not None:
+            return Steered(found, who.id)
+        account = who.id
+    owned = await desk.memory.jobs.of(account, job)
+    if owned is None:
+        raise unknown("job")
+    return Steered(owned, account)
+
+
+SteeredJob = Annotated[Steered, Depends(steered_job)]
+
+
 async def _passed(request: Request, desk: Desk, job: str) -> str | None:
     """The account of a page pass. A pass may change things only from its own page."""
     text = request.cookies.get(COOKIE)

@@ -6,12 +6,14 @@ from services.intake.http import (
     accounts,
     downloads,
     enrolment,
+    farm,
     jobs,
     lenders,
     offers,
     page,
     problems,
     resources,
+    steering,
     uploads,
     watching,
 )
@@ -30,7 +32,7 @@ def application(desk: Desk | None) -> FastAPI:
         title="Framelend", version="1", description=DESCRIPTION, docs_url=None, redoc_url=None, responses=problems.DOCUMENTED
     )
     app.state.desk = desk
-    for part in (accounts, uploads, jobs, watching, downloads, lenders, offers, resources, enrolment, page):
+    for part in (accounts, uploads, jobs, steering, farm, watching, downloads, lenders, offers, resources, enrolment, page):
         app.include_router(part.router)
     problems.install(app)
     return app

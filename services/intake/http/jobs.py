@@ -7,15 +7,16 @@ import structlog
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from contracts.events import Action
+from contracts.events import Wishes
+from contracts.events.control import PRIORITIES
 from contracts.values import Audience, Frame, Id, Limits, Order, Ranges, RenderSettings
 from services.chassis.repository import Saved
-from services.intake.domain import framelists, uploads
+from services.intake.domain import framelists, steering, uploads
 from services.intake.domain.accounts import key_hash
 from services.intake.domain.credits import micro
 from services.intake.domain.framelists import written
 from services.intake.domain.ids import derived
-from services.intake.domain.jobs import Job
+from services.intake.domain.jobs import NO_WISHES, Job
 from services.intake.domain.refusals import Refused, Why, unknown
 from services.intake.domain.timeline import own
 from services.intake.domain.uploads import Upload
@@ -58,6 +59,10 @@ class NewJob(BaseModel):
     price_per_wu: Annotated[str, Field(max_length=40)]
     max_cost: Annotated[str, Field(max_length=40)] | None = None
     deadline: AwareDatetime | None = None
+    start_at: AwareDatetime | None = None
+    """No frame is rendered before, but for samples; at most 30 days ahead."""
+    priority: Annotated[int, Field(ge=-PRIORITIES, le=PRIORITIES)] = 0
+    """Among your own jobs of the same bid."""
     order: Order = Order.FORWARD
     allows: Annotated[list[Audience], Field(max_length=4)] = []
     """Whom you let render, whom you like best first: own, named, trusted, anyone. Empty: anyone."""
@@ -80,7 +85,7 @@ async def submit(asked: NewJob, key: IdempotencyKey, who: Renter, desk: TheDesk)
         upload = await _bundle(desk, who.id, asked.bundle, now)
         if await desk.memory.jobs.submit(id, _job(asked, who.id, frames, upload, now)):
             log.info("job submitted", job=id, account=who.id, bundle=asked.bundle)
-    found = await _again(desk, who.id, id)
+    found = await again(desk, who.id, id)
     if found.state.fingerprint != _fingerprint(asked):
         raise key_reused()
     which = f"frames {written(found.state.asked)}" if found.state.asked else "the file's own frames"
@@ -102,62 +107,41 @@ async def job(job: str, own_job: OwnJob, desk: TheDesk, wait: Wait = 0, after: i
     """With `wait` and `after`: answers as soon as the revision is above `after`."""
 
     async def look() -> shapes.JobView | None:
-        view = await seen(desk, await _again(desk, own_job.state.account, job))
+        view = await seen(desk, await again(desk, own_job.state.account, job))
         return view if after is None or view.revision > after else None
 
     found = await desk.memory.bell.until(job, wait, look) if after is not None else None
-    return found or await seen(desk, await _again(desk, own_job.state.account, job))
+    return found or await seen(desk, await again(desk, own_job.state.account, job))
 
 
 @router.post("/{job}/quote/accept", status_code=202, summary="Accept the quote: its price is held now")
 async def accept(job: str, asked: Version, key: IdempotencyKey, own_job: OwnJob, desk: TheDesk) -> shapes.JobView:
     await desk.memory.jobs.answer(job, asked.version, key, accept=True)
-    return await _done(desk, own_job, "quote.accepted", f"{asked.version}:{key}", f"You accepted quote {asked.version}.")
+    return await done(desk, own_job, "quote.accepted", f"{asked.version}:{key}", f"You accepted quote {asked.version}.")
 
 
 @router.post("/{job}/quote/decline", status_code=202, summary="Decline the quote: only sampling is charged")
 async def decline(job: str, asked: Version, key: IdempotencyKey, own_job: OwnJob, desk: TheDesk) -> shapes.JobView:
     await desk.memory.jobs.answer(job, asked.version, key, accept=False)
-    return await _done(desk, own_job, "quote.declined", str(asked.version), f"You declined quote {asked.version}.")
-
-
-@router.post("/{job}/cancel", status_code=202, summary="Stop for good; finished frames stay paid and yours")
-async def cancel(job: str, own_job: OwnJob, desk: TheDesk) -> shapes.JobView:
-    return await _steer(desk, own_job, Action.CANCEL, "You cancelled the job.")
-
-
-@router.post("/{job}/pause", status_code=202, summary="Stop for a while")
-async def pause(job: str, own_job: OwnJob, desk: TheDesk) -> shapes.JobView:
-    return await _steer(desk, own_job, Action.PAUSE, "You paused the job.")
-
-
-@router.post("/{job}/resume", status_code=202, summary="Go on")
-async def resume(job: str, own_job: OwnJob, desk: TheDesk) -> shapes.JobView:
-    return await _steer(desk, own_job, Action.RESUME, "You resumed the job.")
+    return await done(desk, own_job, "quote.declined", str(asked.version), f"You declined quote {asked.version}.")
 
 
 async def seen(desk: Desk, saved: Saved[Job]) -> shapes.JobView:
     """The job as its owner sees it now."""
     counts = await desk.memory.frames.counts([saved.id])
     earned = await desk.memory.earnings.of_job(saved.id)
-    return views.job(saved, counts.get(saved.id, Counted()), earned, await desk.clock.now())
+    farm = await desk.memory.farm.get()
+    return views.job(saved, counts.get(saved.id, Counted()), earned, await desk.clock.now(), farm)
 
 
-async def _steer(desk: Desk, saved: Saved[Job], action: Action, text: str) -> shapes.JobView:
-    changed = await desk.memory.jobs.control(saved.id, action, by=saved.state.account)
-    if changed.control_revision == 0:
-        return await seen(desk, saved)
-    return await _done(desk, saved, "job.controlled", str(changed.control_revision), text)
-
-
-async def _done(desk: Desk, saved: Saved[Job], kind: str, which: str, text: str) -> shapes.JobView:
+async def done(desk: Desk, saved: Saved[Job], kind: str, which: str, text: str) -> shapes.JobView:
     log.info(kind.replace(".", " "), job=saved.id, account=saved.state.account, which=which.partition(":")[0])
     await desk.memory.timeline.append([own(saved.id, kind, which, text)])
     desk.memory.bell.ring(saved.id)
-    return await seen(desk, await _again(desk, saved.state.account, saved.id))
+    return await seen(desk, await again(desk, saved.state.account, saved.id))
 
 
-async def _again(desk: Desk, account: str, id: str) -> Saved[Job]:
+async def again(desk: Desk, account: str, id: str) -> Saved[Job]:
     found = await desk.memory.jobs.of(account, id)
     if found is None:
         raise unknown("job")
@@ -184,6 +168,7 @@ def _job(asked: NewJob, account: str, frames: Ranges, upload: Upload, now: datet
     blend = uploads.blend_of(upload, asked.blend)
     if asked.deadline is not None and asked.deadline <= now:
         raise Refused(Why.INVALID, "deadline-over", "The deadline is in the past.", "Name a later one, or none.")
+    wishes = Wishes(start_at=steering.begins(asked.start_at, now), priority=asked.priority)
     most = micro(asked.max_cost, "max_cost", MOST_COST_MICRO) if asked.max_cost is not None else None
     return Job(
         account=account,
@@ -196,6 +181,8 @@ def _job(asked: NewJob, account: str, frames: Ranges, upload: Upload, now: datet
         price_per_wu_micro=micro(asked.price_per_wu, "price_per_wu", MOST_PER_WU_MICRO),
         limits=Limits(max_cost=most, deadline=asked.deadline),
         fingerprint=_fingerprint(asked),
+        wishes=wishes,
+        control_revision=0 if wishes == NO_WISHES else 1,
         submitted_at=now,
         **wanted(asked),
     )

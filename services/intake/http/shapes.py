@@ -142,6 +142,12 @@ class JobView(JobLine):
     price_per_wu: str
     max_cost: str | None
     deadline: datetime | None
+    start_at: datetime | None = None
+    priority: int = 0
+    left_out: str = ""
+    """Frames that are not wanted any more; not among `total`."""
+    notice: str = ""
+    """What the operator's order to the whole farm means, while it is not at work."""
     order: Order
     allows: list[Audience]
     """Whom you let render, in your order; empty: anyone."""

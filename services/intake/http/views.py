@@ -7,6 +7,7 @@ from contracts.values import MICRO, Band, PriceLine
 from services.chassis.repository import Saved
 from services.intake.domain.accounts import Account
 from services.intake.domain.credits import credit_text
+from services.intake.domain.farm import Farm, notice, reason
 from services.intake.domain.framelists import written
 from services.intake.domain.jobs import ENDED, Answer, Job, Quote
 from services.intake.domain.uploads import Upload
@@ -60,9 +61,15 @@ def timeline_line(line: Line) -> shapes.TimelineLine:
     )
 
 
-def revision(saved: Saved[Job], counted: Counted) -> int:
-    """Grows with every change of the job's document and of its buckets of frames."""
-    return saved.version + counted.revision
+def revision(saved: Saved[Job], counted: Counted, farm: Farm) -> int:
+    """Grows with every change of the job's document, of its buckets of frames, and of the operator's order to the farm."""
+    return saved.version + counted.revision + farm.revision
+
+
+def _reason(known: Job, farm: Farm, now: datetime) -> str:
+    start = known.wishes.start_at
+    own = f"rendering starts at {start:%Y-%m-%d %H:%M} UTC" if start and start > now and known.state == "queued" else known.reason
+    return reason(farm, known.state, own)
 
 
 def job_line(saved: Saved[Job], counted: Counted) -> shapes.JobLine:
@@ -80,12 +87,12 @@ def job_line(saved: Saved[Job], counted: Counted) -> shapes.JobLine:
     )
 
 
-def job(saved: Saved[Job], counted: Counted, earned: Sequence[Earned], now: datetime) -> shapes.JobView:
+def job(saved: Saved[Job], counted: Counted, earned: Sequence[Earned], now: datetime, farm: Farm) -> shapes.JobView:
     known, facts = saved.state, saved.state.facts
     left = known.progress.remaining_seconds if known.progress else None
     return shapes.JobView(
-        **job_line(saved, counted).model_dump(),
-        revision=revision(saved, counted),
+        **{**job_line(saved, counted).model_dump(), "reason": _reason(known, farm, now)},
+        revision=revision(saved, counted, farm),
         ended=known.state in ENDED,
         bundle=known.bundle,
         blend=known.blend,
@@ -94,6 +101,10 @@ def job(saved: Saved[Job], counted: Counted, earned: Sequence[Earned], now: date
         price_per_wu=credit_text(known.price_per_wu_micro),
         max_cost=credit_text(known.limits.max_cost) if known.limits.max_cost else None,
         deadline=known.limits.deadline,
+        start_at=known.wishes.start_at,
+        priority=known.wishes.priority,
+        left_out=written(known.wishes.left_out),
+        notice="" if known.state in ENDED else notice(farm),
         order=known.order,
         allows=list(known.allows),
         lenders=list(known.lenders),
@@ -126,9 +137,9 @@ def _quote(quote: Quote, known: Job, now: datetime) -> shapes.QuoteView:
         work=_interval(quote.micro_wu, MICRO),
         seconds=_interval(quote.seconds),
         expires_at=quote.expires_at,
-        within_max_cost=quote.within_max_cost,
+        within_max_cost=known.affords(quote),
         answer=_word(mine),
-        open=not over and quote.within_max_cost and (mine is None or (mine.accepted and refused)),
+        open=not over and known.affords(quote) and (mine is None or (mine.accepted and refused)),
         outlook=quote.outlook,
         reason=quote.reason,
         left_frames=quote.left_frames,

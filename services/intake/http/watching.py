@@ -21,6 +21,7 @@ from services.intake.http import shapes, views
 from services.intake.http.desk import Desk, OwnJob, TheDesk
 from services.intake.http.jobs import seen
 from services.intake.repository.bell import Ear
+from services.intake.repository.frames import Counted
 
 router = APIRouter(prefix="/v1/jobs", tags=["watching"])
 AT_MOST_EVERY_SECONDS = 0.25
@@ -128,7 +129,7 @@ class _Stream:
         memory = self._desk.memory
         saved = await memory.jobs.of(self._account, self._job)
         counts = (await memory.frames.counts([self._job])).get(self._job)
-        revision = (saved.version if saved else 0) + (counts.revision if counts else 0)
+        revision = views.revision(saved, counts or Counted(), await memory.farm.get()) if saved else 0
         if saved is not None and revision != self._revision:
             self._revision = revision
             for bucket in await memory.frames.of(self._job):

@@ -13,6 +13,7 @@ from services.intake.repository.accounts import Accounts, Balances
 from services.intake.repository.answers import Answers
 from services.intake.repository.bell import Bell
 from services.intake.repository.codes import Codes
+from services.intake.repository.farm import Farms
 from services.intake.repository.frames import Frames
 from services.intake.repository.jobs import Jobs
 from services.intake.repository.lenders import Agents, Earnings
@@ -33,6 +34,7 @@ class Memory:
     agents: Agents
     codes: Codes
     earnings: Earnings
+    farm: Farms
     offers: Offers
     samples: Samples
     answers: Answers

@@ -197,8 +197,9 @@ function drawBill() {
 function drawNotice() {
   if (job.failure) notice(`${job.failure.reason} ${job.failure.hint}`.trim(), true);
   else if (job.refusal) notice(job.refusal.text, true);
+  else if (job.notice) notice(job.notice);
   else if ($("notice").dataset.from === "job") $("notice").hidden = true;
-  if (job.failure || job.refusal) $("notice").dataset.from = "job";
+  if (job.failure || job.refusal || job.notice) $("notice").dataset.from = "job";
 }
 function notice(text, bad = false) {
   Object.assign($("notice"), { textContent: text, hidden: false, className: bad ? "notice bad" : "notice" });

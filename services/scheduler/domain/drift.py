@@ -74,7 +74,7 @@ def requoted(job: Job, quote: Quote, policy: Policy) -> Decided:
     assert after.seconds is not None
     asked = JobEstimated(
         job=job.job, account=job.account, version=after.version, curve=curve, frames=normalised(job.uncut),
-        micro_wu=after.micro_wu, seconds=after.seconds, reason=reason,
+        micro_wu=after.micro_wu, seconds=after.seconds, reason=reason, price_per_wu_micro=jobs.bid(job) or None,
     )  # fmt: skip
     return after, [*told, asked]
 

@@ -133,7 +133,7 @@ def _estimate(job: Job) -> JobEstimated:
     assert job.seconds is not None
     return JobEstimated(
         job=job.job, account=job.account, version=job.version, curve=job.curve, frames=normalised(job.uncut),
-        micro_wu=job.micro_wu, seconds=job.seconds,
+        micro_wu=job.micro_wu, seconds=job.seconds, price_per_wu_micro=jobs.bid(job) or None,
     )  # fmt: skip
 
 

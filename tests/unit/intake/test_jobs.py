@@ -26,7 +26,7 @@ def refusal(job: Job, version: int = 1, accept: bool = True) -> str:
 
 def test_accepting_tells_once_whatever_the_key() -> None:
     job, told = jobs.accepted(JOB, a_quoted_job(), 1, "k", NOW)
-    assert told == [QuoteAccepted(job=JOB, account=RENTER, version=1)]
+    assert told == [QuoteAccepted(job=JOB, account=RENTER, version=1, max_cost=jobs.NO_LIMIT)]
     for key in ("k", "another"):
         again, nothing = jobs.accepted(JOB, job, 1, key, NOW)
         assert (again, nothing) == (job, [])
@@ -38,7 +38,7 @@ def test_a_refused_hold_lets_a_new_request_accept_again_and_a_repeated_one_not()
     job = projections.folded(job, no)
     assert jobs.accepted(JOB, job, 1, "k", NOW)[1] == []
     again, told = jobs.accepted(JOB, job, 1, "fresh", NOW)
-    assert told == [QuoteAccepted(job=JOB, account=RENTER, version=1)]
+    assert told == [QuoteAccepted(job=JOB, account=RENTER, version=1, max_cost=jobs.NO_LIMIT)]
     assert again.refusal is None
 
 

@@ -1,0 +1,134 @@
+"""What a renter (or an operator) wants of a job that is under way, beside running, pausing and cancelling it.
+
+Theory. Each change is told as a control with the next revision, which carries all that stands: whoever hears the highest needs no
+other. A bid may change until a price is made of it, a limit until a price is accepted: it is compared there and nowhere later.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from contracts.events import Action, Event, JobControlled, Wishes
+from contracts.values import Limits, Ranges
+from services.intake.domain.framelists import less, written
+from services.intake.domain.jobs import ENDED, Job
+from services.intake.domain.refusals import Refused, Why
+
+LONGEST_AHEAD = timedelta(days=30)
+BEGUN = frozenset({"rendering", "requoting", "packaging"})
+Decided = tuple[Job, Sequence[Event]]
+
+
+def told(id: str, job: Job, action: Action, by: str) -> Decided:
+    """A control more."""
+    revision = job.control_revision + 1
+    event = JobControlled(job=id, account=job.account, revision=revision, action=action, by=by, wishes=job.wanted)
+    return replace(job, control_revision=revision), [event]
+
+
+def changed(id: str, job: Job, change: Mapping[str, Any], by: str, now: datetime) -> Decided:
+    """`change` holds what was said of: price_per_wu_micro, max_cost, deadline, start_at, priority. Raises Refused."""
+    check_open(job)
+    limits = Limits(
+        max_cost=_limit(job, change["max_cost"]) if "max_cost" in change else job.limits.max_cost,
+        deadline=_deadline(change["deadline"], now) if "deadline" in change else job.limits.deadline,
+    )
+    wanted = job.wishes
+    if "start_at" in change:
+        wanted = wanted.model_copy(update={"start_at": _start(job, change["start_at"], now)})
+    if change.get("priority") is not None:
+        wanted = wanted.model_copy(update={"priority": change["priority"]})
+    bid = change.get("price_per_wu_micro") or job.price_per_wu_micro
+    if bid != job.price_per_wu_micro:
+        _check_bid(job)
+    after = replace(job, limits=limits, wishes=wanted, price_per_wu_micro=bid)
+    return (job, []) if after == job else told(id, after, _standing(job), by)
+
+
+def without(id: str, job: Job, unwanted: Ranges, stored: Ranges, by: str) -> Decided:
+    """Leaves out frames of the job that are not stored yet, for good. Raises Refused."""
+    check_open(job)
+    if not job.held_version:
+        advice = "Decline it and submit the frames you want."
+        raise _conflict("not-accepted", "Frames can be left out once the price is accepted.", advice)
+    if strange := less(unwanted, job.frames):
+        text = f"The job does not have frames {written(strange)[:200]}."
+        raise Refused(Why.INVALID, "no-such-frames", text, "Name frames of the job.")
+    fresh = less(unwanted, (*stored, *job.wishes.left_out))
+    if not fresh:
+        return job, []
+    after = replace(job, wishes=job.wishes.model_copy(update={"left_out": (*job.wishes.left_out, *fresh)}))
+    return told(id, after, _standing(job), by)
+
+
+def forgiven(id: str, job: Job, by: str) -> Decided:
+    """What failed so far is to be tried again. Raises Refused."""
+    check_open(job)
+    after = replace(job, wishes=job.wishes.model_copy(update={"retries": job.wishes.retries + 1}))
+    return told(id, after, _standing(job), by)
+
+
+def again(job: Job, stored: Ranges, unwanted: Ranges, fingerprint: str, now: datetime) -> Job:
+    """A job for what a failed or cancelled one did not bring. Raises Refused."""
+    if job.state not in ("failed", "cancelled") or not job.frames:
+        raise _conflict("nothing-to-retry", f"The job is {job.state}.", "Submit the file again.")
+    left = less(job.frames, (*stored, *job.wishes.left_out, *unwanted))
+    if not left:
+        raise _conflict("nothing-to-retry", "No frame of it is missing.", "Download what is stored.")
+    deadline = job.limits.deadline if job.limits.deadline and job.limits.deadline > now else None
+    return Job(
+        account=job.account, name=job.name, bundle=job.bundle, bundle_bytes=job.bundle_bytes, blend=job.blend, asked=left,
+        settings=job.settings, price_per_wu_micro=job.price_per_wu_micro,
+        limits=Limits(max_cost=job.limits.max_cost, deadline=deadline), fingerprint=fingerprint, submitted_at=now,
+        allows=job.allows, lenders=job.lenders, order=job.order,
+        wishes=Wishes(priority=job.wishes.priority), control_revision=1 if job.wishes.priority else 0,
+    )  # fmt: skip
+
+
+def check_open(job: Job) -> None:
+    """Raises Refused for a job that cannot be changed any more."""
+    if job.state in ENDED or job.control is Action.CANCEL or job.settlement is not None:
+        text = f"The job is {'being cancelled' if job.state not in ENDED else job.state}; it cannot be changed any more."
+        raise _conflict("job-ended", text, "Submit a new job if you need these frames.")
+
+
+def _standing(job: Job) -> Action:
+    return Action.PAUSE if job.control is Action.PAUSE else Action.RESUME
+
+
+def _limit(job: Job, most: int | None) -> int | None:
+    said, quote = job.answer, job.quote
+    if said is not None and said.accepted and (quote is None or quote.version <= said.version) and job.refusal is None:
+        text = "The limit was compared when you accepted the price, which is firm: it means nothing any more."
+        raise _conflict("price-firm", text, "Pause or cancel the job to spend less than its price.")
+    return most
+
+
+def _check_bid(job: Job) -> None:
+    if job.quote is not None or job.estimate_version:
+        text = "The price is made of the bid the job had when it was estimated, and firm."
+        raise _conflict("price-firm", text, "Change its priority among your own jobs, or decline and submit it again.")
+
+
+def _deadline(at: datetime | None, now: datetime) -> datetime | None:
+    if at is not None and at <= now:
+        raise Refused(Why.INVALID, "deadline-over", "The deadline is in the past.", "Name a later one, or none.")
+    return at
+
+
+def _start(job: Job, at: datetime | None, now: datetime) -> datetime | None:
+    if at is not None and job.state in BEGUN:
+        raise _conflict("already-begun", "Its frames are being rendered already.", "Pause the job instead.")
+    return begins(at, now)
+
+
+def begins(at: datetime | None, now: datetime) -> datetime | None:
+    """Raises Refused for a start that is over or too far ahead."""
+    if at is not None and not now < at <= now + LONGEST_AHEAD:
+        raise Refused(Why.INVALID, "start-unfit", "The start must be ahead, by at most 30 days.", "Name another time.")
+    return at
+
+
+def _conflict(code: str, text: str, advice: str) -> Refused:
+    return Refused(Why.CONFLICT, code, text, advice)

@@ -1,0 +1,185 @@
+"""What a renter may change on a job under way, what is told because of it, and what the operator orders the whole farm."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from contracts.events import Action, CreditsHeld, Event, FarmControlled, FarmOrder, JobControlled, QuoteAccepted, Wishes
+from contracts.values import FrameRange, Limits, Ranges, frames
+from services.intake.domain import farm, jobs, projections, steering
+from services.intake.domain.farm import Farm
+from services.intake.domain.jobs import Job
+from services.intake.domain.refusals import Refused
+from tests.unit.intake.test_projections import JOB, NOW, RENTER, a_job, a_quote
+
+TEN = (FrameRange(first=1, last=10),)
+
+
+def span(first: int, last: int) -> Ranges:
+    return (FrameRange(first=first, last=last),)
+
+
+def a_quoted_job() -> Job:
+    return replace(projections.folded(a_job(state="quoted"), a_quote(1)), frames=TEN)
+
+
+def a_held_job() -> Job:
+    job, _ = jobs.accepted(JOB, a_quoted_job(), 1, "k", NOW)
+    return projections.folded(job, CreditsHeld(job=JOB, account=RENTER, version=1, amount_micro=5))
+
+
+def changed(job: Job, **change: Any) -> tuple[Job, list[Event]]:
+    after, events = steering.changed(JOB, job, change, RENTER, NOW)
+    return after, list(events)
+
+
+def refused(job: Job, **change: Any) -> str:
+    with pytest.raises(Refused) as caught:
+        changed(job, **change)
+    return caught.value.code
+
+
+def wishes(event: Event) -> Wishes:
+    assert isinstance(event, JobControlled)
+    assert event.wishes is not None
+    return event.wishes
+
+
+def test_each_control_says_all_that_stands() -> None:
+    job, (first,) = changed(a_held_job(), priority=7)
+    job, (second,) = changed(job, deadline=NOW + timedelta(hours=1))
+    job, (third,) = jobs.controlled(JOB, job, Action.PAUSE, RENTER)
+    job, (fourth,) = changed(job, priority=8)
+    told = [one for one in (first, second, third, fourth) if isinstance(one, JobControlled)]
+    assert [(one.revision, one.action) for one in told] == [(1, "resume"), (2, "resume"), (3, "pause"), (4, "pause")]
+    assert [wishes(one).priority for one in told] == [7, 7, 7, 8]
+    assert [wishes(one).deadline is not None for one in told] == [False, True, True, True]
+
+
+def test_what_changes_nothing_is_not_told() -> None:
+    job, _ = changed(a_held_job(), priority=7)
+    assert changed(job, priority=7) == (job, [])
+
+
+def test_the_limit_may_change_until_the_price_is_accepted_and_counts_as_it_stands_then() -> None:
+    quoted = a_quoted_job()
+    assert quoted.quote is not None
+    price = quoted.quote.price_micro
+    dear = replace(quoted, limits=Limits(max_cost=price - 1))
+    with pytest.raises(Refused, match="above the job's max_cost"):
+        jobs.accepted(JOB, dear, 1, "k", NOW)
+    raised, _ = changed(dear, max_cost=price)
+    accepted, told = jobs.accepted(JOB, raised, 1, "k", NOW)
+    assert told == [QuoteAccepted(job=JOB, account=RENTER, version=1, max_cost=price)]
+    assert refused(accepted, max_cost=price + 1) == "price-firm"
+    lifted, _ = changed(dear, max_cost=None)
+    assert jobs.accepted(JOB, lifted, 1, "k", NOW)[1] == [
+        QuoteAccepted(job=JOB, account=RENTER, version=1, max_cost=jobs.NO_LIMIT)
+    ]
+
+
+def test_the_bid_may_change_until_a_price_is_made_of_it() -> None:
+    job, (told,) = changed(a_job(state="estimating"), price_per_wu_micro=77)
+    assert (job.price_per_wu_micro, wishes(told).price_per_wu_micro) == (77, 77)
+    assert refused(a_quoted_job(), price_per_wu_micro=77) == "price-firm"
+    assert refused(a_held_job(), price_per_wu_micro=77) == "price-firm"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"deadline": NOW}, "deadline-over"),
+        ({"start_at": NOW}, "start-unfit"),
+        ({"start_at": NOW + timedelta(days=31)}, "start-unfit"),
+    ],
+)
+def test_times_that_are_over_or_too_far_are_refused(change: dict[str, Any], code: str) -> None:
+    assert refused(a_held_job(), **change) == code
+
+
+def test_a_start_may_be_moved_and_taken_back_until_rendering_has_begun() -> None:
+    job, (told,) = changed(a_held_job(), start_at=NOW + timedelta(hours=1))
+    assert wishes(told).start_at == NOW + timedelta(hours=1)
+    assert changed(job, start_at=None)[0].wishes.start_at is None
+    assert refused(replace(job, state="rendering"), start_at=NOW + timedelta(hours=2)) == "already-begun"
+
+
+@pytest.mark.parametrize("state", ["completed", "failed", "cancelled", "purged"])
+def test_a_job_that_is_over_is_not_changed(state: str) -> None:
+    assert refused(replace(a_held_job(), state=state), priority=1) == "job-ended"
+
+
+# --- frames left out, and tried again
+
+
+def test_frames_left_out_are_those_not_stored_yet_and_stay_out() -> None:
+    job, (told,) = steering.without(JOB, a_held_job(), span(3, 6), span(1, 4), RENTER)
+    assert set(frames(wishes(told).left_out)) == {5, 6}
+    assert job.total == 8
+    assert steering.without(JOB, job, span(3, 6), span(1, 4), RENTER) == (job, [])
+    more, _ = steering.without(JOB, job, span(9, 9), (), RENTER)
+    assert set(frames(more.wishes.left_out)) == {5, 6, 9}
+
+
+def test_frames_are_left_out_of_an_accepted_job_only_and_only_its_own() -> None:
+    with pytest.raises(Refused, match="once the price is accepted"):
+        steering.without(JOB, a_quoted_job(), span(3, 3), (), RENTER)
+    with pytest.raises(Refused, match="does not have frames 11-12"):
+        steering.without(JOB, a_held_job(), span(9, 12), (), RENTER)
+
+
+def test_what_failed_is_forgiven_each_time_it_is_said() -> None:
+    job, (first,) = steering.forgiven(JOB, a_held_job(), RENTER)
+    _, (second,) = steering.forgiven(JOB, job, "operator")
+    assert [wishes(first).retries, wishes(second).retries] == [1, 2]
+
+
+def test_a_failed_job_is_submitted_again_for_the_frames_it_lacks() -> None:
+    failed = replace(a_held_job(), state="failed", limits=Limits(deadline=NOW - timedelta(hours=1), max_cost=9))
+    fresh = steering.again(failed, span(1, 4), span(7, 7), "f", NOW)
+    assert set(frames(fresh.asked)) == {5, 6, 8, 9, 10}
+    assert (fresh.bundle, fresh.price_per_wu_micro, fresh.limits) == (
+        failed.bundle,
+        failed.price_per_wu_micro,
+        Limits(max_cost=9),
+    )
+    assert (fresh.state, fresh.quote, fresh.held_version) == ("submitted", None, 0), "with a price of its own"
+    for state, stored in (("completed", ()), ("failed", TEN)):
+        with pytest.raises(Refused):
+            steering.again(replace(failed, state=state), stored, (), "f", NOW)
+
+
+def test_a_submission_with_a_start_says_it_with_the_first_control() -> None:
+    later = Wishes(start_at=NOW + timedelta(hours=1))
+    told = jobs.submitted(JOB, replace(a_job(), wishes=later, control_revision=1))
+    assert [type(one).__name__ for one in told] == ["JobSubmitted", "JobControlled"]
+    assert wishes(told[1]).start_at == later.start_at
+    _, (next_,) = changed(replace(a_job(), wishes=later, control_revision=1), priority=1)
+    assert isinstance(next_, JobControlled)
+    assert next_.revision == 2
+
+
+# --- the whole farm
+
+
+def test_each_order_to_the_farm_counts_one_more_also_the_same_again() -> None:
+    known: Farm | None = None
+    told = list[Event]()
+    for order in (FarmOrder.STOP, FarmOrder.STOP, FarmOrder.RESUME):
+        known, events = farm.ordered(known, order, "operator", NOW)
+        told += events
+    said = [(one.order, one.revision) for one in told if isinstance(one, FarmControlled)]
+    assert said == [
+        ("stop", 1),
+        ("stop", 2),
+        ("resume", 3),
+    ]
+
+
+def test_a_farm_that_is_not_at_work_says_so_on_jobs_it_would_work_on() -> None:
+    stopped, _ = farm.ordered(None, FarmOrder.STOP, "operator", NOW)
+    assert "stopped by its operator" in farm.reason(stopped, "rendering", "agents are rendering")
+    assert farm.reason(stopped, "completed", "ready") == "ready"
+    assert farm.reason(Farm(), "rendering", "agents are rendering") == "agents are rendering"
