@@ -96,9 +96,7 @@ class Line(Model):
 
 
 class Outlook(Model):
-    """Of a deadline: feasible, tight or impossible; `earliest`: the end, if the job were begun at once."""
-
-    feasibility: str
+    feasibility: str  # feasible, tight, impossible; `earliest`: the end, if the job were begun at once
     deadline: datetime
     earliest: datetime
 
