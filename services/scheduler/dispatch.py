@@ -22,6 +22,7 @@ from services.scheduler import metrics
 from services.scheduler.copying import Copying
 from services.scheduler.domain import agent as agents_domain
 from services.scheduler.domain import chunk as chunks_domain
+from services.scheduler.domain import pace
 from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.assignment import assigned
 from services.scheduler.domain.chunk import Chunk, Holder
@@ -206,7 +207,7 @@ class Dispatch:
         return Placed(offer.agent, job, Hand(new_id(), chunk.chunk, chunk.job, board.now), chunk, fresh)
 
     def _wish(self, board: Board, job: str, wanted: Sequence[Offer]) -> Wish:
-        speeds = [self._speed(offer.agent) for offer in wanted]
+        speeds = [pace.of(self._fleet[offer.agent], job) for offer in wanted]
         return Wish(job, speeds, board.share(self._open[job]), frozenset(self._inserted[job]))
 
     async def _reserve(self, asking: Sequence[Asking], decided: dict[str, Decision[Agent]], placed: Sequence[Placed]) -> set[str]:
@@ -278,9 +279,6 @@ class Dispatch:
 
     def _remember(self, agent: Agent) -> None:
         self._fleet[agent.agent] = agent
-
-    def _speed(self, agent: str) -> int:
-        return self._fleet[agent].micro_wu_per_minute
 
 
 def _as_it_is(agent: Agent, _: datetime) -> Decision[Agent]:

@@ -11,6 +11,7 @@ from contracts.events import FramesStored
 from contracts.values import MICRO, Kind
 from contracts.work import work
 from services.scheduler import metrics
+from services.scheduler.domain import pace
 from services.scheduler.domain.agent import Agent, Decided, benchmark_of, learned
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.standing import verified
@@ -48,7 +49,12 @@ class Learning:
         if known is not None:
             done, wall = sum(_work(known, job, one) for one in shown), sum(one.wall_micros for one in shown)
             number = sum(one.kind is Kind.RENDER for one in shown)
-            await self._agents.update(agent, lambda state, now: _delivered(learned(state, done, wall), job, number, now))
+            await self._agents.update(agent, lambda state, now: _delivered(_learned(state, job, done, wall), job, number, now))
+
+
+def _learned(agent: Agent, job: Job | None, done: int, wall: int) -> Decided:
+    """In general and on this job."""
+    return learned(agent if job is None else pace.measured(agent, job.job, done, wall), done, wall)
 
 
 def _delivered(decided: Decided, job: Job | None, number: int, now: datetime) -> Decided:

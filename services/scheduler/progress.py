@@ -8,7 +8,8 @@ import structlog
 
 from contracts.bus import NotAnnounced
 from contracts.events import AgentShare, AttemptInHand, Event, FrameUnderWay, JobProgressed
-from contracts.values import Band
+from contracts.values import Band, count
+from services.scheduler.domain import curves, pace
 from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.states import JobState
@@ -76,7 +77,7 @@ class Progress:
             )
             for agent in sorted({*working, *tally.by_agent})[:MOST_SHARES]
         ]
-        speed = sum(fleet[agent].micro_wu_per_minute * _at_work(fleet[agent]) for agent in working)
+        speed = sum(pace.of(fleet[agent], job.job) * _at_work(fleet[agent]) for agent in working)
         return JobProgressed(
             job=job.job, account=job.account, state=job.state, reason=self._waits.get(job.job, job.reason)[:2000],
             revision=job.revision,
@@ -126,8 +127,15 @@ def remaining(job: Job, stored: int, speed: int) -> Band | None:
     left = min(job.to_render, max(0, job.total - stored))
     if speed == 0 and job.seconds is not None:
         return _scaled(job.seconds, left, job.to_render)
-    work = _scaled(job.micro_wu, left, job.to_render)
+    work = _left(job, job.micro_wu, left)
     return Band(low=work.low * 60 // speed, expected=work.expected * 60 // speed, high=work.high * 60 // speed) if speed else None
+
+
+def _left(job: Job, quoted: Band, left: int) -> Band:
+    """Work of so many frames: what is not cut by the curve, what is under way as frames are on average."""
+    under_way = quoted.expected * max(0, left - count(job.uncut)) // job.to_render
+    work = under_way + (curves.total(job.curve, job.uncut) if job.curve is not None else 0)
+    return _scaled(quoted, work, max(1, quoted.expected))
 
 
 def _scaled(band: Band, part: int, whole: int) -> Band:

@@ -15,6 +15,7 @@ from contracts.values import Acceptance, Benchmark, Hardware
 from contracts.work import BENCHMARK_MICRO_WU, wupm
 from services.scheduler.domain import rows
 from services.scheduler.domain.hands import Hand, after_pulse, after_ready
+from services.scheduler.domain.pace import Paces
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.quick import replace
 from services.scheduler.domain.rows import Rows
@@ -55,6 +56,8 @@ class Agent:
     micro_wu_per_minute: int = 0
     """Learned; of one slot."""
     told_micro_wu_per_minute: int = 0
+    paces: Paces = ()
+    """On the jobs it worked on last."""
     interruptions: Rows = ()
     standing: Standing = NEWCOMER
     quarantined_at: datetime | None = None
