@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from contracts.topology import SERVICES
-from tests.bench.bench_assignments import SCHEDULER, Found, busy_swarm, closed
+from tests.bench.bench_assignments import FRAMES as FRAMES_EACH
+from tests.bench.bench_assignments import JOBS, SCHEDULER, Found, busy_swarm, closed
 from tests.bench.bench_settlement import settle_delivered, settle_told, started
 from tests.bench.ground import AS_IN_PRODUCTION, a_world
 from tests.bench.report import Row, publish, row
@@ -21,6 +22,7 @@ from tests.bench.usage import Usage, usage
 from tests.farm.farmhouse import Farm
 from tests.farm.renting import accepted, settled, submitted
 from tests.scenes import build_scenes
+from tests.waiting import until
 
 IDLE_SECONDS, LOOK_SECONDS = 60.0, 0.25
 FRAMES = "1-24"
@@ -31,11 +33,15 @@ Peaks = dict[str, float]
 
 async def main() -> None:
     idle, job, cores = await _one_job()
-    scheduler, money = await _assigning(), await _settling()
+    (scheduler, restart), money = await _assigning(), await _settling()
     rows = [row(f"{name}, idle", "MiB", [idle[name]]) for name in idle]
     rows += [row(f"{name}, under load", "MiB", [job[name]], note=JOB) for name in idle]
     rows += [row(f"{AGENT}, {when}", "% of a core", [100 * used], note="without containers") for when, used in cores.items()]
     rows += [*_hot(scheduler, SWARM), *_hot(money, MONEY)]
+    rows += [
+        row("scheduler, 1 M frames open", "MiB", [scheduler["scheduler"]], note=f"{JOBS} jobs of {FRAMES_EACH} frames; {SWARM}")
+    ]
+    rows += [row("restart of the scheduler, 1 M frames open", "s", [restart], note="until its health is good")]
     publish("memory", rows)
 
 
@@ -75,12 +81,23 @@ async def _job(farm: Farm, scene: Path) -> None:
     assert done.state == "completed", done.reason
 
 
-async def _assigning() -> Peaks:
+async def _assigning() -> tuple[Peaks, float]:
+    """Peaks, and the seconds of a restart: from the start of the process until it is healthy."""
     async with a_world() as world:
-        used = usage({"scheduler": await world.start("scheduler", **SCHEDULER)})
-        async with busy_swarm(world) as swarm, _watched(used) as peaks:
-            await closed(swarm, used, Found())
-        return peaks
+        scheduler = await world.start("scheduler", **SCHEDULER)
+        used = usage({"scheduler": scheduler})
+        async with busy_swarm(world) as swarm:
+            async with _watched(used) as peaks:
+                await closed(swarm, used, Found())
+            await asyncio.to_thread(scheduler.stop)
+            began = time.monotonic()
+            await world.start("scheduler", **SCHEDULER)
+            took = time.monotonic() - began
+            async with swarm.closed_loop():
+                at = swarm.tally.assigned
+                await until(lambda: swarm.tally.assigned > at, "it gives out chunks again", 30)
+            await swarm.all_hold()
+        return peaks, took
 
 
 async def _settling() -> Peaks:

@@ -15,7 +15,7 @@ from services.chassis.clock import DatabaseClock
 from services.chassis.doorkeeper import Doorkeeper
 from services.chassis.repository import New
 from services.chassis.service import Ground
-from services.scheduler.app import Settings, stores
+from services.scheduler.app import Settings, Stores, stores
 from services.scheduler.broker import definitions
 from services.scheduler.domain import agent as agents
 from tests.bench.swarm import Swarm
@@ -53,17 +53,21 @@ def _admit(world: World, names: Sequence[str], user: str, secret: str) -> None:
 
 
 async def _enrol(world: World, names: Sequence[str], house: str, owners: int) -> None:
-    settings = Settings(**_settings(world))
-    database = world.database(SCHEDULER)
-    connection = await world.connect(SCHEDULER, world.farm["FARM_SCHEDULER_AMQP_PASSWORD"])
-    announcer = Announcer(connection, SCHEDULER)
-    ground = Ground(SCHEDULER, settings, database, DatabaseClock(database), connection, announcer, Doorkeeper(SCHEDULER))
-    kept = stores(ground, settings)
+    kept = await scheduler_stores(world)
     new = [New(name, *agents.enrolled(name, f"lender-{at % owners}", name, False)) for at, name in enumerate(names)]
     new.append(New(house, *agents.enrolled(house, "operator", house, True)))
     for at in range(0, len(new), TOGETHER):
         await kept.agents.store.add_many(new[at : at + TOGETHER])
     await kept.agents.store.pending.settled()
+
+
+async def scheduler_stores(world: World) -> Stores:
+    """The scheduler's own repositories on this world's database."""
+    settings, database = Settings(**_settings(world)), world.database(SCHEDULER)
+    connection = await world.connect(SCHEDULER, world.farm["FARM_SCHEDULER_AMQP_PASSWORD"])
+    announcer = Announcer(connection, SCHEDULER)
+    ground = Ground(SCHEDULER, settings, database, DatabaseClock(database), connection, announcer, Doorkeeper(SCHEDULER))
+    return stores(ground, settings)
 
 
 def _settings(world: World) -> dict[str, Any]:

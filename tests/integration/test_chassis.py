@@ -120,6 +120,21 @@ async def test_a_lost_race_in_a_batch_is_told_apart_from_a_won_one(counters: Sav
     assert await counters.get("x") == Counter("x", 7)
 
 
+async def test_what_is_remembered_and_was_overtaken_loses_its_write_and_is_read_anew(
+    world: World, announcer: Announcer, counters: SavedThenTold[Counter]
+) -> None:
+    """A process that remembers, and another that writes meanwhile."""
+    clock = DatabaseClock(world.database("chassis"))
+    remembering = SavedThenTold(BILLING, counters.collection, Counter, announcer, clock, remembers=10)
+    await remembering.add("z", Counter("z"))
+    await counters.update("z", lambda c, _: (replace(c, value=7), []))
+    stale = (await remembering.recall_many(["z"]))["z"]
+    assert stale.state == Counter("z"), "it was remembered, not read"
+    assert [one.state for one in await remembering.current({"_id": "z"})] == [Counter("z", 7)], "versions are compared"
+    assert await remembering.save([Change(stale, Counter("z", 1))]) == [False]
+    assert (await remembering.recall_many(["z"]))["z"].state == Counter("z", 7)
+
+
 async def test_updating_what_does_not_exist_says_so(counters: SavedThenTold[Counter]) -> None:
     try:
         await counters.update("nobody", lambda c, _: (c, []))

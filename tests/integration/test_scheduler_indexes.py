@@ -1,0 +1,114 @@
+"""Whatever the scheduler asks its database is answered by an index: the database itself keeps the plan of every query."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from contracts.topology import SCHEDULER
+from services.scheduler.repository import Agents, Chunks, Jobs
+from services.scheduler.repository.choices import Choices
+from services.scheduler.repository.farm import Farms
+from services.scheduler.repository.quotes import Quotes
+from tests.bench.enrolled import scheduler_stores
+from tests.integration.world import World
+from tests.unit.scheduler.builders import NOW, a_chunk, a_holder, a_sampled_job, an_agent
+
+Asked = Mapping[str, Callable[[Any], Awaitable[Any]]]
+LATER = datetime.now(UTC) + timedelta(days=1)
+QUERIES: Mapping[type, Asked] = {
+    Jobs: {
+        "get": lambda jobs: jobs.get("job"),
+        "get_many": lambda jobs: jobs.get_many({"job", "other"}),
+        "recall_many": lambda jobs: jobs.recall_many(["nobody"]),
+        "working": lambda jobs: jobs.working(),
+        "with_cuts": lambda jobs: jobs.with_cuts(),
+        "nearly_rendered": lambda jobs: jobs.nearly_rendered(),
+        "not_working": lambda jobs: jobs.not_working(["job"]),
+        "leaving_out": lambda jobs: jobs.leaving_out(),
+        "counts": lambda jobs: jobs.counts(),
+    },
+    Agents: {
+        "get": lambda agents: agents.get("ann"),
+        "read_many": lambda agents: agents.read_many(["ann"]),
+        "recall_many": lambda agents: agents.recall_many(["nobody"]),
+        "current": lambda agents: agents.current(["ann"]),
+        "heard": lambda agents: agents.heard(),
+        "reachable": lambda agents: agents.reachable(),
+        "silent": lambda agents: agents.silent(LATER),
+        "note_heard": lambda agents: agents.note_heard({"ann": NOW}),
+        "unsettled": lambda agents: agents.unsettled(),
+        "unheard": lambda agents: agents.unheard(),
+        "is_revoked": lambda agents: agents.is_revoked("ann"),
+        "counts": lambda agents: agents.counts(),
+    },
+    Chunks: {
+        "get": lambda chunks: chunks.get("chunk"),
+        "read_many": lambda chunks: chunks.read_many(["chunk"]),
+        "recall_many": lambda chunks: chunks.recall_many(["nothing"]),
+        "current": lambda chunks: chunks.current(["chunk"]),
+        "existing": lambda chunks: chunks.existing(["chunk"]),
+        "queued": lambda chunks: chunks.queued(["job", "other"], 10),
+        "open_of": lambda chunks: chunks.open_of("job"),
+        "held_of": lambda chunks: chunks.held_of(["job"]),
+        "at_work": lambda chunks: chunks.at_work(),
+        "any_open": lambda chunks: chunks.any_open("job"),
+        "jobs_with_open": lambda chunks: chunks.jobs_with_open(),
+        "jobs_held": lambda chunks: chunks.jobs_held(),
+        "overdue": lambda chunks: chunks.overdue(LATER),
+        "done_before": lambda chunks: chunks.done_before(LATER),
+        "held": lambda chunks: chunks.held(LATER),
+        "tally": lambda chunks: chunks.tally("job"),
+        "counts": lambda chunks: chunks.counts(),
+    },
+    Farms: {"get": lambda farms: farms.get()},
+    Choices: {
+        "standing": lambda choices: choices.standing(),
+        "accepted": lambda choices: choices.accepted("owner"),
+        "forget": lambda choices: choices.forget(LATER),
+    },
+    Quotes: {"get": lambda quotes: quotes.get("job", 1), "newest": lambda quotes: quotes.newest(10)},
+}
+WRITES = frozenset({"add", "add_many", "insert", "save", "write", "update", "update_or_add", "tell", "now", "keep", "control"})
+"""By id, or of nothing that is looked for."""
+
+
+async def test_every_question_is_answered_by_an_index(world: World) -> None:
+    database = world.database(SCHEDULER)
+    kept = await _kept(world)
+    await database.command("profile", 2)
+    for repository in kept:
+        for ask in QUERIES[type(repository)].values():
+            await ask(repository)
+        await repository.store.announce_leftovers(timedelta(days=-1))
+    assert await _scanned(database) == []
+    await database["jobs"].find_one({"account": "somebody"})
+    await database.command("profile", 0)
+    (control,) = await _scanned(database)
+    assert control["filter"] == {"account": "somebody"}, "a question without an index is noticed"
+
+
+def test_no_question_is_left_out() -> None:
+    for repository, asked in QUERIES.items():
+        said = {name for name, _ in inspect.getmembers(repository, inspect.iscoroutinefunction) if not name.startswith("_")}
+        assert said - WRITES - {"ensure_indexes"} == asked.keys(), repository.__name__
+
+
+async def _kept(world: World) -> list[Any]:
+    """The repositories as the service makes them, with something in each."""
+    kept, database = await scheduler_stores(world), world.database(SCHEDULER)
+    await kept.prepare()
+    for store in (kept.jobs, kept.chunks, kept.agents, kept.farms, kept.choices, kept.quotes):
+        await store.store.pending.ensure_indexes()
+    await kept.jobs.store.add("job", a_sampled_job(job="job"))
+    await kept.agents.store.add("ann", an_agent())
+    await kept.chunks.store.add("chunk", a_chunk(holder=a_holder(done_at=NOW), stored=1))
+    await database["choices"].insert_one({"_id": "one", "state": "over"})
+    await database["farm"].insert_one({"_id": "other"})
+    return [kept.jobs, kept.chunks, kept.agents, kept.farms, kept.choices, kept.quotes]
+
+
+async def _scanned(database: Any) -> list[dict[str, Any]]:
+    """What read a collection from one end to the other, but for the profile itself."""
+    query = {"planSummary": {"$regex": "COLLSCAN"}, "ns": {"$not": {"$regex": "system"}}}
+    return [one["command"] | {"ns": one["ns"]} async for one in database["system.profile"].find(query)]
