@@ -82,6 +82,7 @@ class Machine:
         self._bundles: set[str] = set()
         self._pulse = AgentPulse(run="run-1")
         self.rendered = self.broken_off = 0.0
+        self.failures = 0
         self.spans: list[tuple[float, float]] = []
         """Of its rendering attempts, from the container's start to the last frame: second of the end, seconds."""
 
@@ -170,7 +171,9 @@ class Machine:
 
     def _begin(self, task: Task) -> None:
         """Its container is up."""
-        if self._is_in_hand(task):
+        if self.nature.is_broken and self._is_in_hand(task):
+            self._fail(task)
+        elif self._is_in_hand(task):
             kind = task.assigned.grant.kind
             seconds = SURVEY if kind is Kind.INSPECT else sum(self._seconds(task, frame) for frame in task.left)
             self._wire.time.after(max(0.0, seconds - AHEAD), lambda: self._look_ahead(task))
@@ -178,6 +181,13 @@ class Machine:
                 self._wire.time.after(SURVEY, lambda: self._surveyed(task))
             else:
                 self._next(task)
+
+    def _fail(self, task: Task) -> None:
+        grant = task.assigned.grant
+        self._drop(task)
+        self.failures += 1
+        self._wire.say(ChunkFailed(**_ids(grant), fault=Fault.MACHINE, text="the disk is broken"), self.agent)
+        self._ready()
 
     def _look_ahead(self, task: Task) -> None:
         if self._is_in_hand(task):

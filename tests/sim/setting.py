@@ -36,6 +36,8 @@ class Weather:
     """Machines that leave for good without a word, of those that are there."""
     liars: float = 0.0
     """Machines that say they are four times as fast as they are, and that their frames took a quarter of the time."""
+    broken: float = 0.0
+    """Machines that fail whatever they are given."""
     lost_mail: float = 0.0
     """Assignments and stops that never arrive."""
     lost_pulses: float = 0.0
@@ -58,6 +60,7 @@ class Nature:
     told: float
     """Real wall seconds times this is what it says its frames took."""
     leaves_at: float = math.inf
+    is_broken: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,8 @@ def _nature(setting: Setting, chance: random.Random) -> Nature:
         return Nature(speed * weather.slowness, speed * noise, 1.0, leaves)
     if kind < weather.slow + weather.liars:
         return Nature(speed, 4.0 * speed * noise, 0.25, leaves)
-    return Nature(speed, speed * noise, 1.0, leaves)
+    is_broken = kind < weather.slow + weather.liars + weather.broken
+    return Nature(speed, speed * noise, 1.0, leaves, is_broken)
 
 
 def scene(setting: Setting, order: Order) -> list[int]:

@@ -61,6 +61,20 @@ def test_copies_of_the_last_chunks_end_a_job_earlier_at_little_cost_when_machine
     assert with_.duplicate <= 0.05
 
 
+def test_broken_machines_are_kept_away_and_the_work_gets_done_by_the_others() -> None:
+    """Control: without the rules they are given chunk after chunk."""
+    orders = tuple(Order(f"film-{renter}", renter, 80, 8.0) for renter in ("ada", "bert", "cora", "dora"))
+    setting = Setting(3, 12, orders, Weather(broken=0.25), tick=0.2)
+    assert sum(one.is_broken for one in natures(setting)) in range(2, 6)
+    careless = Policy(failures=10**6, quarantine_renters=10**6)
+    found = []
+    for policy in (Policy(), careless):
+        world = lived(setting, policy)
+        assert not world.failed
+        found.append(sum(machine.failures for machine in world.machines.values()))
+    assert found[0] * 2 < found[1], found
+
+
 def test_a_short_job_behind_a_long_one_starts_within_one_chunk_time_and_first_come_first_served_makes_it_wait() -> None:
     setting = worlds.queue(1, agents=10, frames=1_500)
     for dispatch, policy, waits in ((Dispatch, Policy(), False), (naive.Fifo, naive.fixed(Policy()), True)):
