@@ -186,6 +186,13 @@ class Client:
         """`order`: pause, stop or resume; for the operator."""
         return self._farm.call(steering.Farm, "POST", "/v1/farm/orders", {"order": order}, tries=1)
 
+    def apply(self, job: str, changes: Sequence[str], key: str | None = None) -> Job:
+        """The new job: the same file and frames, with changes that the inspection of this one offers."""
+        answer = self._farm.call(
+            dict[str, Any], "POST", f"/v1/jobs/{job}/changes", {"changes": list(changes)}, key=key or fresh_key()
+        )
+        return Job.model_validate(answer["job"])
+
     def frames(self, job: str) -> Frames:
         return self._farm.call(Frames, "GET", f"/v1/jobs/{job}/frames")
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from framelend import live, showing
+from framelend.applying import apply
 from framelend.client import Client
 from framelend.fetching import fetch, frame_numbers
 from framelend.models import Job
@@ -18,7 +19,7 @@ from framelend.terminal import JOB_ENDED_BADLY, NOT_ACCEPTED, credits, err, fail
 def add_to(app: typer.Typer) -> None:
     """The commands, in the order a renter meets them."""
     app.command()(speaking(submit))
-    for command in (quote, accept, decline, watch, frames, download, cancel, pause, resume, jobs):
+    for command in (quote, apply, accept, decline, watch, frames, download, cancel, pause, resume, jobs):
         app.command()(speaking(command))
 
 
@@ -28,7 +29,7 @@ def quote(job: JobId, wait: Annotated[float, typer.Option(help="Seconds to wait 
         found = client.until(job, lambda one: one.quote is not None or one.ended, wait)
     if json:
         return print_json(found)
-    showing.findings(found.findings)
+    showing.inspection(found)
     if found.quote is not None:
         return showing.quote(found, found.quote)
     out.print(f"No quote yet: the job is {found.state}. {found.reason}")

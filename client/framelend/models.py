@@ -8,6 +8,8 @@ from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict
 
+from framelend.findings import Finding as Finding
+
 
 class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -120,13 +122,6 @@ class Quote(Model):
     left_before: Decimal | None = None
 
 
-class Finding(Model):
-    code: str
-    severity: str
-    text: str
-    fix: str = ""
-
-
 class FrameUnderWay(Model):
     """Samples and seconds only where Blender tells."""
 
@@ -201,6 +196,8 @@ class Job(JobLine):
     lenders: list[str] = []
     control: str | None
     findings: list[Finding]
+    support: str | None = None
+    replaced_by: str = ""
     width: int
     height: int
     fps: float

@@ -6,6 +6,16 @@ from framelend.terminal import credits, duration, out, table
 _MARKS = {"error": "[bold red]✗[/]", "warning": "[yellow]![/]", "info": "[dim]·[/]"}
 
 
+def inspection(job: Job) -> None:
+    """What was found in the file, the verdict on it, and how the farm can change what it offers to."""
+    findings(job.findings)
+    if job.support:
+        out.print(f"The file is [bold]{_plain(job.support)}[/].")
+    offered = dict.fromkeys(one.change for one in job.findings if one.change)
+    if offered and not job.replaced_by and job.held == 0:
+        out.print(f"The farm can do it for you: [bold]framelend apply {job.id} {_plain(' '.join(offered))}[/]")
+
+
 def findings(found: list[Finding]) -> None:
     for one in found:
         out.print(f" {_MARKS.get(one.severity, '·')} {_plain(one.text)}" + (f" [dim]→ {_plain(one.fix)}[/]" if one.fix else ""))

@@ -49,6 +49,7 @@ def submit(
     samples: Annotated[int | None, typer.Option(help="Render samples, if other than in the file.")] = None,
     percentage: Annotated[int | None, typer.Option(help="Resolution in percent, if other than in the file.")] = None,
     camera: Annotated[str | None, typer.Option(help="Camera, if other than in the file.")] = None,
+    apply: Annotated[list[str] | None, typer.Option(help="Change that findings name, e.g. render-with-cycles; again.")] = None,
     accept: Annotated[str | None, typer.Option("--accept", help="Accept the quote if it is at most this many credits.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Accept the quote whatever it is (--max-cost still holds).")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Watch the job until it ends.")] = False,
@@ -56,7 +57,7 @@ def submit(
     json: Json = False,
 ) -> None:
     """Send a .blend to the farm, see findings and a firm price."""
-    settings = {"samples": samples, "percentage": percentage, "camera": camera}
+    settings = {"samples": samples, "percentage": percentage, "camera": camera, "changes": apply or None}
     asked: dict[str, Any] = {
         "frames": frames,
         "name": name,
@@ -131,7 +132,7 @@ def _quoted(client: Client, job: Job, json: bool) -> Job:
             status.update(f"{job.state} … {job.reason}")
             if job.findings and not shown and not json:
                 shown = True
-                showing.findings(job.findings)
+                showing.inspection(job)
     if job.refusal is not None:
         fail(job.refusal.text, NOT_ACCEPTED)
     if job.quote is not None and not json:

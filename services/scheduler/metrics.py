@@ -2,6 +2,7 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from contracts.changes import Support
 from contracts.events import FarmOrder
 from contracts.values import Kind
 from services.chassis.conduct import Offence
@@ -45,6 +46,8 @@ QUOTES_MEASURED = Counter("framelend_scheduler_quotes_measured", "The same by wh
 REQUOTES = Counter(
     "framelend_scheduler_requotes", "Jobs whose work has left the quote's band, so that the renter was asked again"
 )
+FINDINGS = Counter("framelend_scheduler_findings", "What inspections found in files", ["code", "severity"])
+VERDICTS = Counter("framelend_scheduler_verdicts", "Files by the inspection's verdict", ["support"])
 QUOTE_WORK = Counter("framelend_scheduler_work_micro_wu", "Work of stored frames: as the quote says and as measured", ["which"])
 
 # What may happen is counted from 0 on, so that the first time is seen as a step.
@@ -65,6 +68,8 @@ for _outcome in ("taken", "stale", "too soon"):
     SECRETS.labels(_outcome)
 for _choice in ChoiceState:
     OFFERS.labels(_choice)
+for _support in Support:
+    VERDICTS.labels(_support)
 for _which in ("quoted", "measured"):
     QUOTE_WORK.labels(_which)
 for _band in ("inside", "outside"):

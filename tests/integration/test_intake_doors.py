@@ -28,6 +28,7 @@ PUBLIC = {
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/jobs/{job}/quote/accept": {"version": 1},
     "/v1/jobs/{job}/quote/decline": {"version": 1},
+    "/v1/jobs/{job}/changes": {"changes": ["one-view"]},
     "/v1/jobs/{job}/downloads": {"names": ["thumbnails/1"]},
     "/v1/accounts/{account}/credits": {"amount": "1"},
     "/v1/agents/{agent}/revoke": {},

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from contracts.changes import Support
 from contracts.events import (
     Action,
     AgentShare,
@@ -142,6 +143,10 @@ class Job:
     files_until: datetime | None = None
     sealed: int | None = None
     purged: bool = False
+    support: Support | None = None
+    """The inspection's verdict on the file as a whole."""
+    replaced_by: str = ""
+    """The job that was submitted instead, with changes."""
 
     @property
     def total(self) -> int:

@@ -52,7 +52,8 @@ def _progress(job: Job, event: JobProgressed) -> Job:
 
 
 def _inspected(job: Job, event: JobInspected) -> Job:
-    return replace(job, accepted_file=event.accepted, findings=event.findings, facts=event.facts, frames=event.frames)
+    seen = replace(job, accepted_file=event.accepted, findings=event.findings, facts=event.facts, frames=event.frames)
+    return replace(seen, support=event.support)
 
 
 def _estimated(job: Job, event: JobEstimated) -> Job:

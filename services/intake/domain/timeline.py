@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from contracts.changes import Support
 from contracts.events import (
     CreditsHeld,
     DeadlineMissed,
@@ -69,6 +70,8 @@ def _state(event: JobStateChanged) -> Told:
 
 def _inspected(event: JobInspected) -> Told:
     verdict = "The file was inspected and can be rendered." if event.accepted else "The file cannot be rendered as it is."
+    if event.support is Support.WITH_CHANGES:
+        verdict += " The farm offers to change what is in the way." if not event.accepted else " The farm offers changes."
     return "", verdict, {"accepted": event.accepted, "findings": [finding.model_dump(mode="json") for finding in event.findings]}
 
 

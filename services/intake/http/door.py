@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from services.intake.http import (
     accounts,
+    changes,
     downloads,
     enrolment,
     farm,
@@ -32,7 +33,21 @@ def application(desk: Desk | None) -> FastAPI:
         title="Framelend", version="1", description=DESCRIPTION, docs_url=None, redoc_url=None, responses=problems.DOCUMENTED
     )
     app.state.desk = desk
-    for part in (accounts, uploads, jobs, steering, farm, watching, downloads, lenders, offers, resources, enrolment, page):
+    for part in (
+        accounts,
+        uploads,
+        jobs,
+        changes,
+        steering,
+        farm,
+        watching,
+        downloads,
+        lenders,
+        offers,
+        resources,
+        enrolment,
+        page,
+    ):
         app.include_router(part.router)
     problems.install(app)
     return app

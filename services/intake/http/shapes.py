@@ -154,6 +154,12 @@ class JobView(JobLine):
     lenders: list[str]
     control: str | None
     findings: list[Finding]
+    support: str | None = None
+    """The verdict on the file as a whole: supported, supported with changes, not supported."""
+    changes: list[str] = []
+    """Made to the opened file at your word; findings name those that are offered."""
+    replaced_by: str = ""
+    """The job that was submitted instead, with changes."""
     width: int
     height: int
     fps: float

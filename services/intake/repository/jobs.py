@@ -5,8 +5,8 @@ from typing import Any
 
 from contracts.events import Action, Event
 from services.chassis.repository import Saved, SavedThenTold
+from services.intake.domain import changing, projections
 from services.intake.domain import jobs as domain
-from services.intake.domain import projections
 from services.intake.domain.jobs import Job
 
 
@@ -40,6 +40,9 @@ class Jobs:
 
     async def control(self, id: str, action: Action, by: str) -> Job:
         return await self.saved.update(id, lambda job, _: domain.controlled(id, job, action, by))
+
+    async def replaced(self, id: str, by: str) -> None:
+        await self.saved.update(id, lambda job, _: (changing.replaced(job, by), ()))
 
     async def fold(self, id: str, event: Event) -> None:
         """Raises Unknown for a job that was never submitted here."""

@@ -6,6 +6,12 @@ const COLOURS = ["#5fd38d", "#6cb6ff", "#ffb454", "#b794f6", "#ff8fa3", "#4fd6d6
 const PICTURES = 600; // frames that get a cell with a picture; longer jobs get small squares
 const SQUARES = 4000; // beyond that one square stands for several frames
 const MORE_TRIES = 5;
+const WORDS = {
+  "render-with-cycles": "Render with Cycles", "pictures-instead-of-video": "Pictures instead of video",
+  "full-resolution": "Render at 100 %", "whole-picture": "Render the whole picture", "one-view": "Render one view",
+  "first-camera": "Use the first camera", "without-sequencer": "Render the scene itself",
+  "without-file-outputs": "Leave the other files out", "step-simulations": "Run the simulations on every machine",
+};
 const $ = (id) => document.getElementById(id);
 const cells = new Map(); // first frame of a cell -> element
 const status = new Map(); // frame -> "stored" | "arriving"
@@ -175,8 +181,28 @@ function drawAgents() {
 }
 function drawFindings() {
   $("findings").hidden = !job.findings.length;
+  $("verdict").textContent = job.support ? `The file is ${job.support}.` : "";
+  $("replaced").textContent = job.replaced_by ? `Submitted again, with changes, as ${job.replaced_by}.` : "";
   $("finding-lines").replaceChildren(...job.findings.map((one) =>
-    el("li", { className: one.severity }, one.text, el("small", { textContent: one.fix }))));
+    el("li", { className: one.severity }, one.text, el("small", { textContent: one.fix }), ...offer(one))));
+}
+function offer(finding) {
+  if (!finding.change || job.replaced_by || job.held !== "0") return [];
+  const button = el("button", { textContent: WORDS[finding.change] || finding.change });
+  button.addEventListener("click", () => change(button, finding.change));
+  return [button];
+}
+async function change(button, wanted) {
+  // Without what the errors need the next job would end as this one did.
+  const needed = job.findings.filter((one) => one.change && one.severity === "error").map((one) => one.change);
+  button.disabled = true;
+  try {
+    const { path } = await post("/changes", { changes: [...new Set([...needed, wanted])] });
+    window.location.href = path;
+  } catch (problem) {
+    notice(problem.message, true);
+    button.disabled = false;
+  }
 }
 function drawFiles() {
   $("downloads").hidden = !job.files.length;

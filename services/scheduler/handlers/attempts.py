@@ -5,7 +5,8 @@ from datetime import datetime
 
 import structlog
 
-from contracts.events import ChunkFailed, ChunkReleased, Fault, InspectionReported, ProbeMeasured
+from contracts.changes import Support
+from contracts.events import ChunkFailed, ChunkReleased, Event, Fault, InspectionReported, JobInspected, ProbeMeasured
 from contracts.values import Kind, frames
 from services.chassis.inbox import Inboxes
 from services.chassis.verdicts import SenderFault
@@ -23,6 +24,7 @@ from services.scheduler.domain.job import Decided, Job
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import JobState
 from services.scheduler.handlers import judging
+from services.scheduler.metrics import FINDINGS, VERDICTS
 
 log = structlog.get_logger()
 
@@ -62,10 +64,25 @@ async def inspection_reported(desk: Desk, event: InspectionReported) -> None:
         job, more = sampling.begun(job, desk.policy)
         return job, [*events, *more]
 
-    await desk.job(event.grant.job, decide)
+    told: list[Event] = []
+
+    def heard(job: Job, now: datetime) -> Decided:
+        told[:] = (decided := decide(job, now))[1]
+        return decided
+
+    await desk.job(event.grant.job, heard)
+    _counted(told)
     await _answered(desk, event.grant.chunk, event.grant.attempt)
     await desk.dispatch.realise(event.grant.job)
     await desk.dispatch.look()
+
+
+def _counted(told: list[Event]) -> None:
+    for one in told:
+        if isinstance(one, JobInspected):
+            VERDICTS.labels(one.support or Support.UNSUPPORTED).inc()
+            for finding in one.findings:
+                FINDINGS.labels(finding.code, finding.severity).inc()
 
 
 async def probe_measured(desk: Desk, event: ProbeMeasured) -> None:
