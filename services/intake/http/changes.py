@@ -1,5 +1,6 @@
 """One click on what the inspection offers: the job again, changed; the one it replaces is cancelled."""
 
+from contextlib import suppress
 from typing import Annotated
 
 import structlog
@@ -82,6 +83,7 @@ async def _replaced(desk: Desk, old: Saved[Job], id: str) -> None:
     """Said on the old job, and what it would still cost is stopped. Done again after a crash in between."""
     await desk.memory.jobs.replaced(old.id, id)
     if changing.is_under_way(old.state) and old.state.control is not Action.CANCEL:
-        await desk.memory.jobs.control(old.id, Action.CANCEL, by=old.state.account)
+        with suppress(Refused):  # it has ended in this very moment
+            await desk.memory.jobs.control(old.id, Action.CANCEL, by=old.state.account)
     await desk.memory.timeline.append([own(old.id, "job.replaced", id, f"Submitted again with changes as {id}.")])
     desk.memory.bell.ring(old.id)
