@@ -4,7 +4,7 @@ While the broker is away nobody can be heard, and after it is back what was said
 and no timer runs out on account of our own deafness: silence counts from the moment we could hear again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -94,12 +94,14 @@ class Leases:
 
     async def _vanished_hands(self, now: datetime, was_heard: bool) -> int:
         """Attempts that never arrived or were dropped without a word, and slots reserved for a claim that never came."""
-        return sum([await self._vanished_of(saved.state, now, was_heard) for saved in await self._desk.agents.heard()])
+        heard = [saved.state for saved in await self._desk.agents.heard()]
+        unclaimed = await self._unclaimed(heard, now)
+        return sum([await self._vanished_of(agent, now, was_heard, unclaimed) for agent in heard])
 
-    async def _vanished_of(self, agent: Agent, now: datetime, was_heard: bool) -> int:
+    async def _vanished_of(self, agent: Agent, now: datetime, was_heard: bool, unclaimed: set[str]) -> int:
         policy = self._desk.policy
         gone = {hand.attempt for hand in agents.vanished(agent, now, policy)} if was_heard else set()
-        gone |= await self._unclaimed(agent, now)
+        gone |= unclaimed.intersection(hand.attempt for hand in agent.hands)
         for hand in agent.hands:
             if hand.attempt in gone:
                 await self._lose(hand, "attempt vanished")
@@ -107,10 +109,11 @@ class Leases:
             await self._desk.agents.update(agent.agent, lambda state, at: (_without(state, gone, at, policy), []))
         return len(gone)
 
-    async def _unclaimed(self, agent: Agent, now: datetime) -> set[str]:
+    async def _unclaimed(self, heard: Sequence[Agent], now: datetime) -> set[str]:
+        """One question for all agents."""
         wait = self._desk.policy.after("unclaimed")
-        young = [hand for hand in agent.hands if not hand.heard and now - hand.since > wait]
-        found = await self._desk.chunks.read_many(hand.chunk for hand in young) if young else {}
+        young = [hand for agent in heard for hand in agent.hands if not hand.heard and now - hand.since > wait]
+        found = await self._desk.chunks.current(hand.chunk for hand in young) if young else {}
         return {hand.attempt for hand in young if hand.chunk not in found or not _holds(found[hand.chunk].state, hand.attempt)}
 
     async def _unfinished(self, now: datetime) -> int:
