@@ -3,8 +3,11 @@
 import asyncio
 import json
 
+import httpx
+
 from agent.control import NotRunning, ask
 from contracts.events import AgentChanged
+from contracts.topology import SCHEDULER
 from tests.integration.lending_stage import Lending, Machine, the_lending  # noqa: F401
 from tests.waiting import until
 
@@ -29,6 +32,28 @@ async def test_orders_reach_the_scheduler_and_the_machine_and_everybody_says_why
 
         await lending.framelend(lena, "agents", "stop", laptop.id)
         await until(lambda: _is_silent(laptop), "the program has ended")
+
+
+async def test_the_operators_order_to_the_farm_reaches_every_machine_and_outlives_the_scheduler(lending: Lending) -> None:
+    lena = await lending.a_person("lender")
+    laptop = await lending.a_machine(lena)
+    with lending.running(laptop):
+        await lending.world.hear(AgentChanged, agent=laptop.id, state="draining")
+        refused = await lending.framelend(lena, "ops", "stop")
+        assert (refused.code, "role" in refused.said) == (1, True), refused.said
+        try:
+            done = await lending.framelend(lending.operator, "ops", "stop")
+            assert (done.code, "is stopped by its operator" in done.said) == (0, True), done.said
+            await until(lambda: _says(laptop, "the farm is stopped by its operator"), "the machine knows")
+            lending.services[SCHEDULER].kill()
+            await lending.start(SCHEDULER)
+            assert await lending.count(SCHEDULER, "framelend_scheduler_farm", order="stop") == 1, "before anything is given out"
+            health = await asyncio.to_thread(httpx.get, f"{lending.services[SCHEDULER].url}/health", timeout=10)
+            assert (health.status_code, "stopped by its operator" in health.json()["notes"][0]) == (200, True)
+        finally:
+            done = await lending.framelend(lending.operator, "ops", "resume-all")
+        assert "The farm is at work" in done.said
+        await until(lambda: _says_no_more(laptop, "the farm is stopped"), "the machine knows that too")
 
 
 async def _reasons(found: Machine) -> str:

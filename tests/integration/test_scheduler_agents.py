@@ -1,5 +1,6 @@
 """The scheduler as a process: agents that fall silent, lie, change their secret, are shut out."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from contracts.events import (
     AgentPulse,
     AgentRevoked,
     ChunkCompleted,
+    FarmControlled,
+    FarmOrder,
     InspectionReported,
     JobControlled,
     JobEstimated,
@@ -33,6 +36,7 @@ from tests.integration.scheduler_stage import (  # noqa: F401
     enrolled,
     operator,
     quoted,
+    quoted_only,
     rotated,
     secret_in,
     some_facts,
@@ -164,3 +168,27 @@ async def test_a_machine_changes_its_secret_while_it_holds_a_chunk(world: World,
     await world.hear(JobEstimated, job=asked.job)
     given = [other for other in willing.given(asked.job) if other.grant.chunk == one.grant.chunk]
     assert [other.grant.attempt for other in given] == [one.grant.attempt]
+
+
+async def test_a_stopped_farm_takes_back_what_is_in_hand_and_gives_it_out_again_when_it_is_resumed(
+    world: World, willing: Fleet
+) -> None:
+    asked = a_submission()
+    estimate = await quoted_only(world, asked)
+    willing.ann.is_idle = willing.bob.is_idle = True
+    await world.say(BILLING, a_quote(estimate), a_hold(asked))
+    held = await until(lambda: willing.given(asked.job, Kind.RENDER), "a chunk is in hand")
+    now = datetime.now(UTC)
+    await world.say(INTAKE, FarmControlled(order=FarmOrder.STOP, revision=1, by="operator", at=now))
+    stopped = held[0].grant.attempt
+    await until(lambda: [one for agent in willing.all() for one in agent.stopped if one.attempt == stopped], "its agent is told")
+    given = len(willing.given(asked.job))
+    await world.say(INTAKE, FarmControlled(order=FarmOrder.PAUSE, revision=1, by="operator", at=now))
+    for agent in (willing.ann, willing.bob):
+        agent.is_idle = False
+        await agent.ready()
+    assert len(willing.given(asked.job)) == given
+    await world.say(INTAKE, FarmControlled(order=FarmOrder.RESUME, revision=2, by="operator", at=now))
+    await world.hear(JobRendered, job=asked.job)
+    chunks = await world.database(SCHEDULER)["chunks"].find({"job": asked.job}).to_list(None)
+    assert not [one for chunk in chunks for one in chunk["tries"]], "nobody is to blame"
