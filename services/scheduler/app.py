@@ -32,8 +32,8 @@ from services.scheduler.signing import Signing
 from services.scheduler.sweeps import Hearing, sweeps
 from services.scheduler.traffic import Traffic
 
-MOST_REMEMBERED = 10_000
-"""Documents of each kind, about 3 KB each; beyond that they are read again."""
+MOST_REMEMBERED, MOST_JOBS = 10_000, 3_000
+"""Documents of each kind; beyond that they are read again. An agent takes 3 KB, a chunk 2, a job 13 and more."""
 
 
 class Settings(ServiceSettings):
@@ -97,7 +97,7 @@ def stores(ground: Ground, settings: Settings) -> Stores:
     standing = Standing(ground.database["chunks"])
     signing = Signing(settings.keys(), standing.holds, agents.is_revoked)
     chunks = Chunks(ground.repository("chunks", Chunk, signing.finish, remembers=MOST_REMEMBERED))
-    jobs = Jobs(ground.repository("jobs", Job, remembers=MOST_REMEMBERED))
+    jobs = Jobs(ground.repository("jobs", Job, remembers=MOST_JOBS))
     farms, choices = Farms(ground.repository("farm", Farm)), Choices(ground.repository("choices", Choice))
     return Stores(jobs, chunks, agents, farms, choices, Quotes(ground.repository("quotes", Quote)))
 
