@@ -3,8 +3,8 @@
 Theory. Weighted fair sharing between renters. A renter's claim grows with the weight of his bid and with the time since he last
 got anything, and shrinks with what he has running; the largest claim gets the slot. The highest bid weighs 100, others by the
 square of their share of it, nobody less than 5. With many slots the running attempts settle in proportion to the weights (nobody
-below a twentieth of a fair share); with few slots the waiting does it: who weighs 5 and has nothing is served at the latest when
-he has waited twenty times as long as those who weigh 100. At equal bids a renter with nothing running comes first, however much
+below a twentieth of a fair share); with few slots the waiting does it, and who has got nothing for as long as a twentieth of a
+fair share takes to come round is next whatever he bids. At equal bids a renter with nothing running comes first, however much
 others have queued.
 
 Before all that come jobs that would miss their deadline at what they have running, the earliest deadline first: just as many
@@ -84,6 +84,7 @@ class Turns:
             self._since[one.account] = min(one.created_at, self._since.get(one.account, one.created_at))
         self._since.update({account: at for account, at in served.items() if account in self._since})
         self._best = max((jobs.bid(job) for job in open_.values()), default=0)
+        self._slots = sum(self._renters.values()) + 1
         self._lacking: Counter[str] = Counter()
         self._due: Counter[str] = Counter()
         self._urgent_left = 0
@@ -103,7 +104,15 @@ class Turns:
         is_urgent = self._urgent_left > 0 and self._lacking[job] > 0
         waited = max(0, int((self._now - self._since[it.account]).total_seconds()))
         mine = claim(self._renters[it.account], weight(jobs.bid(it), self._best, self._policy), waited, self._policy)
+        mine = 0 if self._is_starving(it.account, waited) else mine
         return not is_urgent, self._due[job] if is_urgent else mine, -jobs.bid(it), self._next(job), it.created_at, job
+
+    def _is_starving(self, account: str, waited: int) -> bool:
+        """He has less than a twentieth of a fair share running, and got nothing for as long as one takes to come round, a tenth
+        less to spare for chunks that take longer."""
+        shares, least = FULL * len(self._since), self._policy.least_weight
+        is_short = self._renters[account] * shares <= least * self._slots
+        return is_short and waited * least * self._slots * 10 > self._policy.chunk * shares * 9
 
     def _next(self, job: str) -> int:
         """Among jobs of one renter at one bid: what he wants first, then what has the least running."""

@@ -47,7 +47,7 @@ def test_at_any_bid_everyone_gets_a_twentieth_of_a_fair_share(bids: list[int], s
     jobs = [a_sampled_job(job=f"j{at}", account=f"r{at}", bid=bid) for at, bid in enumerate(bids)]
     rounds = 900
     found = given_out(jobs, slots, rounds)
-    assert all(found[job.job] >= 0.8 * 0.05 * rounds / len(jobs) for job in jobs), f"{found} (less a fifth: the test is short)"
+    assert all(found[job.job] >= 0.05 * rounds / len(jobs) - 1 for job in jobs), f"{found} (less one: the test ends somewhere)"
 
 
 @given(renters=st.integers(2, 6), slots=st.integers(1, 30))
