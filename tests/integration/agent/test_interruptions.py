@@ -3,14 +3,19 @@
 import asyncio
 from pathlib import Path
 
+from agent.control import ask
+from contracts.bus import Announcement
 from contracts.events import (
     AgentReady,
     ChunkCompleted,
     ChunkReleased,
+    FarmChanged,
+    FarmOrder,
     FramesCompleted,
     FramesRendered,
     Release,
 )
+from contracts.topology import MAILBOXES
 from tests.integration.agent.goods import a_bundle
 from tests.integration.agent.stage import BENCH, Stage
 from tests.integration.world import Process
@@ -26,6 +31,21 @@ async def test_a_cancelled_attempt_stops_its_container_and_the_agent_is_ready_ag
     await until(lambda: not stage.containers(), "the container is gone")
     await until(lambda: stage.world.said(AgentReady)[before:], "ready again")
     assert stage.world.said(AgentReady)[-1].attempts == ()
+
+
+async def test_a_stopped_farm_ends_every_container_here_whatever_the_scheduler_says_of_attempts(
+    stage: Stage, running: Process, scenes: Path
+) -> None:
+    await stage.rendering(a_bundle(scenes / "slow"), 1)
+    other = FarmChanged(agent=f"{stage.agent}-2", order=FarmOrder.STOP, revision=7)
+    await (await stage.world.announcer("scheduler")).publish(MAILBOXES, stage.agent, Announcement(other).message("scheduler"))
+    await stage.world.say("scheduler", FarmChanged(agent=stage.agent, order=FarmOrder.PAUSE, revision=1))
+    await until(lambda: _says(stage, "paused by its operator"), "its owner is told")
+    assert stage.containers(), "a paused farm finishes what is in hand; another machine's order is nothing to us"
+    await stage.world.say("scheduler", FarmChanged(agent=stage.agent, order=FarmOrder.STOP, revision=2))
+    await until(lambda: not stage.containers(), "the container is gone")
+    await stage.world.say("scheduler", FarmChanged(agent=stage.agent, order=FarmOrder.RESUME, revision=3))
+    await until(lambda: not _says(stage, "its operator"), "it goes on")
 
 
 async def test_a_render_survives_a_lost_connection_to_the_broker(stage: Stage, running: Process, scenes: Path) -> None:
@@ -71,3 +91,8 @@ async def test_an_agent_that_is_told_to_stop_gives_its_chunk_back(stage: Stage, 
     assert not stage.containers()
     assert (await stage.hear(ChunkReleased, assignment)).reason is Release.STOPPED
     await until(lambda: [one.slots for one in stage.world.said(AgentReady)][-1] == 0, "the agent takes leave")
+
+
+def _says(stage: Stage, words: str) -> bool:
+    """What `framelend-agent status` gives as reasons."""
+    return any(words in reason for reason in ask(stage.folder / "home", {"order": "status"})["reasons"])
