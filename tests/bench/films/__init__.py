@@ -1,6 +1,6 @@
 """Films whose frames cost more or less over the timeline, and what each frame costs: CPU seconds of a bare loop of the farm's own
-driver in the render image. What was measured is kept until films, driver or Blender change, so that an analysis can be run again
-without rendering."""
+driver in the render image. What was measured is kept until films or Blender change, so that an analysis can be run again without
+rendering."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def truth(which: str) -> Truth:
 
 def _mark(which: str) -> str:
     marked = hashlib.sha256(rendering.VERSION.encode())
-    for path in (HERE / "build.py", HERE / "stage.py", HERE / f"{which}.py", rendering.HERE / "render" / "driver.py"):
+    for path in (HERE / "build.py", HERE / "stage.py", HERE / f"{which}.py"):
         marked.update(path.read_bytes())
     return marked.hexdigest()[:12]
 
