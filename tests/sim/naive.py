@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from services.scheduler.dispatch import Dispatch
+from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.matching import Board
 from services.scheduler.domain.policy import Policy
@@ -24,6 +25,10 @@ class FifoBoard(Board):
     def _rank(self, job: str) -> Any:
         created: datetime = self.jobs[job].created_at
         return created, job
+
+    def _at_hand(self, agent: Agent, best: str | None) -> str | None:
+        """Whatever bundles it has."""
+        return best
 
 
 class Fifo(Dispatch):

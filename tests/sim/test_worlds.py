@@ -53,6 +53,12 @@ def test_a_farm_without_policy_does_everything_too_only_later() -> None:
     assert measures.outcome(ours).makespan < measures.outcome(theirs).makespan
 
 
+def test_several_renters_are_served_in_their_order_where_there_is_no_policy() -> None:
+    orders = tuple(Order(f"film-{9 - at}", f"renter-{at}", 30, 8.0, at=at) for at in range(3))
+    world = lived(Setting(1, 3, orders, CALM, tick=0.2), naive.fixed(Policy()), naive.Fifo)
+    assert sorted(world.ended, key=lambda job: world.ended[job]) == ["film-9", "film-8", "film-7"]
+
+
 def test_copies_of_the_last_chunks_end_a_job_earlier_at_little_cost_when_machines_are_slower_than_they_say() -> None:
     """Control: the same world without copies."""
     setting = worlds.film(8, ROUGH, agents=20, frames=600, seconds=8.0)
