@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 SIZE = 4 << 30
@@ -11,13 +12,18 @@ _FILLER = "filler"
 
 
 class SmallDisk:
-    """A file system in a sparse file, mounted as root: directly, or by sudo without a question (as the farm's setup)."""
+    """A file system in a sparse file, mounted as root: directly, or by sudo without a question (as the farm's setup).
 
-    def __init__(self, folder: Path) -> None:
-        self._file, self.path = folder / "disk.img", folder / "disk"
+    Not below pytest's own folders: a run that is killed leaves it mounted, and a later one could not clear them up.
+    """
+
+    def __init__(self) -> None:
+        self._folder = _folder(os.getpid())
+        self._file, self.path = self._folder / "disk.img", self._folder / "disk"
 
     def open(self) -> None:
-        self.path.mkdir()
+        _clear_up_after_the_dead()
+        self.path.mkdir(parents=True)
         with self._file.open("wb") as file:
             file.truncate(SIZE)
         _run("mkfs.ext4", "-q", "-F", "-E", f"root_owner={os.geteuid()}:{os.getegid()}", str(self._file))
@@ -36,8 +42,23 @@ class SmallDisk:
         (self.path / _FILLER).unlink()
 
     def close(self) -> None:
-        _run(*_as_root(), "umount", "-l", str(self.path))
-        self._file.unlink()
+        _remove(self._folder)
+
+
+def _folder(process: int | str) -> Path:
+    return Path(tempfile.gettempdir(), f"framelend-disk-{process}")
+
+
+def _clear_up_after_the_dead() -> None:
+    for left in _folder("").parent.glob(_folder("*").name):
+        if not Path("/proc", left.name.rpartition("-")[2]).exists():
+            _remove(left)
+
+
+def _remove(folder: Path) -> None:
+    if (folder / "disk").is_mount():
+        _run(*_as_root(), "umount", "-l", str(folder / "disk"))
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _grow(file: int, step: int) -> None:

@@ -14,8 +14,8 @@ from tests.faults.wire import Way
 FRAMES = range(1, 61)
 
 
-async def _lived_through(stage: Stage, scenes: Path, folder: Path, away_seconds: float) -> None:
-    hiccups = Hiccups(stage, SmallDisk(folder))
+async def _lived_through(stage: Stage, scenes: Path, away_seconds: float) -> None:
+    hiccups = Hiccups(stage, SmallDisk())
     await hiccups.begin()
     try:
         await stage.rent(scenes / "bench_1s", f"{FRAMES[0]}-{FRAMES[-1]}")
@@ -33,15 +33,11 @@ async def _lived_through(stage: Stage, scenes: Path, folder: Path, away_seconds:
 
 
 @pytest.mark.timeout(900)
-async def test_whatever_goes_wrong_at_a_lenders_no_frame_is_rendered_twice_or_lost(
-    stage: Stage, scenes: Path, tmp_path: Path
-) -> None:
-    await _lived_through(stage, scenes, tmp_path, away_seconds=15)
+async def test_whatever_goes_wrong_at_a_lenders_no_frame_is_rendered_twice_or_lost(stage: Stage, scenes: Path) -> None:
+    await _lived_through(stage, scenes, away_seconds=15)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1_800)
-async def test_a_store_that_is_away_for_a_minute_makes_nobody_render_anything_again(
-    stage: Stage, scenes: Path, tmp_path: Path
-) -> None:
-    await _lived_through(stage, scenes, tmp_path, away_seconds=60)
+async def test_a_store_that_is_away_for_a_minute_makes_nobody_render_anything_again(stage: Stage, scenes: Path) -> None:
+    await _lived_through(stage, scenes, away_seconds=60)
