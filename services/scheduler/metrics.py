@@ -66,6 +66,8 @@ for _order in FarmOrder:
 QUARANTINED.labels("failing")
 for _outcome in ("taken", "stale", "too soon"):
     SECRETS.labels(_outcome)
+for _outcome in ("kept", "missed"):
+    DEADLINES.labels(_outcome)
 for _choice in ChoiceState:
     OFFERS.labels(_choice)
 for _support in Support:

@@ -215,12 +215,12 @@ class Board:
             return "waiting for the house agent, which is not online"
         if not any(agent.state is AgentState.ONLINE for agent in self.fleet):
             return "waiting for an agent: none is online"
-        if any(self._fits(agent, job, chunk) and waits_for_yes(agent, job) for agent in self.fleet):
-            return "waiting for a lender to say yes: those online who would take it choose by hand"
         if doubts.holds(job.doubts, self.policy.doubters):
             return "waiting for the house agent to look at a fault in the scene that lenders have reported"
         if not any(self._place(agent, job) is not None for agent in self.fleet):
             return "waiting for a lender you allow: none of those online is one"
+        if any(self._fits(agent, job, chunk) and waits_for_yes(agent, job) for agent in self.fleet):
+            return "waiting for a lender to say yes: those online who would take it choose by hand"
         if any(self._fits(agent, job, chunk) for agent in self.fleet):
             return "waiting for a lender who takes this work at this price: none of those online does"
         return "waiting for an agent with enough memory that may take this job"
