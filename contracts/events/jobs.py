@@ -86,9 +86,9 @@ class JobEstimated(Event):
     price_per_wu_micro: Annotated[int, Field(ge=1, le=10**12)] | None = None
     """The bid to make the price of, as it stood at the estimate. None: as submitted."""
     outlook: Outlook | None = None
+    """Of a job with a deadline."""
     reason: Text = ""
     """Why there is a further version."""
-    """Of a job with a deadline."""
 
 
 class JobQuoted(Event):
@@ -103,6 +103,7 @@ class JobQuoted(Event):
     seconds: Band
     expires_at: AwareDatetime
     within_max_cost: bool = True
+    outlook: Outlook | None = None
     reason: Text = ""
     """Why there is a further version."""
     left_frames: Annotated[int, Field(ge=0)] | None = None
@@ -110,7 +111,6 @@ class JobQuoted(Event):
     left_micro: Micro | None = None
     left_before_micro: Micro | None = None
     """What rendering those costs at this version, and what it would have cost at the accepted one."""
-    outlook: Outlook | None = None
 
 
 class QuoteAccepted(Event):

@@ -71,6 +71,8 @@ class Scripted:
     is_idle: bool = False
     """Takes assignments and does nothing with them."""
     is_silent: bool = False
+    factor: float = 1.0
+    """What a rendered frame costs, of what a sampled one did."""
     run: str = field(default_factory=new_id)
     assigned: list[ChunkAssigned] = field(default_factory=list)
     stopped: list[AttemptCancelled | AttemptVoid] = field(default_factory=list)
@@ -123,7 +125,7 @@ class Scripted:
         if grant.kind is Kind.INSPECT:
             await self.world.say(self.agent, InspectionReported(grant=grant, facts=self.facts, cpu_micros=700_000))
         else:
-            await self.world.say(STORAGE, stored(grant))
+            await self.world.say(STORAGE, stored(grant, int(1_000_000 * (self.factor if grant.kind is Kind.RENDER else 1.0))))
         self.held.pop(grant.attempt, None)
         await self.world.say(self.agent, ChunkCompleted(job=grant.job, chunk=grant.chunk, attempt=grant.attempt))
 
@@ -189,7 +191,7 @@ async def the_willing(fleet: Fleet) -> AsyncIterator[Fleet]:
     """The fleet as every test wants to find it and leaves it: at work, heard, with free slots."""
     yield fleet
     for agent in fleet.all():
-        agent.is_idle, agent.is_silent = False, False
+        agent.is_idle, agent.is_silent, agent.factor = False, False, 1.0
         agent.held.clear()
         await agent.ready()
 

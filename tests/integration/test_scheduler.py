@@ -14,10 +14,11 @@ from contracts.events import (
 )
 from contracts.grants import is_good
 from contracts.topology import BILLING, INTAKE, SCHEDULER, STORAGE
-from contracts.values import Kind, count, frames
+from contracts.values import FrameRange, Kind, count, frames
 from tests.integration.scheduler_stage import (  # noqa: F401
     SETTINGS,
     Fleet,
+    Scripted,
     a_deposit,
     a_hold,
     a_quote,
@@ -139,3 +140,39 @@ async def test_a_paused_job_gives_nothing_out_and_goes_on_when_resumed(world: Wo
     await world.say(INTAKE, JobControlled(job=asked.job, account="ada", revision=2, action=Action.PAUSE, by="ada"))
     assert len(willing.given(asked.job)) >= given
     await world.hear(JobRendered, job=asked.job)
+
+
+async def works_one_off(agent: Scripted) -> None:
+    await until(lambda: agent.held, "a chunk is in hand")
+    await agent.work(next(iter(agent.held.values())).grant)
+
+
+async def test_a_job_dearer_than_quoted_asks_its_renter_and_goes_on_at_the_new_price(world: World, willing: Fleet) -> None:
+    """While it asks, what is in hand is finished and nothing is given out."""
+    asked = a_submission(frames=(FrameRange(first=1, last=60),))
+    estimate = await quoted_only(world, asked)
+    lenders = willing.ann, willing.bob
+    for one in lenders:
+        one.is_idle, one.factor = True, 3.0
+    await world.say(BILLING, a_quote(estimate), a_hold(asked))
+    for _ in range(3):
+        for one in lenders:
+            await works_one_off(one)
+    further = await world.hear(JobEstimated, job=asked.job, version=2)
+    await world.hear(JobStateChanged, job=asked.job, state="requoting")
+    assert "more work than quoted" in further.reason
+    assert further.micro_wu.expected > 2.5 * count(further.frames) * 860_000
+    for one in lenders:
+        one.is_idle = False
+        for had in list(one.held.values()):
+            await one.work(had.grant)
+        await one.ready()
+    await world.say(BILLING, a_quote(further), a_hold(asked).model_copy(update={"version": 2}))
+    await world.hear(JobRendered, job=asked.job)
+    given = willing.given(asked.job, Kind.RENDER)
+    versions = {frame: one.grant.version for one in given for frame in frames(one.grant.frames)}
+    assert [frame for frame, version in sorted(versions.items()) if version == 2] == list(frames(further.frames))
+    assert sum(count(one.grant.frames) for one in given) == len(versions) == count(estimate.frames), "nothing is given twice"
+    kept = await world.database(SCHEDULER)["quotes"].find({"job": asked.job}).sort("version").to_list(None)
+    assert [one["version"] for one in kept] == [1, 2]
+    assert sum(one["frames"] for one in kept[0]["witnesses"]) > 0
