@@ -1,6 +1,7 @@
 """A lender's life with his agent: he comes back, he leaves, he wants the machine, and every time the agent says why it waits."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -33,8 +34,10 @@ on_battery = true
 
 [accept]
 minimum_price = 0.5
+by_hand = true
 """
 CHEAP, FAIR = 100_000, 600_000
+WANTED: dict[str, Any] = {"price": FAIR, "chosen": True}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -63,7 +66,7 @@ async def test_the_machine_is_his_when_he_comes_back_and_the_same_container_goes
 ) -> None:
     await started(home)
     stage = home.stage
-    assignment = await stage.assign(a_bundle(scenes / "bench_1s"), 1, 2, 3, picture=BENCH, price=FAIR)
+    assignment = await stage.assign(a_bundle(scenes / "bench_1s"), 1, 2, 3, picture=BENCH, **WANTED)
     await stage.hear(FramesRendered, assignment)
     container = stage.containers()
     async with home.typing():
@@ -84,18 +87,25 @@ async def test_the_machine_is_his_when_he_comes_back_and_the_same_container_goes
 
 
 async def test_work_below_his_price_is_refused_and_his_status_says_so(home: Home, scenes: Path) -> None:
-    assignment = await home.stage.assign(a_bundle(scenes / "ok_small"), 1, price=CHEAP)
+    assignment = await home.stage.assign(a_bundle(scenes / "ok_small"), 1, price=CHEAP, chosen=True)
     released = await home.stage.hear(ChunkReleased, assignment)
     assert released.reason is Release.REFUSED
     refused = (await home.status())["refused"]
     assert [one["job"] for one in refused] == [assignment.grant.job]
     assert "0.5 credits per WU" in refused[0]["why"]
-    assert _readies(home)[-1].accepts == Acceptance(minimum_price=500_000)
+    assert _readies(home)[-1].accepts == Acceptance(minimum_price=500_000, by_hand=True)
+
+
+async def test_work_he_has_not_said_yes_to_is_refused_and_his_status_says_where_he_can(home: Home, scenes: Path) -> None:
+    assignment = await home.stage.assign(a_bundle(scenes / "ok_small"), 1, **{**WANTED, "chosen": False})
+    released = await home.stage.hear(ChunkReleased, assignment)
+    assert (released.reason, "chooses by hand" in released.text) == (Release.REFUSED, True)
+    assert "`framelend offers`" in (await home.status())["reasons"][0]
 
 
 async def test_a_frozen_container_can_be_cancelled(home: Home, scenes: Path) -> None:
     stage = home.stage
-    assignment = await stage.rendering(a_bundle(scenes / "slow"), 1, price=FAIR)
+    assignment = await stage.rendering(a_bundle(scenes / "slow"), 1, **WANTED)
     async with home.typing():
         await until(lambda: home.frozen() == [True], "the container stands still")
         await stage.world.say("scheduler", stage.cancel(assignment))
@@ -106,7 +116,7 @@ async def test_a_frozen_container_can_be_cancelled(home: Home, scenes: Path) -> 
 async def test_an_agent_killed_while_its_container_stood_still_leaves_none_behind(home: Home, scenes: Path) -> None:
     stage = home.stage
     assert stage.process is not None
-    await stage.rendering(a_bundle(scenes / "slow"), 1, price=FAIR)
+    await stage.rendering(a_bundle(scenes / "slow"), 1, **WANTED)
     async with home.typing():
         await until(lambda: home.frozen() == [True], "the container stands still")
         stage.process.kill()
@@ -116,7 +126,7 @@ async def test_an_agent_killed_while_its_container_stood_still_leaves_none_behin
 
 async def test_what_he_keeps_is_given_back_as_an_interruption_with_finished_frames_delivered(home: Home, scenes: Path) -> None:
     stage = home.stage
-    assignment = await stage.assign(a_bundle(scenes / "bench_1s"), *range(1, 40), picture=BENCH, price=FAIR)
+    assignment = await stage.assign(a_bundle(scenes / "bench_1s"), *range(1, 40), picture=BENCH, **WANTED)
     await stage.hear(FramesRendered, assignment)
     assert "paused by hand" in await home.command("pause")
     released = await stage.hear(ChunkReleased, assignment)
