@@ -4,10 +4,12 @@ Every step may be repeated: handlers do it at once, a sweep does it again for wh
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from services.chassis import traces
 from services.chassis.repository import Change
+from services.scheduler import metrics
 from services.scheduler.dispatch import Dispatch
 from services.scheduler.domain import chunk as chunks_domain
 from services.scheduler.domain import deadlines, wishes
@@ -47,7 +49,7 @@ class Closing:
         await self._dispatch.realise(job)
         if not await self._chunks.any_open(job):
             with traces.under(known.trace):
-                await self._jobs.update(job, _rendered)
+                _count(known, await self._jobs.update(job, _rendered))
 
     async def _each(self, job: Job, decide: Callable[[Chunk, datetime], Decided], most: int = 500) -> None:
         for _ in range(ROUNDS):
@@ -63,6 +65,15 @@ def _rendered(job: Job, now: datetime) -> jobs_domain.Decided:
     """Cuts that were made since the chunks were counted keep it open."""
     if job.cuts:
         return job, []
-    job, late = deadlines.missed(job, 0, None, now)
-    job, told = jobs_domain.rendered(job)
-    return job, [*late, *told]
+    after, told = jobs_domain.rendered(job)
+    late, events = deadlines.missed(job, 0, None, now) if told else (job, [])
+    return replace(after, missed=late.missed), [*events, *told]
+
+
+def _count(before: Job, after: Job) -> None:
+    """Whether its deadline was kept; one that was told to be missed is counted already."""
+    if after.state is JobState.PACKAGING and deadlines.deadline(after) is not None:
+        if after.missed != before.missed:
+            metrics.DEADLINES.labels("missed").inc()
+        elif deadlines.is_due(after):
+            metrics.DEADLINES.labels("kept").inc()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from contracts.events import DeadlineMissed, JobEstimated, JobRendered
 from contracts.values import Band, Curve, Feasibility, Knot, Limits
@@ -75,6 +76,10 @@ def test_the_estimate_carries_it_and_the_earliest_end() -> None:
 # --- misses
 
 
+def counted(outcome: str) -> float:
+    return REGISTRY.get_sample_value("framelend_scheduler_deadlines_total", {"outcome": outcome}) or 0.0
+
+
 async def an_office(job: Job) -> Office:
     office = Office()
     await put(office, job, a_chunk(4, job=job.job, state=ChunkState.COMPLETED, stored=4), an_agent(slots=0))
@@ -100,8 +105,11 @@ async def test_a_deadline_that_passes_is_told_once_with_what_is_lacking() -> Non
 async def test_a_job_that_ends_after_its_deadline_and_before_the_sweep_saw_it_is_told_too(seconds: int, told: int) -> None:
     office = await an_office(due(seconds, "job", last=4, state=JobState.RENDERING, uncut=()))
     office.clock.pass_by(31)
-    await office.desk.closing.finish("job")
+    before = {outcome: counted(outcome) for outcome in ("kept", "missed")}
+    for _ in range(2):
+        await office.desk.closing.finish("job")
     assert len(misses(office)) == told
+    assert (counted("missed") - before["missed"], counted("kept") - before["kept"]) == (told, 1 - told)
     assert [one for one in office.told if isinstance(one, JobRendered)]
 
 
