@@ -48,8 +48,8 @@ async def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             found = await _lender(world, Path(folder), turns)
         found["a machine is revoked → its connection is closed"] = await _revoked(world, turns)
-    async with a_world() as world:
-        with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
+        async with a_world() as world:
             found |= await farm_reactions(world, Path(folder), turns)
     rows = [row(name, "s", times, note=GOALS.get(name, GOAL)) for name, times in found.items()]
     publish("reactions", rows)
