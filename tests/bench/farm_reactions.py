@@ -39,6 +39,8 @@ class Watcher:
     def __init__(self, farm: Farm, renter: Account, job: str) -> None:
         self._url, self._key = f"{farm.url}/v1/jobs/{job}/events", renter.key
         self.seen: dict[int, float] = {}
+        self.since = float("inf")
+        """Since when it is open; what was stored before is no news."""
 
     async def look(self) -> None:
         headers = {"Authorization": f"Bearer {self._key}"}
@@ -46,7 +48,7 @@ class Watcher:
             httpx.AsyncClient(timeout=60, trust_env=False) as http,
             http.stream("GET", self._url, headers=headers) as answer,
         ):
-            kind = ""
+            kind, self.since = "", time.time()
             async for line in answer.aiter_lines():
                 name, _, value = line.partition(": ")
                 kind = value if name == "event" else kind
@@ -78,8 +80,8 @@ async def farm_reactions(world: World, folder: Path, turns: int) -> dict[str, li
     finally:
         looking.cancel()
         engine.close()
-    told = {one.frame: at for at, fact in ear.of(FramesStored, job=job) for one in fact.frames if one.key}
-    return {LOSER: losers, STOP: stops, SEEN: [watcher.seen[frame] - told[frame] for frame in watcher.seen if frame in told]}
+    told = {one.frame: at for at, fact in ear.of(FramesStored, job=job) for one in fact.frames if at > watcher.since and one.key}
+    return {LOSER: losers, STOP: stops, SEEN: [watcher.seen[frame] - at for frame, at in told.items() if frame in watcher.seen]}
 
 
 async def _loser(world: World, engine: Any, job: str, agents: list[str]) -> float:
