@@ -82,8 +82,8 @@ def _bindings(queue: topology.Queue, vhost: str) -> list[Document]:
     return [{"source": source, "routing_key": key, **common} for source, key in queue.bindings]
 
 
-STATISTICS_SECONDS = 6.0
-"""The broker gathers its figures every 5 s (`collect_statistics_interval`)."""
+STATISTICS_SECONDS = 11.0
+"""A quorum queue tells its figures every 5 s (`quorum_tick_interval`), and they are gathered every 5 s."""
 
 
 class TopologyConflict(Exception):

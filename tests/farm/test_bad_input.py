@@ -134,7 +134,7 @@ async def test_a_quote_above_the_renters_limit_cannot_be_accepted_and_says_so(ho
 async def test_a_job_without_the_money_for_its_deposit_ends_at_once_and_says_what_is_lacking(house: Farm, scenes: Path) -> None:
     poor = await house.account("poor")
     job = await submitted(house, poor, scenes / "ok_small", "1-2")
-    ended = await _until(house, poor, job, lambda one: one.ended)
+    ended = await _until(house, poor, job, lambda one: one.ended and one.failure is not None)
     assert ended.failure is not None
     assert (ended.failure.code, "0 are available" in ended.failure.reason) == ("deposit_refused", True), ended.failure
     assert "credits" in ended.failure.hint
