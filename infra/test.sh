@@ -2,14 +2,14 @@
 # The gate, then every test on real components in two throw-away farms side by side. Whatever happens, both are stopped again.
 #   infra/test.sh [words for pytest]
 #
-# In the second farm runs what starts whole farms, and what kills or floods the broker itself. The first lot is named by what it
-# leaves out, so that a new folder is always in one of them. The unit tests have run in the gate.
+# In the second farm runs what starts whole farms or agents, and what kills or floods the broker itself. The first lot is named by
+# what it leaves out, so that a new folder is always in one of them. The unit tests have run in the gate.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export FARM_DIR="${FARM_DIR:-$PWD/.farm-test}"
 SECOND="$FARM_DIR-whole"
 PYTHON=.venv/bin/python
-WHOLE=(tests/farm tests/failures tests/faults tests/security/test_flood.py)
+WHOLE=(tests/farm tests/failures tests/integration/agent tests/faults tests/security/test_flood.py)
 LOG=build/test-whole-farms.log
 BESIDE=""
 
@@ -48,7 +48,7 @@ BESIDE=$!
 main=0 beside=0
 printf '\ntest: pytest, one component at a time\n'
 $PYTHON -m pytest --durations=10 tests --ignore=tests/unit "${WHOLE[@]/#/--ignore=}" "$@" || main=$?
-printf '\ntest: pytest, whole farms, killed and flooded (beside it, from %s)\n' "$LOG"
+printf '\ntest: pytest, agents, whole farms, killed and flooded (beside it, from %s)\n' "$LOG"
 wait "$BESIDE" || beside=$?
 BESIDE=""
 cat "$LOG"
