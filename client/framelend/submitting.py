@@ -59,18 +59,14 @@ def submit(
     """Send a .blend to the farm, see findings and a firm price."""
     settings = {"samples": samples, "percentage": percentage, "camera": camera, "changes": apply or None}
     asked: dict[str, Any] = {
-        "frames": frames,
-        "name": name,
-        "max_cost": max_cost,
-        "deadline": aware(deadline),
-        "start_at": aware(start_at),
-        "priority": priority,
+        "frames": frames, "name": name, "max_cost": max_cost, "priority": priority,
+        "deadline": aware(deadline), "start_at": aware(start_at),
         "settings": {what: value for what, value in settings.items() if value is not None},
         "order": "preview" if preview else None,
         "allows": _allowed(allow or [], lender or []),
         "lenders": lender or [],
         "key": key or fresh_key(),
-    }
+    }  # fmt: skip
     limit = None if accept is None else amount(accept)
     contents = gather(source, assets or (), blend)
     with connected() as client:
