@@ -43,11 +43,11 @@ each $PYTHON -m infra.local up --only infra
 mkdir -p build
 
 # A shell starts what runs beside it deaf to Ctrl-C.
-FARM_DIR=$SECOND env --default-signal=INT $PYTHON -m pytest --durations=10 "${WHOLE[@]}" "$@" >"$LOG" 2>&1 &
+FARM_DIR=$SECOND env --default-signal=INT $PYTHON -m pytest --durations=15 --tb=short --show-capture=no -rfE "${WHOLE[@]}" "$@" >"$LOG" 2>&1 &
 BESIDE=$!
 main=0 beside=0
 printf '\ntest: pytest, one component at a time\n'
-$PYTHON -m pytest --durations=10 tests --ignore=tests/unit "${WHOLE[@]/#/--ignore=}" "$@" || main=$?
+$PYTHON -m pytest --durations=15 --tb=short --show-capture=no -rfE tests --ignore=tests/unit "${WHOLE[@]/#/--ignore=}" "$@" || main=$?
 printf '\ntest: pytest, agents, whole farms, killed and flooded (beside it, from %s)\n' "$LOG"
 wait "$BESIDE" || beside=$?
 BESIDE=""

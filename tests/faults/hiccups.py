@@ -9,7 +9,7 @@ from contracts.events import AgentReady, FramesStored
 from infra.local import supervision
 from infra.local.layout import Layout
 from tests.faults.small_disk import SmallDisk
-from tests.faults.stage import BROKER, Stage
+from tests.faults.stage import BROKER, TRIES, Stage
 from tests.faults.wire import Way
 from tests.waiting import until
 
@@ -80,16 +80,17 @@ class Hiccups:
 
     async def _an_upload_is_held(self, way: Way) -> tuple[str, str]:
         """Of any lender's attempt: (attempt, agent)."""
-        for _ in range(10):
-            flying = {attempt: agent for attempt, (agent, _) in (await self.stage.flying()).items() if agent in self.stage.lent}
-            fresh = [one for one in flying if not self.stage.ear.said(FramesStored, attempt=one)]
-            if not fresh:
-                await asyncio.sleep(0.1)
-                continue
-            self.stage.store.hold("", f"staged/{fresh[0]}/", way)
+        for _ in range(TRIES):
+            attempt, agent = (await until(self._fresh, "a lender has a chunk of which nothing is stored", 90))[0]
+            self.stage.store.hold("", f"staged/{attempt}/", way)
             if await _happens(self.stage.store.holds, 20):
-                return fresh[0], flying[fresh[0]]
+                return attempt, agent
         raise AssertionError("no upload could be held")
+
+    async def _fresh(self) -> list[tuple[str, str]]:
+        """Lenders' attempts in flight of which no frame is stored: (attempt, agent)."""
+        flying = [(attempt, agent) for attempt, (agent, _) in (await self.stage.flying()).items() if agent in self.stage.lent]
+        return [(attempt, agent) for attempt, agent in flying if not self.stage.ear.said(FramesStored, attempt=attempt)]
 
     async def store_is_away(self, seconds: float) -> None:
         """Refused connections for everybody, storage too, with frames in flight."""
