@@ -10,6 +10,7 @@ export FARM_DIR="${FARM_DIR:-$PWD/.farm-test}"
 SECOND="$FARM_DIR-whole"
 PYTHON=.venv/bin/python
 WHOLE=(tests/farm tests/failures tests/integration/agent tests/faults tests/security/test_flood.py)
+BRIEF=(--tb=short --show-capture=no --durations=15 -rfE) # the services keep their own logs
 LOG=build/test-whole-farms.log
 BESIDE=""
 
@@ -43,11 +44,11 @@ each $PYTHON -m infra.local up --only infra
 mkdir -p build
 
 # A shell starts what runs beside it deaf to Ctrl-C.
-FARM_DIR=$SECOND env --default-signal=INT $PYTHON -m pytest --durations=15 --tb=short --show-capture=no -rfE "${WHOLE[@]}" "$@" >"$LOG" 2>&1 &
+FARM_DIR=$SECOND env --default-signal=INT $PYTHON -m pytest "${BRIEF[@]}" --junitxml=build/test-whole-farms.xml "${WHOLE[@]}" "$@" >"$LOG" 2>&1 &
 BESIDE=$!
 main=0 beside=0
 printf '\ntest: pytest, one component at a time\n'
-$PYTHON -m pytest --durations=15 --tb=short --show-capture=no -rfE tests --ignore=tests/unit "${WHOLE[@]/#/--ignore=}" "$@" || main=$?
+$PYTHON -m pytest "${BRIEF[@]}" --junitxml=build/test-components.xml tests --ignore=tests/unit "${WHOLE[@]/#/--ignore=}" "$@" || main=$?
 printf '\ntest: pytest, agents, whole farms, killed and flooded (beside it, from %s)\n' "$LOG"
 wait "$BESIDE" || beside=$?
 BESIDE=""
