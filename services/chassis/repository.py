@@ -265,6 +265,5 @@ class SavedThenTold(Generic[S]):
 
 
 __all__ = [
-    "TRIES", "Change", "Contended", "Decide", "DecideFromNothing", "Decision", "New", "Prepared", "Saved", "SavedThenTold",
-    "Unknown",
+    "Change", "Contended", "Decide", "DecideFromNothing", "Decision", "New", "Prepared", "Saved", "SavedThenTold", "Unknown",
 ]  # fmt: skip

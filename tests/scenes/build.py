@@ -16,7 +16,6 @@ import bpy
 import numpy
 import OpenImageIO as oiio
 
-import cut
 import zoo
 
 SAMPLES_BENCH = {"bench_1s": 1.0, "bench_5s": 5.0, "bench_30s": 30.0}
