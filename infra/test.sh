@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The gate, then every test on real components in two throw-away farms side by side. Whatever happens, both are stopped again.
+# The gate, and every test on real components in two throw-away farms side by side. Whatever happens, both are stopped again.
 #   infra/test.sh [words for pytest]
 #
 # In the second farm runs what starts whole farms or agents, and what kills or floods the broker itself. The first lot is named by
-# what it leaves out, so that a new folder is always in one of them. The unit tests have run in the gate.
+# what it leaves out, so that a new folder is always in one of them. The gate, with the unit tests, runs while images and farms are made.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export FARM_DIR="${FARM_DIR:-$PWD/.farm-test}"
@@ -12,7 +12,15 @@ PYTHON=.venv/bin/python
 WHOLE=(tests/farm tests/failures tests/integration/agent tests/faults tests/security/test_flood.py)
 BRIEF=(--tb=short --show-capture=no --durations=15 -rfE) # the services keep their own logs
 LOG=build/test-whole-farms.log
+GATE_LOG=build/test-gate.log
 BESIDE=""
+
+beside() { # LOG COMMAND...: in the background, as a group of processes of its own that only `stop` interrupts
+    set -m
+    "${@:2}" >"$1" 2>&1 &
+    BESIDE=$!
+    set +m
+}
 
 each() { # a command for each of the farms
     "$@" && FARM_DIR=$SECOND "$@"
@@ -22,7 +30,7 @@ stop() {
     local status=$?
     trap '' INT TERM
     if [[ -n $BESIDE ]]; then
-        ((status == 130)) || kill -INT "$BESIDE" 2>/dev/null || true # at Ctrl-C it has heard it, too
+        kill -INT -- "-$BESIDE" 2>/dev/null || true
         wait "$BESIDE" || true
     fi
     if ((status)); then
@@ -34,24 +42,29 @@ stop() {
     exit "$status"
 }
 
-infra/check.sh
+mkdir -p build
 each $PYTHON -m infra.local down --remove >/dev/null
 trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+
+beside "$GATE_LOG" infra/check.sh
 each $PYTHON -m infra.images
 each $PYTHON -m infra.local up --only infra
-mkdir -p build
+gate=0
+wait "$BESIDE" || gate=$?
+BESIDE=""
+printf '\ntest: the gate (from %s)\n' "$GATE_LOG"
+cat "$GATE_LOG"
+((gate == 0)) || exit "$gate"
 
-# A shell starts what runs beside it deaf to Ctrl-C.
-FARM_DIR=$SECOND env --default-signal=INT $PYTHON -m pytest "${BRIEF[@]}" --junitxml=build/test-whole-farms.xml "${WHOLE[@]}" "$@" >"$LOG" 2>&1 &
-BESIDE=$!
-main=0 beside=0
+beside "$LOG" env FARM_DIR="$SECOND" $PYTHON -m pytest "${BRIEF[@]}" --junitxml=build/test-whole-farms.xml "${WHOLE[@]}" "$@"
+main=0 second=0
 printf '\ntest: pytest, one component at a time\n'
 $PYTHON -m pytest "${BRIEF[@]}" --junitxml=build/test-components.xml tests --ignore=tests/unit "${WHOLE[@]/#/--ignore=}" "$@" || main=$?
 printf '\ntest: pytest, agents, whole farms, killed and flooded (beside it, from %s)\n' "$LOG"
-wait "$BESIDE" || beside=$?
+wait "$BESIDE" || second=$?
 BESIDE=""
 cat "$LOG"
 ((main == 0)) || exit "$main"
-((beside == 0)) || exit "$beside"
+((second == 0)) || exit "$second"

@@ -16,6 +16,7 @@ from infra.local.failure import FarmError
 PRICE_PER_WU = "0.02"
 FRAMES = "1-48"
 ASK_SECONDS = 20
+ASKED = frozenset({"requoting"})
 console = Console()
 
 
@@ -67,11 +68,24 @@ def rendered(renter: Client, job: Job, times: Times) -> Job:
     told = renter.timeline(job.id)
     renter.accept(job.id, job.quote.version)
     times.mark("accepted")
-    last = live.watch(renter, job.id, after=told[-1].number if told else 0)
+    last = live.watch(renter, job.id, ASKED, after=told[-1].number if told else 0)
+    while last.state in ASKED:
+        last = _asked_again(renter, last)
     times.mark("completed")
     if not last.succeeded or last.settlement is None:
         raise FarmError("the job", f"{last.state}: {last.reason}", advice="see `make logs NAME=scheduler`")
     return last
+
+
+def _asked_again(renter: Client, job: Job) -> Job:
+    """On a machine that others keep busy frames may cost far more work than quoted: the price of those left is accepted, too."""
+    told = renter.timeline(job.id)
+    asked = renter.until(job.id, lambda one: one.state not in ASKED or (one.quote is not None and one.quote.open), ASK_SECONDS)
+    if asked.state in ASKED and asked.quote is not None:
+        console.print(f"  asked again  {asked.reason}: {asked.quote.price} credits, accepted")
+        renter.accept(job.id, asked.quote.version)
+        renter.until(job.id, lambda one: one.state not in ASKED, ASK_SECONDS)
+    return live.watch(renter, job.id, ASKED, after=told[-1].number if told else 0)
 
 
 def downloaded(renter: Client, job: Job, folder: Path) -> None:

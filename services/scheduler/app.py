@@ -53,6 +53,8 @@ class Settings(ServiceSettings):
     sample_budget_seconds: int = 120
     copy_percent: int = 5
     """Of a job's work that copies of its slowest chunks may be worth; 0 makes none."""
+    drift_percent: int = 50
+    """So much more than quoted must what is left of a job be likely to take before its renter is asked anew."""
     lease_seconds: int = 30
     settle_seconds: int = 15
 
@@ -63,6 +65,7 @@ class Settings(ServiceSettings):
             samples=self.samples,
             sample_budget=self.sample_budget_seconds,
             copy_percent=self.copy_percent,
+            drift_least_percent=self.drift_percent,
             lease=self.lease_seconds,
             settle=self.settle_seconds,
         )

@@ -117,14 +117,17 @@ class Stage:
 
     # --- kills
 
-    async def kill(self, victim: str) -> None:
-        """kill -9 with a frame in flight; returns when the victim is back and the farm has stored a frame since."""
-        await self._prove(victim)
-        if victim in INFRASTRUCTURE:
-            await asyncio.to_thread(supervision.kill, Layout.of(), victim)
-        else:
-            (self.farm.services | self.farm.agents)[victim].kill()
-        await self._back(victim)
+    async def kill(self, *victims: str) -> None:
+        """kill -9 of all of them within a moment, with a frame in flight; returns when they are back and the farm has stored a
+        frame since."""
+        for victim in victims:
+            await self._prove(victim)
+        for victim in victims:
+            if victim in INFRASTRUCTURE:
+                await asyncio.to_thread(supervision.kill, Layout.of(), victim)
+            else:
+                (self.farm.services | self.farm.agents)[victim].kill()
+        await self._back(*victims)
 
     async def kill_between_save_and_announce(self, service: str, event: type[Event], cause: Cause | None = None) -> None:
         """The service has saved such an event and is killed before it has said it; after that the sweep says it."""
@@ -171,15 +174,16 @@ class Stage:
         assert id in await self.pending(service), "the service has taken it back"
         return id
 
-    async def _back(self, victim: str) -> None:
+    async def _back(self, *victims: str) -> None:
         before = self.stored()
-        if victim in self.farm.services:
-            await self.start(victim)
-        elif victim in self.farm.agents:
-            await self.run_agent(victim)
+        for victim in victims:
+            if victim in self.farm.services:
+                await self.start(victim)
+            elif victim in self.farm.agents:
+                await self.run_agent(victim)
         for process in (*self.farm.services.values(), *self.farm.agents.values()):
             await until(partial(asyncio.to_thread, process.healthy), f"{process.name} is healthy again", 90)
-        await until(lambda: self.stored() > before, f"a frame is stored after {victim} was killed", 90)
+        await until(lambda: self.stored() > before, f"a frame is stored after {', '.join(victims)} was killed", 90)
 
     # --- what is saved and not told
 

@@ -111,8 +111,9 @@ class Policy:
     """So many different owners must have shown what frames cost before a renter is asked again."""
     drift_frames: int = 5
     """Each of them so many frames."""
-    drift_least_percent: int = 20
-    """To be asked stops a job: what is left must be likely to take so much more than quoted."""
+    drift_least_percent: int = 50
+    """To be asked stops a job, perhaps for a night: what is left must be likely to take so much more than quoted. CPU seconds of the
+    same frame differ by up to 30 % between an idle and a busy machine."""
     drift_left_percent: int = 10
     """Of the quoted work: with less left nobody is asked."""
     drift_versions: int = 4

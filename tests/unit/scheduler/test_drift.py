@@ -43,14 +43,14 @@ def seen(*ratios: float, done: int = 40, quote: Quote | None = None) -> Quote:
 
 def test_a_job_dearer_than_its_band_is_asked_about_what_is_left() -> None:
     before = a_rendering_job()
-    job, events = drift.requoted(before, seen(1.5, 1.5, 1.5), POLICY)
+    job, events = drift.requoted(before, seen(1.6, 1.6, 1.6), POLICY)
     moved, asked = events
     assert isinstance(moved, JobStateChanged)
     assert isinstance(asked, JobEstimated)
     assert (job.state, job.version, job.former) == (JobState.REQUOTING, 2, (Former(1, before.curve or Curve(knots=())),))
-    assert (asked.version, asked.frames, asked.micro_wu.expected) == (2, span(41, 100), 90 * WU)
-    assert "50 % more work" in asked.reason
-    assert asked.micro_wu.low == 90 * WU * 85 // 100
+    assert (asked.version, asked.frames, asked.micro_wu.expected) == (2, span(41, 100), 96 * WU)
+    assert "60 % more work" in asked.reason
+    assert asked.micro_wu.low == 96 * WU * 85 // 100
 
 
 def test_within_the_band_nobody_is_asked() -> None:
@@ -67,12 +67,12 @@ def test_a_dear_stretch_that_is_over_asks_nobody() -> None:
 
 
 def test_for_little_nobody_is_asked_even_where_the_band_is_narrow() -> None:
-    """Positive control: a fifth more than quoted is worth a question."""
+    """Positive control: half as much again is worth a question."""
     narrow = Band(low=99 * WU, expected=100 * WU, high=101 * WU)
     job = a_rendering_job(micro_wu=narrow)
     quote = a_quote(a_rendering_job(0, micro_wu=narrow))
-    assert drift.drifted(job, seen(1.19, 1.19, quote=quote), POLICY) is None
-    assert drift.drifted(job, seen(1.22, 1.22, quote=quote), POLICY) is not None
+    assert drift.drifted(job, seen(1.48, 1.48, quote=quote), POLICY) is None
+    assert drift.drifted(job, seen(1.53, 1.53, quote=quote), POLICY) is not None
 
 
 def test_cheaper_than_quoted_asks_nobody() -> None:
@@ -80,21 +80,21 @@ def test_cheaper_than_quoted_asks_nobody() -> None:
 
 
 def test_with_little_left_nobody_is_asked() -> None:
-    quote = seen(1.5, 1.5, done=95)
+    quote = seen(1.6, 1.6, done=95)
     assert drift.drifted(a_rendering_job(done=80), quote, POLICY) is not None
     assert drift.drifted(a_rendering_job(done=95), quote, POLICY) is None
 
 
 @pytest.mark.parametrize("state", [one for one in JobState if one is not JobState.RENDERING])
 def test_only_a_rendering_job_is_asked_about(state: JobState) -> None:
-    assert drift.drifted(a_rendering_job(state=state), seen(1.5, 1.5), POLICY) is None
+    assert drift.drifted(a_rendering_job(state=state), seen(1.6, 1.6), POLICY) is None
 
 
 def test_one_owner_alone_has_nobody_asked_however_many_machines_he_has() -> None:
     assert drift.drifted(a_rendering_job(), seen(5.0), POLICY) is None
 
 
-@given(honest=st.integers(1, 6), lie=st.floats(1.5, 100), data=st.data())
+@given(honest=st.integers(1, 6), lie=st.floats(1.51, 100), data=st.data())
 def test_fewer_liars_than_honest_owners_have_nobody_asked(honest: int, lie: float, data: st.DataObject) -> None:
     """Positive control: as many owners again who say the same, and the renter is asked."""
     liars = data.draw(st.integers(0, honest - 1)) if honest > 1 else 0
@@ -110,13 +110,13 @@ def test_fewer_liars_than_honest_owners_have_nobody_asked(honest: int, lie: floa
 
 
 def test_while_it_is_asked_nothing_new_is_given_out() -> None:
-    job, _ = drift.requoted(a_rendering_job(), seen(1.5, 1.5), POLICY)
+    job, _ = drift.requoted(a_rendering_job(), seen(1.6, 1.6), POLICY)
     assert job.state not in WORKING
     assert cut(job, [60 * WU], 1, (), POLICY) == (job, [])
 
 
 def test_accepted_it_goes_on_and_frames_earn_what_their_attempts_version_says() -> None:
-    job, _ = drift.requoted(a_rendering_job(), seen(1.5, 1.5), POLICY)
+    job, _ = drift.requoted(a_rendering_job(), seen(1.6, 1.6), POLICY)
     assert answers.held(job, CreditsHeld(job="job", account="ada", version=1, amount_micro=1)) == (job, [])
     job, _ = answers.held(job, CreditsHeld(job="job", account="ada", version=2, amount_micro=1))
     assert job.state is JobState.RENDERING
@@ -131,7 +131,7 @@ def test_accepted_it_goes_on_and_frames_earn_what_their_attempts_version_says() 
 
 
 def test_declined_it_ends_with_what_is_finished() -> None:
-    job, _ = drift.requoted(a_rendering_job(), seen(1.5, 1.5), POLICY)
+    job, _ = drift.requoted(a_rendering_job(), seen(1.6, 1.6), POLICY)
     assert answers.declined(job, 1, "no") == (job, [])
     job, events = answers.declined(job, 2, "the price was declined")
     assert job.state is JobState.CANCELLED
@@ -141,9 +141,9 @@ def test_declined_it_ends_with_what_is_finished() -> None:
 
 
 def test_a_job_is_asked_again_so_often_and_no_more() -> None:
-    assert drift.drifted(a_rendering_job(version=4), seen(1.5, 1.5, quote=a_quote(a_rendering_job(0, version=4))), POLICY) is None
+    assert drift.drifted(a_rendering_job(version=4), seen(1.6, 1.6, quote=a_quote(a_rendering_job(0, version=4))), POLICY) is None
     assert (
-        drift.drifted(a_rendering_job(version=3), seen(1.5, 1.5, quote=a_quote(a_rendering_job(0, version=3))), POLICY)
+        drift.drifted(a_rendering_job(version=3), seen(1.6, 1.6, quote=a_quote(a_rendering_job(0, version=3))), POLICY)
         is not None
     )
 
