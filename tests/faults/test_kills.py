@@ -9,7 +9,7 @@ from tests.farm.renting import settled
 from tests.faults.afterwards import all_is_well
 from tests.faults.stage import BROKER, DATABASE, Stage
 
-FRAMES = range(1, 61)
+FRAMES = range(1, 45)
 
 
 @pytest.mark.timeout(900)
