@@ -57,6 +57,8 @@ class Settings(ServiceSettings):
     """So much more than quoted must what is left of a job be likely to take before its renter is asked anew."""
     lease_seconds: int = 30
     settle_seconds: int = 15
+    quarantine_seconds: int = 1800
+    """How long an agent that fails different renters' jobs gets nothing, the first time."""
 
     def policy(self) -> Policy:
         return Policy(
@@ -68,6 +70,7 @@ class Settings(ServiceSettings):
             drift_least_percent=self.drift_percent,
             lease=self.lease_seconds,
             settle=self.settle_seconds,
+            quarantine=self.quarantine_seconds,
         )
 
     def broker(self, vhost: str = "") -> Broker:

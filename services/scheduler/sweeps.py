@@ -261,7 +261,7 @@ def sweeps(desk: Desk, hearing: Hearing, gate: Gate, quarantine: Quarantine, tra
         Sweep("leases", 2, leases.sweep),
         Sweep("look", 2, desk.dispatch.look),
         Sweep("repairs", 5, repairs.sweep),
-        Sweep("promises", 5, Promises(desk).sweep),
+        Sweep("promises", 2, Promises(desk).sweep),
         Sweep("access", 5, gate.sweep),
         Sweep("quarantine", 5, quarantine.sweep),
         Sweep("offers", 5, choosing.sweep),

@@ -24,8 +24,10 @@ from contracts.events import (
     AttemptVoid,
     ChunkAssigned,
     ChunkCompleted,
+    ChunkFailed,
     CreditsHeld,
     DepositHeld,
+    Fault,
     FramesStored,
     InspectionReported,
     JobEstimated,
@@ -71,6 +73,8 @@ class Scripted:
     is_idle: bool = False
     """Takes assignments and does nothing with them."""
     is_silent: bool = False
+    is_broken: bool = False
+    """Fails at whatever it is given."""
     factor: float = 1.0
     """What a rendered frame costs, of what a sampled one did."""
     run: str = field(default_factory=new_id)
@@ -122,12 +126,21 @@ class Scripted:
             await self.ready()
 
     async def work(self, grant: Grant) -> None:
+        if self.is_broken:
+            await self.fail(grant)
+            return
         if grant.kind is Kind.INSPECT:
             await self.world.say(self.agent, InspectionReported(grant=grant, facts=self.facts, cpu_micros=700_000))
         else:
             await self.world.say(STORAGE, stored(grant, int(1_000_000 * (self.factor if grant.kind is Kind.RENDER else 1.0))))
         self.held.pop(grant.attempt, None)
         await self.world.say(self.agent, ChunkCompleted(job=grant.job, chunk=grant.chunk, attempt=grant.attempt))
+
+    async def fail(self, grant: Grant) -> None:
+        self.held.pop(grant.attempt, None)
+        await self.world.say(
+            self.agent, ChunkFailed(job=grant.job, chunk=grant.chunk, attempt=grant.attempt, fault=Fault.MACHINE, text="no disk")
+        )
 
 
 def stored(grant: Grant, cpu_micros: int = 1_000_000) -> FramesStored:
@@ -147,7 +160,7 @@ def stored(grant: Grant, cpu_micros: int = 1_000_000) -> FramesStored:
 
 SETTINGS = {
     "FRAMELEND_RENDER_IMAGE": IMAGE, "FRAMELEND_CHUNK_SECONDS": "3", "FRAMELEND_SETTLE_SECONDS": "2",
-    "FRAMELEND_LEASE_SECONDS": "4",
+    "FRAMELEND_LEASE_SECONDS": "4", "FRAMELEND_QUARANTINE_SECONDS": "1",
 }  # fmt: skip
 
 
@@ -191,7 +204,7 @@ async def the_willing(fleet: Fleet) -> AsyncIterator[Fleet]:
     """The fleet as every test wants to find it and leaves it: at work, heard, with free slots."""
     yield fleet
     for agent in fleet.all():
-        agent.is_idle, agent.is_silent, agent.factor = False, False, 1.0
+        agent.is_idle, agent.is_silent, agent.is_broken, agent.factor = False, False, False, 1.0
         agent.held.clear()
         await agent.ready()
 

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from contracts import events as e
-from tests.integration.intake_stage import Person, Stage, inspected, stored_frames, the_renter, the_stage, the_stranger  # noqa: F401
+from tests.integration.intake_stage import Person, Stage, a_band, inspected, stored_frames, the_renter, the_stage, the_stranger  # noqa: F401
+from tests.waiting import until
 
 
 async def test_changes_are_told_with_all_that_stands_and_shown(stage: Stage, renter: Person) -> None:
@@ -18,6 +19,27 @@ async def test_changes_are_told_with_all_that_stands_and_shown(stage: Stage, ren
     assert (answer.json()["price_per_wu"], answer.json()["priority"]) == ("0.02", 3)
     wrong = await renter.http.patch(f"/v1/jobs/{job}", json={"deadline": "2020-01-01T00:00:00Z"})
     assert wrong.json()["type"] == "urn:framelend:problem:deadline-over"
+
+
+async def test_a_missed_deadline_is_told_in_the_jobs_story_once_for_each_deadline(stage: Stage, renter: Person) -> None:
+    job = await stage.a_held_job(renter)
+    due = datetime(2026, 11, 21, 9, tzinfo=UTC)
+    missed = e.DeadlineMissed(job=job, account=renter.id, deadline=due, lacking=7, remaining_seconds=a_band(60))
+    later = missed.model_copy(update={"deadline": due + timedelta(hours=2), "lacking": 3})
+    await stage.world.say("scheduler", missed, missed, later)
+
+    async def told() -> list[str]:
+        story = (await renter.get(f"/v1/jobs/{job}/timeline")).json()
+        return [line["text"] for line in story if line["kind"] == "deadline.missed"]
+
+    async def both() -> bool:
+        return len(await told()) >= 2
+
+    await until(both, "both are in the story")
+    assert await told() == [
+        "The deadline of 2026-11-21 09:00 UTC is missed: 7 frames are not stored yet.",
+        "The deadline of 2026-11-21 11:00 UTC is missed: 3 frames are not stored yet.",
+    ]
 
 
 async def test_frames_are_left_out_and_the_limit_is_firm_once_the_price_is_accepted(stage: Stage, renter: Person) -> None:

@@ -18,7 +18,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from contracts.bus import new_id
-from contracts.events import AccountOpened, HoldRefused, JobFailed, JobQuoted, JobSettled, WebhookSet
+from contracts.events import AccountOpened, DeadlineMissed, HoldRefused, JobFailed, JobQuoted, JobSettled, WebhookSet
 from contracts.topology import BILLING, INTAKE, NOTIFIER, SCHEDULER
 from contracts.values import Band, FrameRange, PriceLine
 from services.notifier.webhook import secret
@@ -185,6 +185,20 @@ async def test_a_fact_about_an_account_not_yet_heard_of_is_told_when_it_is(world
     assert "Top up 1.00 credits." in words
     assert "No camera." in words
     assert "Add one." in words
+
+
+async def test_a_missed_deadline_is_mailed_and_called_once(world: World, notifier: Process, receiver: Receiver) -> None:
+    account, job = await a_renter(world, receiver.url), new_id()
+    due, left = datetime(2026, 11, 21, 9, tzinfo=UTC), Band(low=240, expected=300, high=360)
+    missed = DeadlineMissed(job=job, account=account, deadline=due, lacking=7, remaining_seconds=left)
+    await world.say(SCHEDULER, missed, missed)
+    await until(lambda: mails(world, account) and receiver.of(job) and settled(world, account), "told by both channels")
+    (mail,) = mails(world, account)
+    assert "missed its deadline" in mail["Subject"]
+    words = (mail.get_body(("plain",)) or mail).get_content()
+    assert "7 frames are not stored yet" in words
+    assert "5 min" in words
+    assert [json.loads(body)["type"] for _, body in receiver.of(job)] == [DeadlineMissed.key()]
 
 
 async def test_a_receiver_that_never_takes_it_is_given_up_and_others_do_not_wait(

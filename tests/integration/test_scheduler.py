@@ -1,10 +1,12 @@
 """The scheduler as a process, with scripted agents: a job from its submission to `JobRendered`."""
 
-from datetime import UTC, datetime
+import asyncio
+from datetime import UTC, datetime, timedelta
 
 from contracts.events import (
     Action,
     ChunkCompleted,
+    DeadlineMissed,
     JobCancelled,
     JobControlled,
     JobEstimated,
@@ -14,7 +16,7 @@ from contracts.events import (
 )
 from contracts.grants import is_good
 from contracts.topology import BILLING, INTAKE, SCHEDULER, STORAGE
-from contracts.values import FrameRange, Kind, count, frames
+from contracts.values import FrameRange, Kind, Limits, count, frames
 from tests.integration.scheduler_stage import (  # noqa: F401
     SETTINGS,
     Fleet,
@@ -176,3 +178,25 @@ async def test_a_job_dearer_than_quoted_asks_its_renter_and_goes_on_at_the_new_p
     kept = await world.database(SCHEDULER)["quotes"].find({"job": asked.job}).sort("version").to_list(None)
     assert [one["version"] for one in kept] == [1, 2]
     assert sum(one["frames"] for one in kept[0]["witnesses"]) > 0
+
+
+async def test_a_missed_deadline_is_told_once_and_the_job_goes_on(world: World, willing: Fleet) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    late = a_submission(limits=Limits(deadline=now))
+    early = a_submission(account="bea", limits=Limits(deadline=now + timedelta(hours=9)))
+    estimate, other = await asyncio.gather(quoted_only(world, late), quoted_only(world, early))
+    assert [one.outlook and one.outlook.feasibility for one in (estimate, other)] == ["impossible", "feasible"]
+    for agent in willing.all():
+        agent.is_idle = True
+    for asked, each in ((late, estimate), (early, other)):
+        await world.say(BILLING, a_quote(each), a_hold(asked))
+    missed = await world.hear(DeadlineMissed, job=late.job)
+    assert (missed.account, missed.deadline, missed.lacking) == ("ada", now, count(estimate.frames))
+    for agent in willing.all():
+        agent.is_idle = False
+        for had in list(agent.held.values()):
+            await agent.work(had.grant)
+        await agent.ready()
+    await world.hear(JobRendered, job=late.job)
+    await world.hear(JobRendered, job=early.job)
+    assert [one.job for one in world.said(DeadlineMissed)] == [late.job]

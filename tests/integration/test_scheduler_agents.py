@@ -26,7 +26,7 @@ from contracts.events import (
     OfferWithdrawn,
 )
 from contracts.topology import BILLING, INTAKE, SCHEDULER, mailbox
-from contracts.values import Acceptance, FrameRange, Kind
+from contracts.values import Acceptance, Audience, FrameRange, Kind
 from tests.integration.scheduler_stage import (  # noqa: F401
     Fleet,
     a_deposit,
@@ -105,6 +105,58 @@ async def test_a_machine_by_hand_waits_for_its_lenders_yes_and_hears_of_the_jobs
     for offer in offers:
         gone = await world.hear(OfferWithdrawn, job=asked.job, owner=offer.owner)
         assert gone.revision > offer.revision
+
+
+async def test_only_those_whom_the_renter_names_render_and_who_comes_first_in_his_order(world: World, willing: Fleet) -> None:
+    """Everybody is free and able: without the renter's word several of them would get a share, as other tests here see."""
+    only = a_submission(allows=(Audience.NAMED,), lenders=("owner-of-bob",))
+    await quoted(world, only)
+    await world.hear(JobRendered, job=only.job)
+    assert {one.grant.agent for one in willing.given(only.job, Kind.RENDER)} == {willing.bob.agent}
+    samples = willing.given(only.job, Kind.SAMPLE)
+    assert [one for one in samples if one.grant.agent == willing.ann.agent] == []
+    assert len([one for one in samples if one.grant.agent == willing.house.agent]) == 1, "the anchor, whatever he allows"
+    for liked in (willing.ann, willing.bob):
+        ordered = a_submission(
+            allows=(Audience.NAMED, Audience.ANYONE), lenders=(liked.agent,), frames=(FrameRange(first=1, last=6),)
+        )
+        estimate = await quoted_only(world, ordered)
+        await until(lambda: nothing_in_hand(world), "everybody is free again")
+        await world.say(BILLING, a_quote(estimate), a_hold(ordered))
+        await world.hear(JobRendered, job=ordered.job)
+        assert [one.grant.agent for one in willing.given(ordered.job, Kind.RENDER)] == [liked.agent]
+
+
+async def nothing_in_hand(world: World) -> bool:
+    return not await world.database(SCHEDULER)["agents"].count_documents({"hands.0": {"$exists": True}})
+
+
+async def test_a_machine_that_fails_three_renters_jobs_is_put_away_and_let_back_when_its_time_is_over(
+    world: World, willing: Fleet
+) -> None:
+    """Two renters' are not enough: who has a rival must find a third. What others could not do either is not held against it."""
+    ann, agents = willing.ann, world.database(SCHEDULER)["agents"]
+    ann.is_broken = True
+    for renter in ("ada", "bea"):
+        await quoted_only(world, a_submission(account=renter))
+        await ann.ready()
+    await until(lambda: agents.find_one({"_id": ann.agent, "standing.mishaps.renter": "bea"}), "it is held against the machine")
+    assert world.said(AgentChanged, agent=ann.agent, state="draining") == []
+    await world.say(INTAKE, third := a_submission(account="cid"))
+    await world.say(BILLING, a_deposit(third))
+    away = await world.hear(AgentChanged, agent=ann.agent, state="draining")
+    assert "in quarantine until" in away.reason
+    assert "different renters" in away.reason
+    ann.is_broken = False
+    await until(
+        lambda: [one for one in world.said(AgentChanged, agent=ann.agent) if one.revision > away.revision], "it is let back"
+    )
+    assert world.said(AgentChanged, agent=ann.agent)[-1].state == "online"
+    known = await agents.find_one({"_id": ann.agent})
+    assert (known["standing"]["quarantines"], known["standing"]["mishaps"]) == (1, [])
+    fresh = a_submission(account="cid", allows=(Audience.NAMED,), lenders=(ann.agent,))
+    await quoted(world, fresh)
+    await world.hear(JobRendered, job=fresh.job)
 
 
 async def test_an_enrolled_agent_is_told_and_can_reach_its_own_mailbox_only(world: World, willing: Fleet) -> None:

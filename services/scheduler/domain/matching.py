@@ -247,9 +247,12 @@ class Board:
         """Samples of a job go to agents that have none of it, while there are such, for a short while."""
         if (job.job, agent.agent) not in self._busy or self.now - chunk.opened_at > self.policy.after("sample_spread"):
             return True
-        return not any(
-            (job.job, other.agent) not in self._busy and not other.house and self.able(other, job, chunk) for other in self.fleet
-        )
+        return not any(self._is_new(other, job, chunk) for other in self.fleet)
+
+    def _is_new(self, agent: Agent, job: Job, chunk: Chunk) -> bool:
+        """A lender's that has no sample of this job and could take this one."""
+        is_strange = not agent.house and (job.job, agent.agent) not in self._busy
+        return is_strange and self.able(agent, job, chunk) and not self._is_early(agent, job, chunk)
 
 
 def _memory(agent: Agent) -> int:

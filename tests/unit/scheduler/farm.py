@@ -33,6 +33,7 @@ from contracts.grants import Grant
 from contracts.values import Kind, frames
 from services.chassis.verdicts import NotYet, SenderFault
 from services.scheduler.domain import agent as agents
+from services.scheduler.domain.chunk import FORMER
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import ENDED, HELD_CHUNK, JobState
 from tests.unit.scheduler.builders import NOW, WU, a_submission, some_facts
@@ -54,13 +55,12 @@ class Farm:
         self.wire: list[Message] = []
         self.stored: dict[int, str] = {}
         """Frame → attempt whose picture was first."""
-        self.seen_attempts: dict[str, str] = {}
-        """Attempt → agent."""
+        self.given: dict[str, tuple[str, str]] = {}
+        """Attempt → agent, chunk."""
         self.gone: set[str] = set()
         self.failed_on: set[str] = set()
         """Agents that said an attempt of theirs failed."""
-        self.revision = self.farm_revision = 0
-        self._heard = 0
+        self.revision = self.farm_revision = self._heard = 0
 
     async def open(self) -> None:
         for machine in self.machines:
@@ -84,8 +84,8 @@ class Farm:
             if isinstance(event, ChunkAssigned | AttemptVoid | AttemptCancelled | FarmChanged):
                 next(one for one in self.machines if one.agent == event.addressee).mailbox.append(event)
             if isinstance(event, ChunkAssigned):
-                before = self.seen_attempts.setdefault(event.grant.attempt, event.grant.agent)
-                assert before == event.grant.agent, "an attempt is given to one agent"
+                now = event.grant.agent, event.grant.chunk
+                assert self.given.setdefault(event.grant.attempt, now) == now, "an attempt is given to one agent"
             if isinstance(event, JobEstimated):
                 self.say(a_quote(event), "billing")
                 self.say(CreditsHeld(job="job", account="ada", version=1, amount_micro=1), "billing")
@@ -280,6 +280,10 @@ class Farm:
         """What holds at every moment."""
         holders = [chunk.holder.attempt for chunk in self.office.all_chunks() if chunk.holder is not None]
         assert len(holders) == len(set(holders))
+        for chunk in self.office.all_chunks():
+            known = {one.attempt for one in (chunk.holder, *chunk.former) if one is not None}
+            given = {attempt for attempt, (_, id) in self.given.items() if id == chunk.chunk}
+            assert given <= known or len(chunk.former) == FORMER, "no lease is held twice: who got it has it or had it"
         assert all((chunk.holder is not None) == (chunk.state in HELD_CHUNK) for chunk in self.office.all_chunks())
         for agent in self.office.all_agents():
             assert len(agent.hands) <= max(agent.slots, 2), f"{agent.agent} is booked beyond its slots: {agent}"

@@ -53,11 +53,17 @@ class Store(Generic[S]):
     after each event that was saved with it is told."""
 
     def __init__(
-        self, clock: Clock, tell: Callable[[Event], Any], loses: Callable[[], bool], dies: Callable[[], bool] = lambda: False
+        self,
+        clock: Clock,
+        tell: Callable[[Event, bool], Any],
+        loses: Callable[[], bool],
+        dies: Callable[[], bool] = lambda: False,
     ) -> None:
         self._dies = dies
         self.pending_events: list[Event] = []
         """Saved, and not known to be told."""
+        self.tells_losers = False
+        """The guard off: what was to be said with a write that another process won is said all the same."""
         self.states: dict[str, tuple[int, S]] = {}
         self._clock, self._tell, self._loses = clock, tell, loses
         self.pending = self
@@ -135,6 +141,8 @@ class Store(Generic[S]):
                 self.states[change.before.id] = (version + 1, change.state)
                 told += [Told(change.before.id, {"event": event}) for event in change.events]
                 self.pending_events += change.events
+            elif self.tells_losers:
+                told += [Told(change.before.id, {"event": event}) for event in change.events]
         return won, told
 
     async def tell(self, told: Sequence[Told]) -> None:
@@ -147,16 +155,16 @@ class Store(Generic[S]):
         if self._dies():
             raise Died
 
-    async def _told(self, events: Sequence[Event]) -> None:
+    async def _told(self, events: Sequence[Event], is_fresh: bool = True) -> None:
         for event in events:
             self._step()
-            await self._tell(event)
+            await self._tell(event, is_fresh)
             self._step()
             self.pending_events = [one for one in self.pending_events if one is not event]
 
     async def tell_leftovers(self) -> None:
         """What the next process does first: some may be told twice."""
-        await self._told(list(self.pending_events))
+        await self._told(list(self.pending_events), is_fresh=False)
 
 
 class MemoryJobs(Jobs):

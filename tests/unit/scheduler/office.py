@@ -165,8 +165,8 @@ class Office:
             raise NotAnnounced("the mailbox is full")
         await self._tell(event)
 
-    async def _tell(self, event: Event) -> None:
-        finished = await self._signing.finish(event)
+    async def _tell(self, event: Event, is_fresh: bool = False) -> None:
+        finished = await self._signing.finish(event, is_fresh)
         if finished is not None:
             self.told.append(finished)
 

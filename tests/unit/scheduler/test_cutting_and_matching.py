@@ -221,6 +221,8 @@ def test_an_agent_that_has_a_sample_leaves_the_next_to_others_for_a_while() -> N
     sample = a_chunk(1, "s", kind=Kind.SAMPLE)
     assert a_board([job], [ann, bob], [sample]).offers([ann]) == []
     assert len(a_board([job], [ann, bob], [sample], now=later(11)).offers([ann])) == 1
+    tried = a_chunk(1, "s", kind=Kind.SAMPLE, failed_on=(Failure("bob", NOW),))
+    assert len(a_board([job], [ann, bob], [tried]).offers([ann])) == 1, "the other one has just failed at it"
 
 
 def test_who_has_failed_on_a_chunk_waits_and_others_do_not() -> None:

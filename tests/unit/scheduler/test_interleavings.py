@@ -156,6 +156,20 @@ def test_without_the_words_that_a_death_left_unsaid_a_job_would_stand_still() ->
         dies_everywhere(JobState.ESTIMATING, forgets=True)
 
 
+def test_without_the_fence_of_conditional_writes_a_lease_would_be_held_twice() -> None:
+    """The control of what `Farm.check` asks after every step: a chunk is announced although another process has won it."""
+    with pytest.raises(AssertionError, match="no lease is held twice"):
+        asyncio.run(careless())
+
+
+async def careless() -> None:
+    chance = random.Random(0)
+    farm = Farm(Office(lambda: chance.random() < 0.5, SHORT), 12)
+    farm.office.chunks.store.tells_losers = True
+    await farm.open()
+    await farm.run_down()
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(script=steps(STEERED), seed=SEEDS, last=LENGTHS, ahead=AHEAD, policy=POLICIES)
 def test_a_job_paused_and_resumed_at_any_moment_is_rendered(
