@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from contracts.events import InspectionReported, SceneFacts, SequenceGap
+from contracts.events import InspectionReported, SceneFacts, SequenceGap, Shot
 from contracts.grants import Grant
 from contracts.values import LAST_FRAME, FrameRange
 
@@ -14,7 +14,7 @@ REPORT_BYTES = 2 << 20
 ENTRIES = 200
 LIST_BYTES = 8_000
 """Of each list as JSON: all of them together, twice, must stay below what the broker takes as one message."""
-GAPS, GAP_RANGES = 20, 10
+GAPS, GAP_RANGES, SHOTS = 20, 10, 100
 MOST_BYTES = 1 << 44
 MAX_CPU_SECONDS = 100_000
 
@@ -71,6 +71,7 @@ def _facts(report: dict[str, Any]) -> SceneFacts:
         simulations=_names(f"{one['kind']} on {one['object']}" for one in report.get("unbaked_simulations", ())),
         simulated_from=_frame(report.get("simulated_from")),
         last_key=_frame(report.get("last_key")),
+        shots=tuple(Shot(first=first, last=last, look=look) for first, last, look in report.get("shots", ())[:SHOTS]),
         packed_bytes=min(max(0, int(report.get("packed_bytes", 0))), MOST_BYTES),
         memory_bytes=report["memory_bytes"],
     )

@@ -46,7 +46,7 @@ from contracts.events.frames import (
     StoredFrame,
     UploadGranted,
 )
-from contracts.events.inspection import InspectionReported, JobInspected, SceneFacts, SequenceGap
+from contracts.events.inspection import InspectionReported, JobInspected, SceneFacts, SequenceGap, Shot
 from contracts.events.jobs import (
     AgentShare,
     FrameUnderWay,
@@ -180,6 +180,7 @@ __all__ = [
     "SceneFacts",
     "SecretOffered",
     "SequenceGap",
+    "Shot",
     "StoredFrame",
     "UploadFinished",
     "UploadGranted",

@@ -19,6 +19,14 @@ class SequenceGap(Value):
     frames: Annotated[Ranges, Field(max_length=100)]
 
 
+class Shot(Value):
+    """A stretch of the timeline with one camera and the same things in the picture. Of equal `look`: the same again."""
+
+    first: Frame
+    last: Frame
+    look: Annotated[int, Field(ge=0, le=1_000)]
+
+
 class SceneFacts(Value):
     """What the survey read in the file; facts only, bounded, from an untrusted process."""
 
@@ -69,6 +77,8 @@ class SceneFacts(Value):
     """The first frame of the earliest of them."""
     last_key: Frame | None = None
     """The last frame with a key; None without keys, or where something else also moves."""
+    shots: Annotated[tuple[Shot, ...], Field(max_length=100)] = ()
+    """Empty where nothing changes, or too much: what the keys of cameras' markers and of visibility say."""
     packed_bytes: Bytes = 0
     memory_bytes: Bytes = 0
     """Estimated need of one frame."""

@@ -17,9 +17,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from services.scheduler.domain.policy import Policy
-from tests.bench.films import truth
+from tests.bench.films import shots, truth
 from tests.bench.ground import repeats
-from tests.bench.judge import Verdict, judged, lasting
+from tests.bench.judge import Verdict, judged, lasting, start
 from tests.bench.report import FOLDER, Row, publish, row
 
 QUOTES = 20
@@ -30,10 +30,10 @@ CONFIDENCE = 1.96
 
 
 async def main(which: str = "judged") -> None:
-    films = await asyncio.to_thread(truth, which)
-    seeds = range(repeats(QUOTES))
-    ours = [judged(film, costs, seed, Policy()) for film, costs in films.items() for seed in seeds]
-    plain = [judged(film, costs, seed, EVEN) for film, costs in films.items() for seed in seeds]
+    films, known = await asyncio.to_thread(truth, which), await asyncio.to_thread(shots, which)
+    seeds, first = range(repeats(QUOTES)), start(films.values())
+    ours = [judged(film, costs, seed, Policy(), first, known[film]) for film, costs in films.items() for seed in seeds]
+    plain = [judged(film, costs, seed, EVEN, first) for film, costs in films.items() for seed in seeds]
     publish("quotes" if which == "judged" else f"quotes-{which}", [*rows(ours, plain), *(_film(ours, film) for film in films)])
     picture(films, ours, which)
 
@@ -94,7 +94,7 @@ def picture(films: Mapping[str, Sequence[int]], verdicts: Sequence[Verdict], whi
 
 
 def _panel(axes: Axes, costs: Sequence[int], one: Verdict) -> None:
-    real, _ = lasting(costs)
+    real = lasting(costs)
     first, last = one.told.frames[0].first, one.told.frames[-1].last
     numbers = range(first, last + 1)
     curve = [one.told.curve.wu(frame) / 1e6 for frame in numbers]

@@ -31,6 +31,9 @@ MANY_SURVEYS = (
 MISSING = {"image", "volume", "library", "cache", "light profile"}
 UNBAKED = {"CLOTH", "SOFT_BODY", "FLUID", "DYNAMIC_PAINT", "SIMULATION_NODES", "RIGID_BODY"}
 
+SHOTS = [[-1_048_574, 3, 0], [4, 4, 1], [5, 5, 2], [6, 6, 3], [7, 7, 0], [8, 1_048_574, 1]]
+"""[first, last, look] of the scene that is cut."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -206,7 +209,7 @@ def test_a_survey_tells_the_scene_as_it_is(farmhand: Farmhand) -> None:
 def surveys(farmhand: Farmhand) -> dict[str, Any]:
     names = (
         "no_camera marker_camera eevee missing_texture missing_unused textured texture_bomb subdivision_bomb "
-        "script driver_script movie_output newer two_scenes zoo"
+        "script driver_script movie_output newer two_scenes zoo shots crowded"
     )
     done = run_locked(farmhand.image, farmhand.scenes, farmhand.work / "surveys-out", *MANY_SURVEYS, names)
     found: dict[str, Any] = json.loads(done.stdout)
@@ -231,6 +234,9 @@ def surveys(farmhand: Farmhand) -> dict[str, Any]:
         ("zoo", lambda report: {file["kind"] for file in report["files"] if file["used"] and not file["exists"]} == MISSING),
         ("zoo", lambda report: {found["kind"] for found in report["unbaked_simulations"]} == UNBAKED),
         ("zoo", lambda report: report["osl"] and report["file_outputs"] and report["packed_bytes"] > 0),
+        ("shots", lambda report: report["shots"] == SHOTS),
+        ("crowded", lambda report: report["shots"] == [[-1_048_574, 3, 0], [4, 1_048_574, 1]]),
+        ("eevee", lambda report: report["shots"] == []),
         ("two_scenes", lambda report: sorted(report["scenes"]) == ["Scene", "second"]),
     ],
 )

@@ -16,6 +16,7 @@ import bpy
 import numpy
 import OpenImageIO as oiio
 
+import cut
 import zoo
 
 SAMPLES_BENCH = {"bench_1s": 1.0, "bench_5s": 5.0, "bench_30s": 30.0}
@@ -205,6 +206,8 @@ SCENES: dict[str, Callable[[], Any]] = {
     "textured": textured,
     "slow": slow,
     "movie_output": movie_output,
+    "shots": lambda: cut.shots(ok_small()),
+    "crowded": lambda: cut.crowded(ok_small()),
     "two_scenes": two_scenes,
     **{name: _bench(seconds) for name, seconds in SAMPLES_BENCH.items()},
 }

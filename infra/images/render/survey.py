@@ -18,6 +18,7 @@ from survey_files import Files
 from survey_moves import last_key, simulated_from, unbaked_simulations
 from survey_risks import memory_guess, scripts, vertices
 from survey_scene import scene_facts
+from survey_shots import shots
 from task import BadTask, Settings, Task, read_task
 
 LIST_ENTRIES = 200
@@ -96,6 +97,7 @@ def _content(bpy: Any, scene: Any) -> dict[str, Any]:
         "unbaked_simulations": unbaked_simulations(scene, files.used()),
         "simulated_from": simulated_from(scene, files.used()),
         "last_key": last_key(bpy, scene, files.used()),
+        "shots": shots(scene),
         "vertices": points,
         "image_bytes": files.image_bytes,
         "packed_bytes": files.packed_bytes,

@@ -47,11 +47,12 @@ def changed(id: str, job: Job, change: Mapping[str, Any], by: str, now: datetime
 
 
 def without(id: str, job: Job, unwanted: Ranges, stored: Ranges, by: str) -> Decided:
-    """Leaves out frames of the job that are not stored yet, for good. Raises Refused."""
+    """Leaves out frames of the job that are not stored yet, for good: until the estimate they lower the price, then what is
+    charged of it. Raises Refused."""
     check_open(job)
-    if not job.held_version:
-        advice = "Decline it and submit the frames you want."
-        raise _conflict("not-accepted", "Frames can be left out once the price is accepted.", advice)
+    if not job.frames:
+        text = "The file has not been looked at yet, so which frames the job has is not known."
+        raise _conflict("not-inspected", text, "Try again in a minute.")
     if strange := less(unwanted, job.frames):
         text = f"The job does not have frames {written(strange)[:200]}."
         raise Refused(Why.INVALID, "no-such-frames", text, "Name frames of the job.")

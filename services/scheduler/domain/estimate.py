@@ -37,6 +37,7 @@ class Seen:
     machine: str
     micro_wu: int
     house: bool = False
+    look: int = 0
 
 
 def knots(seen: Sequence[Seen], bound: int | None = None) -> tuple[Knot, ...]:
@@ -70,7 +71,7 @@ def _errors(seen: Sequence[Seen]) -> dict[str, tuple[int, int]]:
 
 def witnesses(seen: Sequence[Seen], one: Seen) -> list[Seen]:
     """House frames beside this one."""
-    return [other for other in seen if other.house and 0 < abs(one.frame - other.frame) <= BESIDE]
+    return [other for other in seen if other.house and other.look == one.look and 0 < abs(one.frame - other.frame) <= BESIDE]
 
 
 def contradicted(seen: Sequence[Seen]) -> Seen | None:
@@ -93,17 +94,30 @@ def suspect(seen: Sequence[Seen], policy: Policy) -> Seen | None:
 
 
 def _expected(ordered: Sequence[Seen], at: int) -> int:
-    """What those beside it let expect."""
-    beside = [ordered[other].micro_wu for other in (at - 1, at + 1) if 0 <= other < len(ordered)]
+    """What those beside it let expect: of the same look, if there are such."""
+    alike = [one for one in ordered if one.look == ordered[at].look]
+    among = alike if len(alike) > 1 else ordered
+    here = among.index(ordered[at])
+    beside = [one.micro_wu for one in (*among[:here][-1:], *among[here + 1 :][:1])]
     return sum(beside) // len(beside)
 
 
-def spread_percent(knots: Sequence[Knot], policy: Policy) -> int:
-    """Half-width of the band in percent of the expected work."""
-    if len(knots) < 3:
+def spread_percent(looks: Sequence[Sequence[Knot]], policy: Policy) -> int:
+    """Half-width of the band in percent of the expected work. `looks`: the knots of each."""
+    left_out = [one for knots in looks for one in _residuals(knots)]
+    if not left_out:
         return max(policy.band_floor_percent, UNKNOWN_BAND_PERCENT)
-    inner = range(1, len(knots) - 1)
-    error = sum(abs(Curve(knots=(knots[at - 1], knots[at + 1])).wu(knots[at].frame) - knots[at].micro_wu) for at in inner)
-    total = sum(knots[at].micro_wu for at in inner)
-    width = error * policy.band_factor_percent // max(1, total * isqrt(100 * len(knots)) // 10)
+    error, total, number = sum(far for far, _ in left_out), sum(cost for _, cost in left_out), sum(map(len, looks))
+    width = error * policy.band_factor_percent // max(1, total * isqrt(100 * number) // 10)
     return min(WIDEST_BAND_PERCENT, max(policy.band_floor_percent, width))
+
+
+def _residuals(knots: Sequence[Knot]) -> list[tuple[int, int]]:
+    """Of each inner knot: how far the line between its neighbours misses it, and what it costs. Of two alone, each is held
+    against the other."""
+    if len(knots) == 2:
+        return [(abs(knots[0].micro_wu - knots[1].micro_wu), one.micro_wu) for one in knots]
+    return [
+        (abs(Curve(knots=(before, after)).wu(one.frame) - one.micro_wu), one.micro_wu)
+        for before, one, after in zip(knots, knots[1:], knots[2:], strict=False)
+    ]

@@ -13,8 +13,11 @@ agent renders the frame next to it, which is as hard: what the two differ by is 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
+from contracts.events import Shot
 from contracts.values import Ranges, count
+from services.scheduler.domain import shots
 from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.shots import Look, looks, middles, shares
 from services.scheduler.domain.spans import holds, nth
 
 PPM = 1_000_000
@@ -27,12 +30,30 @@ def wanted(total: int, policy: Policy) -> int:
     return max(policy.samples, min(policy.most_samples, total * policy.sample_ppm // PPM))
 
 
-def first(spans: Ranges, policy: Policy) -> list[int]:
+def parted(spans: Ranges, shots: Sequence[Shot], policy: Policy) -> tuple[Look, ...]:
+    """The job's frames by what they look like."""
+    return looks(spans, shots, wanted(count(spans), policy))
+
+
+def first(spans: Ranges, alike: Sequence[Look], policy: Policy) -> list[int]:
     """Of the first round, sorted."""
     number = wanted(count(spans), policy)
     if count(spans) < policy.large_job:
         return even(spans, number)
-    return middles(spans, number)[:: 2 if number > policy.least_samples else 1]
+    step = 2 if number > policy.least_samples else 1
+    return sorted(frame for chosen in _spread(alike, number) for frame in chosen[::step])
+
+
+def anchor(chosen: Sequence[int], alike: Sequence[Look]) -> int:
+    """The house's: one that nothing alike stands beside, so that no lender alone says what its look costs; or the middle."""
+    looks = [shots.of(alike, frame) for frame in chosen]
+    alone = [frame for frame, look in zip(chosen, looks, strict=True) if looks.count(look) == 1]
+    return alone[0] if alone and len(alike) > 1 else chosen[len(chosen) // 2]
+
+
+def _spread(alike: Sequence[Look], number: int) -> list[list[int]]:
+    """The middles of each look, as many as is its share."""
+    return [middles(look.spans, given) for look, given in zip(alike, shares(alike, number), strict=True)]
 
 
 def even(spans: Ranges, number: int) -> list[int]:
@@ -43,22 +64,18 @@ def even(spans: Ranges, number: int) -> list[int]:
     return [nth(spans, at * last // (number - 1)) for at in range(number)]
 
 
-def middles(spans: Ranges, number: int) -> list[int]:
-    """The middle frames of so many equal stretches."""
-    total = count(spans)
-    return [nth(spans, (2 * at + 1) * total // (2 * number)) for at in range(number)]
-
-
-def between(spans: Ranges, costs: Mapping[int, int], policy: Policy) -> list[int]:
+def between(spans: Ranges, alike: Sequence[Look], costs: Mapping[int, int], policy: Policy) -> list[int]:
     """Of the second round: the ones left out so far, as many as the job can bear. `costs`: those known."""
-    total, known = count(spans), sorted(costs.items())
-    if total < policy.large_job or len(known) < 2:
+    total = count(spans)
+    if total < policy.large_job or len(costs) < 2:
         return []
     mean = sum(costs.values()) // len(costs)
     bearable = total * policy.sample_ppm // PPM * mean - sum(costs.values())
-    left = [one for one in middles(spans, wanted(total, policy)) if one not in costs]
-    doubts = sorted(left, key=lambda one: -_doubt(known, one))
-    return sorted(doubts[: max(0, bearable // max(1, mean))])
+    left = []
+    for at, chosen in enumerate(_spread(alike, wanted(total, policy))):
+        known = sorted((frame, cost) for frame, cost in costs.items() if shots.of(alike, frame) == at)
+        left += [(-_doubt(known, one), one) for one in chosen if one not in costs]
+    return sorted(frame for _, frame in sorted(left)[: max(0, bearable // max(1, mean))])
 
 
 def _doubt(known: Sequence[tuple[int, int]], frame: int) -> int:

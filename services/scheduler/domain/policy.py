@@ -44,7 +44,7 @@ class Policy:
     most_samples: int = 24
     least_samples: int = 6
     """So few are rendered in one round."""
-    suspect_percent: int = 250
+    suspect_percent: int = 225
     """A lender's sample that costs so much of what those beside it do gets a witness."""
     first_frame: int = 145_000
     """Micro-WU that the first frame of a process costs beyond later ones."""
@@ -112,8 +112,8 @@ class Policy:
     drift_frames: int = 5
     """Each of them so many frames."""
     drift_least_percent: int = 50
-    """To be asked stops a job, perhaps for a night: what is left must be likely to take so much more than quoted. CPU seconds of the
-    same frame differ by up to 30 % between an idle and a busy machine."""
+    """To be asked stops a job, perhaps for a night: what is left must be likely to take so much more than quoted. CPU seconds of
+    the same frame differ by up to 30 % between an idle and a busy machine."""
     drift_left_percent: int = 10
     """Of the quoted work: with less left nobody is asked."""
     drift_versions: int = 4

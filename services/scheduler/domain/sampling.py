@@ -9,16 +9,17 @@ first round is known, a second may follow; then domain.estimate makes the curve.
 from dataclasses import replace
 
 from contracts.events import Event, JobEstimated
-from contracts.values import MICRO, Band, Benchmark, Curve, Kind, count, frames, ranges
+from contracts.values import MICRO, Band, Benchmark, Kind, count, frames, ranges
 from contracts.work import work
-from services.scheduler.domain import curves, estimate, picking
+from services.scheduler.domain import curves, estimate, picking, shots
 from services.scheduler.domain import job as jobs
 from services.scheduler.domain.cutting import chunk_id
 from services.scheduler.domain.estimate import Seen
 from services.scheduler.domain.job import Cut, Decided, Job, Measured, Sample
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.preview import ordered
-from services.scheduler.domain.spans import normalised, without
+from services.scheduler.domain.shots import Look
+from services.scheduler.domain.spans import less, normalised, without
 from services.scheduler.domain.states import JobState
 
 REFERENCE_SPEED = 60 * MICRO
@@ -28,10 +29,16 @@ REFERENCE_SPEED = 60 * MICRO
 def begun(job: Job, policy: Policy) -> Decided:
     """The plan: which frames, and the chunks that are to exist for them."""
     total = count(job.frames)
-    chosen = picking.first(job.frames, policy)
-    samples = tuple(Sample(frame, anchor=at == len(chosen) // 2) for at, frame in enumerate(chosen))
+    alike = _alike(job, policy)
+    chosen = picking.first(job.frames, alike, policy)
+    anchor = picking.anchor(chosen, alike)
+    samples = tuple(Sample(frame, anchor=frame == anchor) for frame in chosen)
     job = _planned(job, samples)
     return jobs.advanced(job, JobState.ESTIMATING, f"rendering {len(samples)} of {total} frames to learn what the others cost")
+
+
+def _alike(job: Job, policy: Policy) -> tuple[Look, ...]:
+    return picking.parted(job.frames, job.facts.shots if job.facts else (), policy)
 
 
 def _planned(job: Job, samples: tuple[Sample, ...]) -> Job:
@@ -105,14 +112,15 @@ def _concluded(job: Job, fleet: int, policy: Policy, events: list[Event]) -> Dec
     if jobs.is_over(job) or any(one.micro_wu is None for one in job.samples):
         return job, events
     seen = _seen(job, policy)
-    further = _second_opinion(job, seen) if job.is_second_round else _further(job, seen, policy)
+    further = _second_opinion(job, seen, policy) if job.is_second_round else _further(job, seen, policy)
     if further:
         return replace(_planned(job, further), is_second_round=True), events
     knots = estimate.knots(seen, policy.anchor_factor * max((one.micro_wu for one in seen if one.house), default=0) or None)
-    curve = Curve(knots=knots)
-    rest = without(job.frames, [one.frame for one in job.samples if one.kept])
+    alike = _alike(job, policy)
+    curve = shots.curve(knots, alike)
+    rest = less(without(job.frames, [one.frame for one in job.samples if one.kept]), job.wishes.left_out)
     expected = curves.total(curve, rest)
-    percent = estimate.spread_percent(knots, policy)
+    percent = estimate.spread_percent(shots.parted(knots, alike), policy)
     seconds = expected * 60 // (fleet or REFERENCE_SPEED)
     job = replace(
         job,
@@ -140,10 +148,14 @@ def _estimate(job: Job) -> JobEstimated:
 def _seen(job: Job, policy: Policy) -> list[Seen]:
     """By machine, without what the start of a process costs. A probed frame stands for itself."""
     machines = {frame: one.agent for one in job.measured for frame in frames(one.frames)}
+    alike = _alike(job, policy)
     return [
-        Seen(one.frame, machines.get(one.frame, f"? {one.frame}"), _lasting(one.micro_wu or 1, policy), one.anchor or one.witness)
+        Seen(
+            one.frame, machines.get(one.frame, f"? {one.frame}"), _lasting(one.micro_wu or 1, policy), one.anchor or one.witness,
+            shots.of(alike, one.frame),
+        )
         for one in job.samples
-    ]
+    ]  # fmt: skip
 
 
 def _lasting(micro_wu: int, policy: Policy) -> int:
@@ -151,10 +163,17 @@ def _lasting(micro_wu: int, policy: Policy) -> int:
     return max(micro_wu - policy.first_frame, micro_wu // 4, 1)
 
 
-def _second_opinion(job: Job, seen: list[Seen]) -> tuple[Sample, ...]:
+def _beside(job: Job, odd: Seen | None, seen: list[Seen], policy: Policy) -> int | None:
+    """A frame for the house that is as hard as this one."""
+    if odd is None:
+        return None
+    spans = _alike(job, policy)[odd.look].spans if odd.look >= 0 else job.frames
+    return picking.neighbour(spans, odd.frame, [one.frame for one in seen])
+
+
+def _second_opinion(job: Job, seen: list[Seen], policy: Policy) -> tuple[Sample, ...]:
     """Where a witness contradicts a lender there may be a cut between the two: the house looks at the other side too."""
-    odd = estimate.contradicted(seen)
-    beside = picking.neighbour(job.frames, odd.frame, [one.frame for one in seen]) if odd is not None else None
+    beside = _beside(job, estimate.contradicted(seen), seen, policy)
     return () if beside is None else (Sample(beside, anchor=False, witness=True),)
 
 
@@ -163,10 +182,9 @@ def _further(job: Job, seen: list[Seen], policy: Policy) -> tuple[Sample, ...]:
     if count(job.frames) < policy.large_job:
         return ()
     known = {one.frame: one.micro_wu for one in seen}
-    odd = estimate.suspect(seen, policy)
-    beside = picking.neighbour(job.frames, odd.frame, list(known)) if odd is not None else None
-    is_sure = estimate.spread_percent(estimate.knots(seen), policy) <= policy.band_floor_percent
-    bearable = [] if is_sure and len(seen) >= policy.least_samples else picking.between(job.frames, known, policy)
+    beside, alike = _beside(job, estimate.suspect(seen, policy), seen, policy), _alike(job, policy)
+    is_sure = estimate.spread_percent(shots.parted(estimate.knots(seen), alike), policy) <= policy.band_floor_percent
+    bearable = [] if is_sure and len(seen) >= policy.least_samples else picking.between(job.frames, alike, known, policy)
     between = bearable if beside is None else bearable[:-1]
     mean = sum(known.values()) // len(known)
     left = max(0, job.sampling_limit - sum(one.micro_wu for one in job.measured)) // (2 * mean + policy.first_frame)

@@ -12,8 +12,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from agent.domain.survey import read_report
+from contracts.events import SceneFacts, Shot
 from infra.images import rendering
 from infra.images.sandbox import DRIVER, run_locked
+from tests.scenes import HERE as SCENES
+from tests.unit.agent.builders import a_grant
 
 HERE = Path(__file__).resolve().parent
 KEPT = Path("build/bench/truth")
@@ -38,6 +42,26 @@ def truth(which: str) -> Truth:
     return dict(json.loads(kept.read_text()))
 
 
+def shots(which: str) -> dict[str, tuple[Shot, ...]]:
+    """Film → its shots, as the farm's own survey tells them."""
+    image = rendering.render_image_id()
+    with tempfile.TemporaryDirectory() as folder:
+        films = _built(image, which, Path(folder))
+        names = sorted(one.name for one in films.iterdir() if one.is_dir())
+        (films / "many.json").write_text(json.dumps([{"blend": f"/in/{name}/scene.blend"} for name in names]))
+        shutil.copy(SCENES / "many.py", films)
+        done = run_locked(image, films, Path(folder) / "out", "python3", "/in/many.py", "survey")
+    if done.returncode != 0:
+        raise RuntimeError(f"the films could not be surveyed:\n{done.stderr[-2000:]}")
+    return {name: _told(report).shots for name, report in zip(names, json.loads(done.stdout), strict=True)}
+
+
+def _told(report: object) -> SceneFacts:
+    facts = read_report(a_grant(), json.dumps(report).encode()).facts
+    assert facts is not None, report
+    return facts
+
+
 def _mark(which: str) -> str:
     marked = hashlib.sha256(rendering.VERSION.encode())
     for path in (HERE / "build.py", HERE / "stage.py", HERE / f"{which}.py"):
@@ -47,10 +71,7 @@ def _mark(which: str) -> str:
 
 def _rendered(image: str, which: str, kept: Path) -> Truth:
     with tempfile.TemporaryDirectory() as folder:
-        films = Path(folder) / "films"
-        built = run_locked(image, HERE, films, "python3", "/in/build.py", "/out", which, seconds=300)
-        if built.returncode != 0:
-            raise RuntimeError(f"the films could not be made:\n{built.stderr[-2000:]}")
+        films = _built(image, which, Path(folder))
         names = sorted(one.name for one in films.iterdir() if one.is_dir())
         pieces = [(name, list(numbers)) for name in names for numbers in _pieces()]
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -59,6 +80,14 @@ def _rendered(image: str, which: str, kept: Path) -> Truth:
     for (name, _), cost in zip(pieces, costs, strict=True):
         found[name] += cost
     return found
+
+
+def _built(image: str, which: str, folder: Path) -> Path:
+    films = folder / "films"
+    built = run_locked(image, HERE, films, "python3", "/in/build.py", "/out", which, seconds=300)
+    if built.returncode != 0:
+        raise RuntimeError(f"the films could not be made:\n{built.stderr[-2000:]}")
+    return films
 
 
 def _piece(image: str, film: Path, numbers: Sequence[int], kept: Path) -> list[int]:

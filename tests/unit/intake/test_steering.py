@@ -123,9 +123,11 @@ def test_frames_left_out_are_those_not_stored_yet_and_stay_out() -> None:
     assert set(frames(more.wishes.left_out)) == {5, 6, 9}
 
 
-def test_frames_are_left_out_of_an_accepted_job_only_and_only_its_own() -> None:
-    with pytest.raises(Refused, match="once the price is accepted"):
-        steering.without(JOB, a_quoted_job(), span(3, 3), (), RENTER)
+def test_frames_are_left_out_as_soon_as_it_is_known_which_there_are_and_only_a_jobs_own() -> None:
+    with pytest.raises(Refused, match="not been looked at yet"):
+        steering.without(JOB, a_job(), span(3, 3), (), RENTER)
+    for known in (replace(a_job(state="estimating"), frames=TEN), a_quoted_job(), a_held_job()):
+        assert wishes(steering.without(JOB, known, span(3, 3), (), RENTER)[1][0]).left_out == span(3, 3)
     with pytest.raises(Refused, match="does not have frames 11-12"):
         steering.without(JOB, a_held_job(), span(9, 12), (), RENTER)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from contracts.events import Event, JobEstimated
 from contracts.values import Knot, count, frames
-from services.scheduler.domain import estimate, picking, sampling
+from services.scheduler.domain import estimate, picking, sampling, shots
 from services.scheduler.domain.estimate import Seen
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.states import JobState
@@ -55,11 +55,11 @@ def test_sampling_a_large_job_costs_no_more_than_three_percent_of_it(last: int, 
 def test_samples_of_a_large_job_lie_in_the_middle_of_equal_stretches(last: int, step: int) -> None:
     spans = span(1, last, step)
     number = picking.wanted(count(spans), POLICY)
-    chosen = picking.middles(spans, number)
+    chosen = shots.middles(spans, number)
     assert len(set(chosen)) == number <= POLICY.most_samples
     stretch = count(spans) * step / number
     assert all(abs(frame - (at + 0.5) * stretch) <= 2 * step for at, frame in enumerate(chosen))
-    assert set(picking.first(spans, POLICY)) <= set(chosen) or count(spans) < POLICY.large_job
+    assert set(picking.first(spans, picking.parted(spans, (), POLICY), POLICY)) <= set(chosen) or count(spans) < POLICY.large_job
 
 
 def test_a_smooth_job_needs_no_second_round_and_a_rough_one_gets_it() -> None:
@@ -79,7 +79,7 @@ def test_the_second_round_stays_within_the_deposit() -> None:
 
 def test_a_lender_who_says_four_times_what_it_was_is_found_out_by_the_house_beside_him() -> None:
     """Positive control: where the frame is as hard for the house, it counts in full."""
-    liar = picking.first(span(1, 300), POLICY)[1]
+    liar = picking.first(span(1, 300), picking.parted(span(1, 300), (), POLICY), POLICY)[1]
 
     def lied(frame: int, house: bool) -> float:
         return 20.0 if frame == liar and not house else 5.0
@@ -118,9 +118,10 @@ def test_the_band_is_the_error_of_leaving_knots_out_over_the_root_of_their_numbe
     straight = [Knot(frame=at, micro_wu=at * WU) for at in (1, 11, 21, 31, 41)]
     wavy = [Knot(frame=at, micro_wu=cost * WU) for at, cost in ((1, 4), (11, 6), (21, 4), (31, 6), (41, 4))]
     more = [Knot(frame=1 + 10 * at, micro_wu=(4 + at % 2 * 2) * WU) for at in range(20)]
-    assert estimate.spread_percent(straight, POLICY) == POLICY.band_floor_percent
-    assert estimate.spread_percent(straight[:2], POLICY) == 25
-    assert POLICY.band_floor_percent < estimate.spread_percent(more, POLICY) < estimate.spread_percent(wavy, POLICY)
+    assert estimate.spread_percent([straight], POLICY) == POLICY.band_floor_percent
+    assert estimate.spread_percent([straight[:1]], POLICY) == 25
+    assert estimate.spread_percent([straight[:1], straight[1:2]], POLICY) == 25, "one of each look tells nothing of its look"
+    assert POLICY.band_floor_percent < estimate.spread_percent([more], POLICY) < estimate.spread_percent([wavy], POLICY)
 
 
 @pytest.mark.parametrize(("frame", "taken", "expected"), [(5, [5], 6), (5, [5, 6], 4), (10, [10], 9), (5, [4, 5, 6, 7], None)])

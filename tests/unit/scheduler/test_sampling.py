@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.events import Event, JobEstimated, SamplingMeasured
+from contracts.events import Event, JobEstimated, SamplingMeasured, Wishes
 from contracts.values import Benchmark, Kind, Knot, count, frames
 from contracts.work import BENCHMARK_MICRO_WU
 from services.scheduler.domain import sampling
@@ -46,6 +46,15 @@ def test_samples_of_a_small_job_are_evenly_spaced_with_both_ends_and_one_anchor(
     assert [(cut.kind, cut.house) for cut in job.cuts] == [(Kind.SAMPLE, one.anchor) for one in job.samples]
     gaps = [real.index(b) - real.index(a) for a, b in pairwise(chosen)]
     assert not gaps or max(gaps) - min(gaps) <= 1
+
+
+def test_frames_left_out_before_the_estimate_are_not_priced_and_samples_among_them_are_kept() -> None:
+    job = a_sampling_job(wishes=Wishes(left_out=span(20, 60)))
+    costs = dict.fromkeys((1, 25, 50, 75, 100), WU)
+    _, (_, estimate) = with_samples(job, costs)
+    assert isinstance(estimate, JobEstimated)
+    assert set(frames(estimate.frames)) == set(range(1, 101)) - set(range(20, 61)) - set(costs)
+    assert estimate.micro_wu.expected == count(estimate.frames) * LASTING
 
 
 def test_the_estimate_comes_when_every_sample_has_its_cost() -> None:
