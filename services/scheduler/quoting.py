@@ -58,10 +58,7 @@ class Quoting:
         def decide(quote: Quote, _: object) -> tuple[Quote, tuple[()]]:
             nonlocal was_complete
             was_complete = quote.is_complete
-            for agent, shown in by_agent:
-                works = ((frame, work(cpu, benchmark_of(agent))) for frame, cpu in shown)
-                quote = domain.shown(quote, agent.owner, agent.house, works)
-            return quote, ()
+            return domain.all_shown(quote, [_by_owner(agent, shown) for agent, shown in by_agent]), ()
 
         try:
             quote = await self._quotes.update(job, version, decide)
@@ -81,6 +78,10 @@ class Quoting:
         if after.version > known.version:
             metrics.REQUOTES.inc()
             log.warning("quote left its band", job=quote.job, version=quote.version, reason=after.reason)
+
+
+def _by_owner(agent: Agent, shown: Shown) -> tuple[str, bool, list[tuple[int, int]]]:
+    return agent.owner, agent.house, [(frame, work(cpu, benchmark_of(agent))) for frame, cpu in shown]
 
 
 def _told(quote: Quote) -> None:

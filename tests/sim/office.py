@@ -23,7 +23,7 @@ from tests.unit.scheduler.builders import IMAGE
 from tests.unit.scheduler.office import KEYS, Doors
 
 Post = Callable[[Event], None]
-LEASES, LOOK, REPAIRS, LEARNING = 2.0, 2.0, 5.0, 2.0
+LEASES, LOOK, PROMISES, REPAIRS, LEARNING = 2.0, 2.0, 2.0, 5.0, 2.0
 """How often the scheduler sweeps (services/scheduler/sweeps.py). Progress is not told here: nothing is decided on it."""
 
 
@@ -56,7 +56,7 @@ class Office:
             (LEASES, leases.sweep),
             (LOOK, self.dispatch.look),
             (REPAIRS, repairs.sweep),
-            (REPAIRS, promises.sweep),
+            (PROMISES, promises.sweep),
             (LEARNING, self.desk.learning.fold),
             (LEARNING, self.desk.quoting.fold),
         ):

@@ -6,7 +6,6 @@ events told after the write. One process only, so no write is ever lost to anoth
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar, cast
 
@@ -16,6 +15,7 @@ from services.chassis.repository import Change, New, Saved, Unknown
 from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
+from services.scheduler.domain.quick import replace
 from services.scheduler.domain.states import HEARD_AGENT, HELD_CHUNK, OPEN_CHUNK, WORKING, AgentState, ChunkState, JobState
 from services.scheduler.repository import Agents, Chunks, Jobs, Tally
 
@@ -147,7 +147,6 @@ class ChunkShelf(Chunks):
         self._open: dict[str, dict[str, None]] = {}
         self._queued: dict[str, None] = {}
         self._held: dict[str, None] = {}
-        self._running: Counter[str] = Counter()
         self._stored: Counter[str] = Counter()
 
     def _keep(self, id: str, before: Chunk | None, after: Chunk) -> None:
@@ -159,7 +158,6 @@ class ChunkShelf(Chunks):
         _move(mine, id, now in OPEN_CHUNK)
         _move(self._queued, id, now is ChunkState.QUEUED)
         _move(self._held, id, now in HELD_CHUNK)
-        self._running[after.job] += (now in HELD_CHUNK) - (was in HELD_CHUNK)
 
     def all(self) -> list[Chunk]:
         return [saved.state for saved in self.store.states.values()]
@@ -198,9 +196,6 @@ class ChunkShelf(Chunks):
     async def held(self, claimed_before: datetime) -> list[tuple[str, str, str]]:
         holders = [(one.chunk, one.holder) for one in self._held_ones() if one.holder is not None]
         return [(id, by.attempt, by.agent) for id, by in holders if by.done_at is None and by.at < claimed_before]
-
-    async def running(self) -> dict[str, int]:
-        return {job: number for job, number in self._running.items() if number}
 
     async def tally(self, job: str) -> Tally:
         return Tally(self._stored[job], {})

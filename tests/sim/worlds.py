@@ -6,11 +6,13 @@ from tests.sim.setting import CALM, ROUGH, Order, Setting, Weather
 
 RENTERS = 4
 DUE = 12
+TICK = 0.5
+"""With a fifth of a second the makespans are the same to a thousandth, and the simulation takes a third longer."""
 
 
 def film(seed: int, weather: Weather, agents: int = 100, frames: int = 20_000, seconds: float = 20.0) -> Setting:
     """One job for everybody."""
-    return Setting(seed, agents, (Order("film", "ada", frames, seconds),), weather, tick=0.2)
+    return Setting(seed, agents, (Order("film", "ada", frames, seconds),), weather, tick=TICK)
 
 
 def calm(seed: int) -> Setting:
@@ -26,7 +28,7 @@ def market(seed: int, weather: Weather = ROUGH, agents: int = 100, frames: int =
     third of the farm while they last. Each has ten minutes and two to six times what it would take the whole fleet."""
     chance = random.Random(f"market {seed}")
     equal = tuple(Order(f"equal-{at}", f"renter-{at}", frames, 20.0) for at in range(RENTERS))
-    return Setting(seed, agents, (*equal, *(_due(at, chance, agents) for at in range(DUE))), weather, tick=0.2)
+    return Setting(seed, agents, (*equal, *(_due(at, chance, agents) for at in range(DUE))), weather, tick=TICK)
 
 
 def _due(at: int, chance: random.Random, agents: int) -> Order:
@@ -38,15 +40,15 @@ def _due(at: int, chance: random.Random, agents: int) -> Order:
 def queue(seed: int, agents: int = 100, frames: int = 100_000) -> Setting:
     """Ten frames behind a hundred thousand, at the same bid."""
     huge = Order("huge", "ada", frames, 5.0)
-    return Setting(seed, agents, (huge, Order("small", "bert", 10, 5.0, at=300.0)), CALM, tick=0.2)
+    return Setting(seed, agents, (huge, Order("small", "bert", 10, 5.0, at=300.0)), CALM, tick=TICK)
 
 
 def equals(seed: int, agents: int, frames: int = 2_000, seconds: float = 10.0) -> Setting:
     """So many agents of equal speed."""
-    return Setting(seed, agents, (Order("film", "ada", frames, seconds, is_level=True),), CALM, is_equal=True, tick=0.2)
+    return Setting(seed, agents, (Order("film", "ada", frames, seconds, is_level=True),), CALM, is_equal=True, tick=TICK)
 
 
 def huge(seed: int, agents: int = 5_000, frames: int = 1_000_000) -> Setting:
     """Two jobs, since frame numbers end at 999,999."""
     films = tuple(Order(f"film-{at}", renter, frames // 2, 6.0) for at, renter in enumerate(("ada", "bert")))
-    return Setting(seed, agents, films, ROUGH, tick=0.5)
+    return Setting(seed, agents, films, ROUGH, tick=TICK)

@@ -5,9 +5,11 @@ times faster or slower than what is known of the agent, and what is used is the 
 nothing, and a lasting lie no more than fourfold. It sizes this agent's own chunks, and the time left that people are told.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median_low
 from typing import TYPE_CHECKING
+
+from services.scheduler.domain.quick import replace
 
 if TYPE_CHECKING:
     from services.scheduler.domain.agent import Agent

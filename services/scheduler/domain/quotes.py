@@ -6,12 +6,13 @@ measured lately is kept beside the whole (each frame fades by 1/32 with every fu
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from contracts.values import Band, Curve, count
 from services.scheduler.domain.curves import PPM
 from services.scheduler.domain.job import Job
+from services.scheduler.domain.quick import replace
 
 BINS = 100
 FADE = 32
@@ -85,17 +86,23 @@ def made(job: Job, price_micro: int, now: datetime) -> Quote | None:
 
 def shown(quote: Quote, owner: str, house: bool, frames: Iterable[tuple[int, int]]) -> Quote:
     """With frames that this owner's machines rendered: (frame, measured micro-WU)."""
-    before = next((one for one in quote.witnesses if one.owner == owner), Witness(owner, house))
-    witness, timeline = before, list(quote.timeline)
-    for frame, measured in frames:
-        quoted = quote.curve.wu(frame)
-        bounded = min(max(measured, quoted // BOUND), quoted * BOUND)
-        witness = _with(witness, bounded, quoted)
-        at = _bin(quote, frame)
-        timeline[at] = Truth(timeline[at].measured + bounded, timeline[at].quoted + quoted, timeline[at].frames + 1)
-    others = tuple(one for one in quote.witnesses if one.owner != owner)
+    return all_shown(quote, [(owner, house, frames)])
+
+
+def all_shown(quote: Quote, by_owner: Iterable[tuple[str, bool, Iterable[tuple[int, int]]]]) -> Quote:
+    """The same of many owners. Who has shown something lately is forgotten last."""
+    witnesses, timeline = {one.owner: one for one in quote.witnesses}, list(quote.timeline)
+    for owner, house, frames in by_owner:
+        witness = witnesses.pop(owner, None) or Witness(owner, house)
+        for frame, measured in frames:
+            quoted = quote.curve.wu(frame)
+            bounded = min(max(measured, quoted // BOUND), quoted * BOUND)
+            witness, at = _with(witness, bounded, quoted), _bin(quote, frame)
+            timeline[at] = Truth(timeline[at].measured + bounded, timeline[at].quoted + quoted, timeline[at].frames + 1)
+        witnesses[owner] = witness
     done = sum(one.frames for one in timeline) >= quote.frames
-    return replace(quote, witnesses=(*others, witness)[-MOST_OWNERS:], timeline=tuple(timeline), is_complete=done)
+    kept = tuple(witnesses.values())[-MOST_OWNERS:]
+    return replace(quote, witnesses=kept, timeline=tuple(timeline), is_complete=done)
 
 
 def _with(witness: Witness, measured: int, quoted: int) -> Witness:

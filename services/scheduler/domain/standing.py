@@ -12,10 +12,11 @@ time, and let back without being asked. A renter counts once, however often his 
 forgives: so a few renters who conspire do not get a rival's machine quarantined that works for anybody else.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.quick import replace
 
 MOST_MISHAPS = 16
 MOST_RENTERS = 8
