@@ -144,15 +144,37 @@ def exchange(event: type[Event]) -> str:
     return MAILBOXES if row.subscribers == (AGENT,) else EVENTS
 
 
-def inbox(service: str, event: type[Event]) -> str:
-    """Name of the queue in which `service` finds `event`. Raises ValueError when ROUTES does not name it a subscriber."""
-    if service not in route(event).subscribers:
+def inbox(service: str, event: type[Event], shard: int = 0) -> str:
+    """Name of the queue in which `service` finds `event`. Raises ValueError when ROUTES does not name it a subscriber. The first
+    shard's inboxes bear the plain names; so do all that are not spread."""
+    row = route(event)
+    if service not in row.subscribers:
         raise ValueError(f"{service} does not subscribe to {event.__name__}")
-    return f"{service}.{event.key()}"
+    return f"{service}.{event.key()}" + (f".{shard}" if shard and is_spread(service, row) else "")
+
+
+def is_spread(service: str, row: Route) -> bool:
+    """Over the scheduler's shards, by agent: what agents say often."""
+    return service == SCHEDULER and row.publisher == AGENT and row.hot
+
+
+def shard_exchange(shard: int) -> str:
+    """Where the words of a shard's agents pass through, each agent bound by its own id, should there be more than one shard."""
+    return f"farm.shard.{shard}"
+
+
+def shard_exchanges(shards: int) -> Iterator[str]:
+    """Topic exchanges that only the broker publishes to; with one shard there are none."""
+    yield from (shard_exchange(shard) for shard in range(shards if shards > 1 else 0))
 
 
 def mailbox(agent: str) -> str:
     return f"agent.{agent}"
+
+
+def all_words(agent: str) -> str:
+    """Binding key of everything one agent says."""
+    return f"{agent}.#"
 
 
 def dead_letters(service: str) -> str:
@@ -172,12 +194,13 @@ class Queue:
     """(exchange, routing key) each."""
 
 
-def queues() -> Iterator[Queue]:
-    """Every queue of the farm but the mailboxes."""
+def queues(shards: int = 1) -> Iterator[Queue]:
+    """Every queue of the farm but the mailboxes, with so many shards of the scheduler."""
     for service in SERVICES:
         for row in ROUTES:
             if service in row.subscribers:
-                yield _inbox(service, row)
+                for shard in range(shards if is_spread(service, row) else 1):
+                    yield _inbox(service, row, shard, shards)
         yield Queue(
             dead_letters(service),
             {"x-queue-type": "quorum", "x-max-length": DEAD_LENGTH, "x-overflow": "drop-head"},
@@ -187,9 +210,10 @@ def queues() -> Iterator[Queue]:
             yield _retry(service, step, delay)
 
 
-def _inbox(service: str, row: Route) -> Queue:
+def _inbox(service: str, row: Route, shard: int, shards: int) -> Queue:
     key = row.event.key()
-    binding = (AGENTS, f"*.{key}") if row.publisher == AGENT else (EVENTS, key)
+    source = shard_exchange(shard) if shards > 1 and is_spread(service, row) else AGENTS
+    binding = (source, f"*.{key}") if row.publisher == AGENT else (EVENTS, key)
     if row.transient:
         arguments = {"x-queue-type": "classic", "x-max-length": 10_000, "x-overflow": "drop-head", "x-message-ttl": 60_000}
     else:
@@ -205,7 +229,7 @@ def _inbox(service: str, row: Route) -> Queue:
             }
         if row.hot:
             arguments["x-single-active-consumer"] = True
-    return Queue(f"{service}.{key}", arguments, (binding,))
+    return Queue(inbox(service, row.event, shard), arguments, (binding,))
 
 
 def _retry(service: str, step: int, delay: int) -> Queue:

@@ -161,7 +161,8 @@ class AgentShare(Value):
 
 class JobProgressed(Event):
     """A snapshot at most once a second. `state` and `reason` are the job's; `revision` grows with every change of state, and
-    within a state `stored` only grows."""
+    within a state `stored` only grows. What agents have in hand only the shard of the scheduler that hears them knows: of the
+    others' agents `shard` (from 0) of `shards` says nothing."""
 
     job: Id
     account: Id
@@ -172,6 +173,8 @@ class JobProgressed(Event):
     total: int
     remaining_seconds: Band | None = None
     agents: Annotated[tuple[AgentShare, ...], Field(max_length=200)] = ()
+    shard: int | None = Field(default=None, ge=0)
+    shards: int | None = Field(default=None, ge=2)
 
 
 class JobStateChanged(Event):

@@ -85,7 +85,8 @@ def join(layout: Layout, lent: Iterable[agents.Lent], say: Say = print) -> None:
 def topology(farm: FarmFile) -> None:
     """Bring the broker to what contracts.topology says; safe to repeat."""
     try:
-        definitions.apply(farm.http("RABBIT_MANAGEMENT"), farm.rabbit_admin, farm["FARM_VHOST"], farm.service_passwords("AMQP"))
+        place, passwords = (farm.http("RABBIT_MANAGEMENT"), farm.rabbit_admin), farm.service_passwords("AMQP")
+        definitions.apply(*place, farm["FARM_VHOST"], passwords, farm.scheduler_shards)
     except definitions.TopologyConflict as conflict:
         advice = "let the version that made it empty it, or give up what this farm holds: `python -m infra.local down --remove`"
         raise FarmError("rabbitmq", str(conflict), advice=advice) from conflict

@@ -50,6 +50,11 @@ class FarmFile:
         """``port("AMQP")`` is FARM_AMQP_PORT."""
         return int(self.values[f"FARM_{name}_PORT"])
 
+    @property
+    def scheduler_shards(self) -> int:
+        """Into how many shards the scheduler is divided."""
+        return int(self.values.get("FARM_SCHEDULER_SHARDS", "1"))
+
     def http(self, name: str) -> str:
         return f"http://127.0.0.1:{self.port(name)}"
 

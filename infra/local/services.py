@@ -44,6 +44,7 @@ def _own(name: str, farm: FarmFile, vhost: str) -> dict[str, str]:
             "FRAMELEND_RENDER_IMAGE": farm["FARM_RENDER_IMAGE"],
             "FRAMELEND_RENDER_GPU_IMAGE": farm.values.get("FARM_RENDER_GPU_IMAGE", ""),
             "FRAMELEND_CHUNK_SECONDS": farm.values.get("FARM_CHUNK_SECONDS", "60"),
+            "FRAMELEND_SHARD": f"1/{farm.scheduler_shards}",
         },
         "billing": {"FRAMELEND_AUDIT_WINDOW_SECONDS": "0"},
         "intake": {

@@ -9,29 +9,38 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
 from contracts import topology
+from contracts.shards import shard_of
 
 Document = dict[str, Any]
 OURS_ALONE = ("amq.", "agent.")
 """Names that ROUTES does not speak of: the broker's own, and the mailboxes, which the scheduler makes."""
 
 
-def definitions(vhost: str, passwords: Mapping[str, str], admin: str) -> Document:
-    """The whole document for one virtual host. ``passwords`` is service → password; ``admin`` keeps full access."""
+def definitions(vhost: str, passwords: Mapping[str, str], admin: str, shards: int = 1, agents: Iterable[str] = ()) -> Document:
+    """The whole document for one virtual host. ``passwords`` is service → password; ``admin`` keeps full access; ``agents``
+    that are enrolled are bound to their shards, should the scheduler have several."""
+    queues = list(topology.queues(shards))
     return {
         "vhosts": [{"name": vhost}],
         "users": [_user(service, password) for service, password in passwords.items()],
         "permissions": [_full(admin, vhost), *(_permission(service, vhost) for service in passwords)],
         "topic_permissions": [row for service in passwords for row in _topic_permissions(service, vhost)],
-        "exchanges": [_exchange(name, kind, vhost) for name, kind in _exchanges().items()],
-        "queues": [_queue(queue, vhost) for queue in topology.queues()],
-        "bindings": [row for queue in topology.queues() for row in _bindings(queue, vhost)],
+        "exchanges": [
+            *(_exchange(name, kind, vhost) for name, kind in _exchanges().items()),
+            *(_exchange(name, "topic", vhost, internal=True) for name in topology.shard_exchanges(shards)),
+        ],
+        "queues": [_queue(queue, vhost) for queue in queues],
+        "bindings": [
+            *(row for queue in queues for row in _bindings(queue, vhost)),
+            *(_to_its_shard(agent, shards, vhost) for agent in agents if shards > 1),
+        ],
     }
 
 
@@ -68,8 +77,8 @@ def _exchanges() -> dict[str, str]:
     return {**topology.EXCHANGES, **dict.fromkeys(topology.retry_exchanges(), "fanout")}
 
 
-def _exchange(name: str, kind: str, vhost: str) -> Document:
-    common = {"durable": True, "auto_delete": False, "internal": False, "arguments": {}}
+def _exchange(name: str, kind: str, vhost: str, internal: bool = False) -> Document:
+    common = {"durable": True, "auto_delete": False, "internal": internal, "arguments": {}}
     return {"name": name, "vhost": vhost, "type": kind, **common}
 
 
@@ -82,6 +91,12 @@ def _bindings(queue: topology.Queue, vhost: str) -> list[Document]:
     return [{"source": source, "routing_key": key, **common} for source, key in queue.bindings]
 
 
+def _to_its_shard(agent: str, shards: int, vhost: str) -> Document:
+    exchange = topology.shard_exchange(shard_of(agent, shards))
+    to = {"destination": exchange, "destination_type": "exchange", "routing_key": topology.all_words(agent)}
+    return {"source": topology.AGENTS, "vhost": vhost, "arguments": {}, **to}
+
+
 STATISTICS_SECONDS = 11.0
 """A quorum queue tells its figures every 5 s (`quorum_tick_interval`), and they are gathered every 5 s."""
 
@@ -90,14 +105,17 @@ class TopologyConflict(Exception):
     """A live queue differs from ROUTES and holds messages, so it can be neither kept nor replaced."""
 
 
-def apply(management_url: str, admin_auth: tuple[str, str], vhost: str, passwords: Mapping[str, str]) -> None:
-    """Make the virtual host what contracts.topology says, creating it if need be. Safe to repeat."""
-    wanted = definitions(vhost, passwords, admin_auth[0])
+def apply(management_url: str, admin_auth: tuple[str, str], vhost: str, passwords: Mapping[str, str], shards: int = 1) -> None:
+    """Make the virtual host what contracts.topology says, creating it if need be. Safe to repeat. What leads somewhere is made
+    before what led elsewhere goes, so that no message finds no way; a queue goes when nothing leads to it any more."""
     with _client(management_url, admin_auth) as client:
         _ok(client.put(f"/api/vhosts/{_name(vhost)}", json={}))
-        _remove_outdated_queues(client, vhost, wanted)
+        wanted = definitions(vhost, passwords, admin_auth[0], shards, _agents(client, vhost) if shards > 1 else ())
+        arguments = {queue["name"]: queue["arguments"] for queue in wanted["queues"]}
+        _remove_queues(client, vhost, lambda live: arguments.get(live["name"], live["arguments"]) != live["arguments"])
         _ok(client.post("/api/definitions", json=wanted))
         _remove_outdated_bindings(client, vhost, wanted)
+        _remove_queues(client, vhost, lambda live: live["name"] not in arguments)
 
 
 def drop(management_url: str, admin_auth: tuple[str, str], vhost: str) -> None:
@@ -120,35 +138,43 @@ def _name(text: str) -> str:
     return quote(text, safe="")
 
 
-def _remove_outdated_queues(client: httpx.Client, vhost: str, wanted: Document) -> None:
+def _agents(client: httpx.Client, vhost: str) -> list[str]:
+    """Whoever has a mailbox."""
+    names = (live["name"] for live in _ok(client.get(f"/api/queues/{_name(vhost)}?columns=name")))
+    return [name.removeprefix(topology.mailbox("")) for name in names if name.startswith(topology.mailbox(""))]
+
+
+def _remove_queues(client: httpx.Client, vhost: str, is_outdated: Callable[[Document], bool]) -> None:
     """The broker would silently keep a queue that exists with other arguments: replace it while it is empty."""
-    arguments = {queue["name"]: queue["arguments"] for queue in wanted["queues"]}
-    for live in _ok(client.get(f"/api/queues/{_name(vhost)}")):
-        name = live["name"]
-        if name.startswith(OURS_ALONE) or arguments.get(name) == live["arguments"]:
-            continue
-        if not _is_deserted(client, f"/api/queues/{_name(vhost)}/{_name(name)}"):
-            raise TopologyConflict(f"queue {name} has other settings than ROUTES and is not empty, or somebody reads it")
-        _ok(client.delete(f"/api/queues/{_name(vhost)}/{_name(name)}"))
+    live = [queue for queue in _ok(client.get(f"/api/queues/{_name(vhost)}")) if not queue["name"].startswith(OURS_ALONE)]
+    outdated = {queue["name"]: f"/api/queues/{_name(vhost)}/{_name(queue['name'])}" for queue in live if is_outdated(queue)}
+    for name in _in_use(client, outdated):
+        raise TopologyConflict(f"queue {name} has other settings than ROUTES and is not empty, or somebody reads it")
+    for path in outdated.values():
+        _ok(client.delete(path))
 
 
-def _is_deserted(client: httpx.Client, queue: str) -> bool:
-    """Neither messages nor readers, for longer than the broker's figures are old. Quorum queues know no deletion `if-empty`."""
+def _in_use(client: httpx.Client, queues: Mapping[str, str]) -> list[str]:
+    """Those of these (name, path) that had messages or readers, seen for longer than the broker's figures are old. Quorum queues
+    know no deletion `if-empty`."""
     until = time.monotonic() + STATISTICS_SECONDS
-    while True:
-        seen = _ok(client.get(queue))
-        if seen.get("messages", 0) or seen.get("consumers", 0):
-            return False
-        if time.monotonic() > until:
-            return True
+    while queues:
+        used = [name for name, path in queues.items() if _is_used(_ok(client.get(path)))]
+        if used or time.monotonic() > until:
+            return used
         time.sleep(0.2)
+    return []
+
+
+def _is_used(seen: Document) -> bool:
+    return bool(seen.get("messages", 0) or seen.get("consumers", 0))
 
 
 def _remove_outdated_bindings(client: httpx.Client, vhost: str, wanted: Document) -> None:
     kept = {_binding_key(binding) for binding in wanted["bindings"]}
     for live in _of_ours(_ok(client.get(f"/api/bindings/{_name(vhost)}"))):
         if _binding_key(live) not in kept:
-            place = f"{_name(vhost)}/e/{_name(live['source'])}/q/{_name(live['destination'])}"
+            place = f"{_name(vhost)}/e/{_name(live['source'])}/{live['destination_type'][0]}/{_name(live['destination'])}"
             _ok(client.delete(f"/api/bindings/{place}/{_name(live['properties_key'])}"))
 
 

@@ -31,15 +31,17 @@ Pair = tuple[Message, Received[Any]]
 
 
 class BatchConsumer:
-    """Of one hot inbox of one service."""
+    """Of one hot inbox of one service, or of one of its shards."""
 
-    def __init__(self, service: str, row: Route, handler: BatchHandler[Any], disposal: Disposal, most: int) -> None:
+    def __init__(
+        self, service: str, row: Route, handler: BatchHandler[Any], disposal: Disposal, most: int, shard: int = 0
+    ) -> None:
         self._service, self._row, self._handler, self._disposal, self._most = service, row, handler, disposal, most
         self._linger = TRANSIENT_LINGER_SECONDS if row.transient else LINGER_SECONDS
         self._arrived: asyncio.Queue[Arrival] = asyncio.Queue()
         self._groups = asyncio.Semaphore(GROUPS)
         self._running: set[asyncio.Task[None]] = set()
-        self._subscription = Subscription(inbox(service, row.event), most * GROUPS, self._arrive)
+        self._subscription = Subscription(inbox(service, row.event, shard), most * GROUPS, self._arrive)
 
     async def start(self, connection: AbstractRobustConnection) -> None:
         """Begin to take. Raises aiormq's ChannelNotFoundEntity when the queue was never declared."""

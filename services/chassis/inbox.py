@@ -33,10 +33,11 @@ WAIT_FOR_WORLD = (0.5, 1, 2, 5, 10)
 
 
 class Inboxes:
-    """Filled by a service's `routes()`; started by the chassis. `taken`: what was subscribed, to be compared with ROUTES."""
+    """Filled by a service's `routes()`; started by the chassis. `taken`: what was subscribed, to be compared with ROUTES. What is
+    spread over shards is taken from this `shard`'s inboxes."""
 
-    def __init__(self, service: str) -> None:
-        self.service = service
+    def __init__(self, service: str, shard: int = 0) -> None:
+        self.service, self.shard = service, shard
         self.router = RabbitRouter()
         self.batches: list[tuple[Route, BatchHandler[Any], int]] = []
         self.taken: set[type[Event]] = set()
@@ -142,7 +143,7 @@ class Inboxes:
         return broker
 
     def consumers(self, disposal: Disposal) -> Sequence[BatchConsumer]:
-        return [BatchConsumer(self.service, row, handler, disposal, most) for row, handler, most in self.batches]
+        return [BatchConsumer(self.service, row, handler, disposal, most, self.shard) for row, handler, most in self.batches]
 
 
 async def _undecoded(message: Any) -> Any:

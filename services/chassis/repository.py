@@ -265,5 +265,6 @@ class SavedThenTold(Generic[S]):
 
 
 __all__ = [
-    "Change", "Contended", "Decide", "DecideFromNothing", "Decision", "New", "Prepared", "Saved", "SavedThenTold", "Unknown",
+    "TRIES", "Change", "Contended", "Decide", "DecideFromNothing", "Decision", "New", "Prepared", "Saved", "SavedThenTold",
+    "Unknown",
 ]  # fmt: skip

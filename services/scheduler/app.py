@@ -5,6 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
+from contracts.shards import Shard, shard_named
 from services.chassis.service import Ground, Service
 from services.chassis.settings import ServiceSettings
 from services.chassis.sweeps import Sweep
@@ -57,6 +58,9 @@ class Settings(ServiceSettings):
     """So much more than quoted must what is left of a job be likely to take before its renter is asked anew."""
     lease_seconds: int = 30
     settle_seconds: int = 15
+    shard: str = "1/1"
+    """Whose words this process takes: `2/3` those of the second of three shards (decision 0036), as many as the broker's topology
+    has."""
     quarantine_seconds: int = 1800
     """How long an agent that fails different renters' jobs gets nothing, the first time."""
 
@@ -73,11 +77,15 @@ class Settings(ServiceSettings):
             quarantine=self.quarantine_seconds,
         )
 
+    def part(self) -> Shard:
+        return shard_named(self.shard)
+
     def broker(self, vhost: str = "") -> Broker:
         """With the credential of the broker's management, which no other service has; of this service's virtual host unless
         another is named."""
         own = unquote(urlsplit(self.amqp_url.get_secret_value()).path.removeprefix("/")) or "/"
-        return Broker(self.management_url, self.management_user, self.management_password.get_secret_value(), vhost or own)
+        secret, shards = self.management_password.get_secret_value(), self.part().of
+        return Broker(self.management_url, self.management_user, secret, vhost or own, shards=shards)
 
     def keys(self) -> dict[str, bytes]:
         """Grant keys by their id."""
@@ -111,7 +119,8 @@ def stores(ground: Ground, settings: Settings) -> Stores:
 def desk(ground: Ground, settings: Settings, kept: Stores) -> Desk:
     jobs, chunks, agents = kept.jobs, kept.chunks, kept.agents
     policy = settings.policy()
-    dispatch = Dispatch(jobs, chunks, agents, policy, settings.render_image, gpu_image=settings.render_gpu_image)
+    image, gpu_image, shard = settings.render_image, settings.render_gpu_image, settings.part()
+    dispatch = Dispatch(jobs, chunks, agents, policy, image, gpu_image=gpu_image, shard=shard)
     return Desk(
         jobs=jobs,
         chunks=chunks,
@@ -120,11 +129,12 @@ def desk(ground: Ground, settings: Settings, kept: Stores) -> Desk:
         closing=Closing(jobs, chunks, dispatch),
         learning=Learning(jobs, agents),
         quoting=Quoting(jobs, agents, kept.quotes, policy),
-        progress=Progress(jobs, chunks, agents, ground.say),
+        progress=Progress(jobs, chunks, agents, ground.say, shard),
         policy=policy,
         keys=settings.keys(),
         say=ground.say,
         now=ground.clock.now,
+        shard=shard,
     )
 
 

@@ -7,7 +7,17 @@ from urllib.parse import quote
 
 import httpx
 
-from contracts.topology import AGENT_LIMITS, MAILBOX_ARGUMENTS, MAILBOXES, agent_permissions, mailbox
+from contracts.shards import shard_of
+from contracts.topology import (
+    AGENT_LIMITS,
+    AGENTS,
+    MAILBOX_ARGUMENTS,
+    MAILBOXES,
+    agent_permissions,
+    all_words,
+    mailbox,
+    shard_exchange,
+)
 from services.chassis.verdicts import WorldAway
 from services.scheduler.domain.traffic import Rate
 
@@ -17,11 +27,13 @@ SECONDS = 9.0
 
 
 class Broker:
-    """`vhost` is the farm's. Raises WorldAway when the API cannot be reached or refuses."""
+    """`vhost` is the farm's, `shards` how many the scheduler has. Raises WorldAway when the API cannot be reached or refuses."""
 
-    def __init__(self, url: str, user: str, password: str, vhost: str, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self, url: str, user: str, password: str, vhost: str, transport: httpx.BaseTransport | None = None, shards: int = 1
+    ) -> None:
         self._client = httpx.Client(base_url=url, auth=(user, password), timeout=SECONDS, trust_env=False, transport=transport)
-        self._vhost = vhost
+        self._vhost, self._shards = vhost, shards
 
     def close(self) -> None:
         self._client.close()
@@ -29,14 +41,17 @@ class Broker:
     def admit(self, agent: str, secret_hash: str) -> None:
         """User, permissions, mailbox and its binding in one request, then the limits. Safe to repeat; the last secret counts, and
         connections that are open stay open."""
-        self._call("POST", "/api/definitions", definitions(agent, secret_hash, self._vhost))
+        self._call("POST", "/api/definitions", definitions(agent, secret_hash, self._vhost, self._shards))
         for name, value in AGENT_LIMITS.items():
             self._call("PUT", f"/api/user-limits/{_word(agent)}/{name}", {"value": value})
 
     def expel(self, agent: str) -> None:
-        """Deletes the user, which closes its connections within milliseconds, and its mailbox."""
+        """Deletes the user, which closes its connections within milliseconds, its mailbox, and its way to its shard."""
         self._call("DELETE", f"/api/users/{_word(agent)}")
         self._call("DELETE", f"/api/queues/{_word(self._vhost)}/{_word(mailbox(agent))}")
+        if self._shards > 1:
+            way = f"{_word(AGENTS)}/e/{_word(_shard(agent, self._shards))}"
+            self._call("DELETE", f"/api/bindings/{_word(self._vhost)}/e/{way}/{_word(_word(all_words(agent)))}")
 
     def traffic(self) -> list[tuple[str, Rate]]:
         """Of each open connection: its user and what it brings in."""
@@ -54,7 +69,7 @@ class Broker:
         return answer
 
 
-def definitions(agent: str, secret_hash: str, vhost: str) -> dict[str, Any]:
+def definitions(agent: str, secret_hash: str, vhost: str, shards: int = 1) -> dict[str, Any]:
     """Everything an agent is at the broker, but its limits."""
     may, queue = agent_permissions(agent), mailbox(agent)
     return {
@@ -72,17 +87,22 @@ def definitions(agent: str, secret_hash: str, vhost: str) -> dict[str, Any]:
             for exchange, keys in may.topics.items()
         ],
         "queues": [{"name": queue, "vhost": vhost, "durable": True, "auto_delete": False, "arguments": dict(MAILBOX_ARGUMENTS)}],
-        "bindings": [
-            {
-                "source": MAILBOXES,
-                "vhost": vhost,
-                "destination": queue,
-                "destination_type": "queue",
-                "routing_key": agent,
-                "arguments": {},
-            }
-        ],
+        "bindings": [_binding(vhost, MAILBOXES, "queue", queue, agent), *_to_its_shard(agent, vhost, shards)],
     }
+
+
+def _to_its_shard(agent: str, vhost: str, shards: int) -> list[dict[str, Any]]:
+    """One shard hears everybody anyway."""
+    return [_binding(vhost, AGENTS, "exchange", _shard(agent, shards), all_words(agent))] if shards > 1 else []
+
+
+def _shard(agent: str, shards: int) -> str:
+    return shard_exchange(shard_of(agent, shards))
+
+
+def _binding(vhost: str, source: str, kind: str, destination: str, key: str) -> dict[str, Any]:
+    to = {"destination": destination, "destination_type": kind, "routing_key": key}
+    return {"source": source, "vhost": vhost, **to, "arguments": {}}
 
 
 def _rate(connection: dict[str, Any], name: str) -> float:

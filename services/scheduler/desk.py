@@ -6,6 +6,7 @@ from datetime import datetime
 
 from contracts.events import Event
 from contracts.grants import Grant, is_good
+from contracts.shards import UNDIVIDED, Shard
 from services.chassis.repository import Decide, Unknown
 from services.chassis.verdicts import NotYet, SenderFault
 from services.scheduler.closing import Closing
@@ -42,6 +43,8 @@ class Desk:
     say: Callable[[Event], Awaitable[None]]
     now: Callable[[], Awaitable[datetime]]
     verification: Verification = field(default_factory=Verification)
+    shard: Shard = UNDIVIDED
+    """Whose words this process takes."""
     remind: Callable[[str], Awaitable[None]] = _of_nothing
     """Tells a machine that has just spoken the operator's order to the farm, while one stands."""
 

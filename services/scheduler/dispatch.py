@@ -16,6 +16,7 @@ import structlog
 
 from contracts.bus import new_id
 from contracts.events import ChunkAssigned
+from contracts.shards import UNDIVIDED, Shard
 from services.chassis.pending import Told
 from services.chassis.repository import Change, Decision, New, Saved
 from services.scheduler import metrics
@@ -47,7 +48,8 @@ MOST_QUEUED = 200
 
 
 class Dispatch:
-    """`monotonic` tells how old is what this process remembers."""
+    """`monotonic` tells how old is what this process remembers. Of idle agents only those of its own shard are looked at: their
+    next words come here, and two shards that give one slot would only write against each other."""
 
     def __init__(
         self,
@@ -58,10 +60,11 @@ class Dispatch:
         image: str,
         monotonic: Callable[[], float] = time.monotonic,
         gpu_image: str = "",
+        shard: Shard = UNDIVIDED,
     ) -> None:
         self._jobs, self._chunks, self._agents, self._copying = jobs, chunks, agents, Copying(chunks, agents)
         self._policy, self._image, self._gpu_image, self._monotonic = policy, image, gpu_image, monotonic
-        self._parcelling = Parcelling(jobs, policy)
+        self._parcelling, self._shard = Parcelling(jobs, policy), shard
         self._turn = asyncio.Lock()
         self._looking = self.is_halted = False  # by the operator's order to the farm (halting)
         self._read_at = -1e9
@@ -88,7 +91,7 @@ class Dispatch:
             heard = await self._refresh()
             told: list[Told] = []
             if (await self._board()).has_work():
-                idle = [saved for saved in heard if agents_domain.free_slots(saved.state)]
+                idle = [saved for saved in heard if agents_domain.free_slots(saved.state) and self._shard.hears(saved.id)]
                 _, told = await self._round([Asking(saved, _as_it_is) for saved in idle], ())
             told += await self._copies()
         await self._chunks.tell(told)

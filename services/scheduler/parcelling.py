@@ -1,13 +1,13 @@
 """Cuts jobs for the agents of a round: all jobs of the round in one grouped write, on what is remembered of them.
 
-Two processes that cut one job fence each other by its version: who loses reads it and cuts again.
+Two processes that cut one job fence each other by its version: who loses reads it and cuts again, all that were lost together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from services.chassis.repository import Change, Decision, Saved
+from services.chassis.repository import TRIES, Change, Contended, Saved
+from services.scheduler import metrics
 from services.scheduler.domain.cutting import cut
 from services.scheduler.domain.job import Cut, Job
 from services.scheduler.domain.policy import Policy
@@ -32,33 +32,28 @@ class Parcelling:
         self._jobs, self._policy = jobs, policy
 
     async def cut(self, wishes: Sequence[Wish]) -> list[Parcels]:
-        """In the order of the wishes, at most one per job."""
+        """In the order of the wishes, at most one per job. Raises Contended when others were faster every time."""
+        done: dict[str, Parcels] = {}
         known = await self._jobs.recall_many(wish.job for wish in wishes) if wishes else {}
+        for _ in range(TRIES):
+            done |= await self._tried([wish for wish in wishes if wish.job in known], known)
+            lost = [wish.job for wish in wishes if wish.job not in done]
+            if not lost:
+                return [done[wish.job] for wish in wishes]
+            known = await self._jobs.read_many(lost)
+        raise Contended("jobs to be cut")
+
+    async def _tried(self, wishes: Sequence[Wish], known: Mapping[str, Saved[Job]]) -> dict[str, Parcels]:
+        """Those that were cut, or had nothing left."""
         tried = [self._decided(wish, known[wish.job]) for wish in wishes]
-        won = await self._jobs.save([change for change in tried if change.state != change.before.state])
-        outcomes = iter(won)
-        saved = [change.state == change.before.state or next(outcomes) for change in tried]
-        return [
-            _parcels(change.before.state, change.state) if good else await self._again(wish)
-            for wish, change, good in zip(wishes, tried, saved, strict=True)
-        ]
+        changes = [change for change in tried if change.state != change.before.state]
+        lost = {one.before.id for one, won in zip(changes, await self._jobs.save(changes), strict=True) if not won}
+        metrics.LOST_RACES.labels("cut").inc(len(lost))
+        return {one.before.id: _parcels(one.before.state, one.state) for one in tried if one.before.id not in lost}
 
     def _decided(self, wish: Wish, known: Saved[Job]) -> Change[Job]:
-        state, events = self._cut(wish, known.state)
+        state, events = cut(known.state, wish.speeds, wish.slots, wish.inserted, self._policy)
         return Change(known, state, events, known.state.trace)
-
-    async def _again(self, wish: Wish) -> Parcels:
-        before: list[Job] = []
-
-        def decide(state: Job, _: datetime) -> Decision[Job]:
-            before[:] = [state]
-            return self._cut(wish, state)
-
-        after = await self._jobs.update(wish.job, decide)
-        return _parcels(before[0], after)
-
-    def _cut(self, wish: Wish, job: Job) -> Decision[Job]:
-        return cut(job, wish.speeds, wish.slots, wish.inserted, self._policy)
 
 
 def _parcels(before: Job, after: Job) -> Parcels:

@@ -8,6 +8,7 @@ import structlog
 
 from contracts.bus import NotAnnounced
 from contracts.events import AgentShare, AttemptInHand, Event, FrameUnderWay, JobProgressed
+from contracts.shards import UNDIVIDED, Shard
 from contracts.values import Band, count
 from services.scheduler.domain import curves, pace
 from services.scheduler.domain.agent import Agent
@@ -25,8 +26,10 @@ FORGET = timedelta(seconds=30)
 class Progress:
     """`touch` marks a job as moved; `tell` says where the touched ones are."""
 
-    def __init__(self, jobs: Jobs, chunks: Chunks, agents: Agents, say: Callable[[Event], Awaitable[None]]) -> None:
-        self._jobs, self._chunks, self._agents, self._say = jobs, chunks, agents, say
+    def __init__(
+        self, jobs: Jobs, chunks: Chunks, agents: Agents, say: Callable[[Event], Awaitable[None]], shard: Shard = UNDIVIDED
+    ) -> None:
+        self._jobs, self._chunks, self._agents, self._say, self._shard = jobs, chunks, agents, say, shard
         self._touched: set[str] = set()
         self._doing: dict[str, tuple[datetime, Sequence[AttemptInHand]]] = {}
         self._waits: dict[str, str] = {}
@@ -40,9 +43,10 @@ class Progress:
         self._waits = why
 
     def note(self, agent: str, attempts: Sequence[AttemptInHand], now: datetime) -> None:
-        """What an agent says it is doing; shown, never decided upon."""
+        """What an agent says it is doing; shown, never decided upon. Also where it has left: nobody else says that."""
+        before = self._doing.get(agent, (now, ()))[1]
         self._doing[agent] = (now, attempts)
-        self._touched.update(one.job for one in attempts)
+        self._touched.update(one.job for one in (*before, *attempts))
 
     async def tell(self) -> None:
         touched, self._touched = self._touched, set()
@@ -82,7 +86,11 @@ class Progress:
             job=job.job, account=job.account, state=job.state, reason=self._waits.get(job.job, job.reason)[:2000],
             revision=job.revision,
             stored=tally.stored, total=job.total, remaining_seconds=remaining(job, tally.stored, speed), agents=tuple(shares),
+            **self._part(),
         )  # fmt: skip
+
+    def _part(self) -> dict[str, int]:
+        return {"shard": self._shard.number, "shards": self._shard.of} if self._shard.of > 1 else {}
 
     def _frames_in_hand(self, now: datetime) -> dict[str, dict[str, list[FrameUnderWay]]]:
         """Job → agent → frames; one pass for all jobs."""

@@ -1,7 +1,8 @@
 """What time does: silent agents lose their leases, overdue attempts end, and what a crash left half done is done again.
 
 While the broker is away nobody can be heard, and after it is back what was said meanwhile is still in the inboxes. So no lease
-and no timer runs out on account of our own deafness: silence counts from the moment we could hear again.
+and no timer runs out on account of our own deafness: silence counts from the moment we could hear again. Of several shards each
+judges only those it hears.
 """
 
 from collections.abc import Callable, Sequence
@@ -76,7 +77,8 @@ class Leases:
 
     async def _silent_agents(self, now: datetime) -> int:
         """Chunks first: a crash before the agent is written repeats it."""
-        silent = await self._desk.agents.silent(now - self._desk.policy.after("lease"))
+        found = await self._desk.agents.silent(now - self._desk.policy.after("lease"))
+        silent = [saved for saved in found if self._desk.shard.hears(saved.id)]
         for saved in silent:
             log.warning("agent lost", agent=saved.id, attempts=len(saved.state.hands))
             for hand in saved.state.hands:
@@ -94,7 +96,7 @@ class Leases:
 
     async def _vanished_hands(self, now: datetime, was_heard: bool) -> int:
         """Attempts that never arrived or were dropped without a word, and slots reserved for a claim that never came."""
-        heard = [saved.state for saved in await self._desk.agents.heard()]
+        heard = [saved.state for saved in await self._desk.agents.heard() if self._desk.shard.hears(saved.id)]
         unclaimed = await self._unclaimed(heard, now)
         return sum([await self._vanished_of(agent, now, was_heard, unclaimed) for agent in heard])
 

@@ -14,6 +14,7 @@ from tests.bench.celery_baseline import LABEL, CeleryBaseline
 from tests.bench.enrolled import a_swarm
 from tests.bench.ground import AS_IN_PRODUCTION, a_world, number, repeats, seconds
 from tests.bench.paid import paid_jobs
+from tests.bench.peers import no_ops
 from tests.bench.report import Row, publish, row
 from tests.bench.swarm import Swarm
 from tests.bench.usage import Usage, since, usage
@@ -21,7 +22,7 @@ from tests.integration.world import World
 
 AGENTS, JOBS, FRAMES = number("BENCH_AGENTS", 1_000), number("BENCH_JOBS", 10), 100_000
 RATE = 500
-STRETCH, TURNS = 12.0, 5
+STRETCH, TURNS, SHARDS = 12.0, 5, 2
 ON_END = 60.0
 """One stretch that shows whether the rate holds."""
 OPEN_SECONDS = 40.0
@@ -79,7 +80,22 @@ async def main() -> None:
                 celery.close()
                 scheduler.thaw()
             await _check(world, swarm)
-    publish("assignments", _rows(found, swarm))
+        bare = await no_ops(world, seconds(STRETCH)) if number("BENCH_PEERS", 1) else []
+    publish("assignments", [*_rows(found, swarm), *await _divided(), *bare])
+
+
+async def _divided() -> list[Row]:
+    """The same load on two shards, a process each."""
+    async with a_world(shards=SHARDS) as world:
+        named = {f"scheduler {at + 1}": f"{at + 1}/{SHARDS}" for at in range(SHARDS)}
+        processes = {name: await world.start("scheduler", **SCHEDULER, FRAMELEND_SHARD=named[name]) for name in named}
+        async with busy_swarm(world) as swarm:
+            found, used = Found(), usage(processes)
+            for _ in range(repeats(TURNS)):
+                await closed(swarm, used, found)
+            await _check(world, swarm)
+    each = {name: statistics.median(one[name] for one in found.cpu) for name in found.cpu[0]}
+    return [row(f"assignments per second, {SHARDS} shards", "1/s", found.rates, better="higher", note=f"CPU ms: {_listed(each)}")]
 
 
 async def _open(swarm: Swarm, used: Usage, found: Found) -> None:

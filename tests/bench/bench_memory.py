@@ -1,7 +1,9 @@
-"""How much memory each process takes, idle and at the most while it works; and what an agent itself takes of a lender's CPU.
+"""How much memory each process takes, idle, at the most while it works, and with a million frames open; how long a restart takes
+then; and what an agent itself takes of a lender's CPU.
 
-Load is of two kinds. One real job on one agent moves every service and the agent. Beside that each hot service gets what its own
-benchmark gives it: the scheduler a thousand agents that ask at once, storage and billing frames as fast as they settle.
+Load is of three kinds. One real job on one agent moves every service and the agent. Then a renter orders a film of a million
+frames through the door, and each service is restarted while it renders. Beside that each hot service gets what its own benchmark
+gives it: the scheduler a thousand agents that ask at once, storage and billing frames as fast as they settle.
 """
 
 import asyncio
@@ -12,6 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from contracts.topology import SCHEDULER as SCHEDULING
 from contracts.topology import SERVICES
 from tests.bench.bench_assignments import FRAMES as FRAMES_EACH
 from tests.bench.bench_assignments import JOBS, SCHEDULER, Found, busy_swarm, closed
@@ -19,8 +22,8 @@ from tests.bench.bench_settlement import settle_delivered, settle_told, started
 from tests.bench.ground import AS_IN_PRODUCTION, a_world
 from tests.bench.report import Row, publish, row
 from tests.bench.usage import Usage, usage
-from tests.farm.farmhouse import Farm
-from tests.farm.renting import accepted, settled, submitted
+from tests.farm.farmhouse import Account, Farm
+from tests.farm.renting import accepted, reached, settled, submitted
 from tests.scenes import build_scenes
 from tests.waiting import until
 
@@ -28,20 +31,25 @@ IDLE_SECONDS, LOOK_SECONDS = 60.0, 0.25
 FRAMES = "1-24"
 JOB, SWARM, MONEY = "one real job", "1,000 agents asking at once", "frames settled as fast as they go"
 AGENT = "agent"
+MILLION, WATCHED_SECONDS = 1_000_000, 30.0
+FILM, HEALTHY = "one job of a million frames, being rendered", "from SIGTERM's end until its health is good"
 Peaks = dict[str, float]
 
 
 async def main() -> None:
-    idle, job, cores = await _one_job()
+    idle, job, cores, huge, restarts = await _one_job()
     (scheduler, restart), money = await _assigning(), await _settling()
     rows = [row(f"{name}, idle", "MiB", [idle[name]]) for name in idle]
     rows += [row(f"{name}, under load", "MiB", [job[name]], note=JOB) for name in idle]
     rows += [row(f"{AGENT}, {when}", "% of a core", [100 * used], note="without containers") for when, used in cores.items()]
     rows += [*_hot(scheduler, SWARM), *_hot(money, MONEY)]
+    rows += [row(f"{name}, 1 M frames open", "MiB", [huge[name]], note=FILM) for name in huge]
     rows += [
-        row("scheduler, 1 M frames open", "MiB", [scheduler["scheduler"]], note=f"{JOBS} jobs of {FRAMES_EACH} frames; {SWARM}")
+        row(f"restart of {name}, 1 M frames open", "s", [took], note=f"{FILM}; {HEALTHY}") for name, took in restarts.items()
     ]
-    rows += [row("restart of the scheduler, 1 M frames open", "s", [restart], note="until its health is good")]
+    ten = f"{JOBS} jobs of {FRAMES_EACH} frames; {SWARM}"
+    rows += [row("scheduler, 1 M frames open, under load", "MiB", [scheduler["scheduler"]], note=ten)]
+    rows += [row("restart of scheduler, 1 M frames open, under load", "s", [restart], note=f"{ten}; {HEALTHY}")]
     publish("memory", rows)
 
 
@@ -49,8 +57,9 @@ def _hot(peaks: Peaks, load: str) -> list[Row]:
     return [row(f"{name}, under load, {load}", "MiB", [peak]) for name, peak in peaks.items()]
 
 
-async def _one_job() -> tuple[Peaks, Peaks, Peaks]:
-    """(idle, at the most, cores that the agent's own processes use: idle and while a job renders)."""
+async def _one_job() -> tuple[Peaks, Peaks, Peaks, Peaks, Peaks]:
+    """(idle, at the most, cores that the agent's own processes use: idle and while a job renders; with a million frames open, and
+    the seconds of restarts then)."""
     with tempfile.TemporaryDirectory() as folder:
         async with a_world() as world:
             farm = Farm(world, Path(folder) / "agents")
@@ -63,7 +72,37 @@ async def _one_job() -> tuple[Peaks, Peaks, Peaks]:
             scenes = await asyncio.to_thread(build_scenes, Path(folder) / "scenes")
             async with _watched(used) as peaks:
                 job_cores = await _cores(used, _job(farm, scenes / "bench_1s"))
-            return idle, peaks, {"idle": idle_cores, "while a job renders": job_cores}
+            huge, restarts = await _film(farm, scenes / "bench_1s", used)
+            return idle, peaks, {"idle": idle_cores, "while a job renders": job_cores}, huge, restarts
+
+
+async def _film(farm: Farm, scene: Path, used: Usage) -> tuple[Peaks, Peaks]:
+    """Peaks while a film of a million frames is rendered; seconds that each service's restart takes meanwhile."""
+    renter = await farm.account("ruth", credits=10 * MILLION)
+    job = await submitted(farm, renter, scene, f"1-{MILLION}")
+    async with _watched(used) as peaks:
+        await accepted(farm, renter, job)
+        await asyncio.to_thread(_shows_pictures, farm, renter, job)
+        await asyncio.sleep(WATCHED_SECONDS)
+    restarts = {name: await _restarted(farm, name) for name in SERVICES}
+    with farm.client(renter) as client:
+        await asyncio.to_thread(client.cancel, job)
+    done = await settled(farm, renter, job)
+    assert done.state == "cancelled", done.reason
+    return peaks, restarts
+
+
+def _shows_pictures(farm: Farm, renter: Account, job: str) -> None:
+    with farm.client(renter) as client:
+        reached(client, job, lambda one: one.state == "rendering" and one.progress and one.progress.stored > 20, 300)
+
+
+async def _restarted(farm: Farm, name: str) -> float:
+    extra = AS_IN_PRODUCTION if name == SCHEDULING else {}
+    await asyncio.to_thread(farm.services[name].stop)
+    began = time.monotonic()
+    await farm.start(name, **extra)
+    return time.monotonic() - began
 
 
 async def _cores(used: Usage, what: Coroutine[Any, Any, None]) -> float:

@@ -39,7 +39,7 @@ async def a_swarm(world: World, number: int, owners: int = 10, image: str = "") 
 
 def _admit(world: World, names: Sequence[str], user: str, secret: str) -> None:
     """Every agent's mailbox as enrolment makes it; instead of a user each, one that may speak for all."""
-    each = [definitions(name, uuid4().hex, world.vhost) for name in names]
+    each = [definitions(name, uuid4().hex, world.vhost, world.shards) for name in names]
     hashed = {"password_hash": password_hash(user, secret), "hashing_algorithm": "rabbit_password_hashing_sha256"}
     may = {"configure": "^$", "write": rf"^{AGENTS.replace('.', '[.]')}$", "read": r"^agent\..*$"}
     document: dict[str, Any] = {

@@ -28,9 +28,9 @@ def number(name: str, default: int) -> int:
 
 
 @asynccontextmanager
-async def a_world(listens: bool = False) -> AsyncIterator[World]:
+async def a_world(listens: bool = False, shards: int = 1) -> AsyncIterator[World]:
     """A virtual host and databases in the farm that FARM_DIR names; gone afterwards."""
-    world = World(farmfile.read(Layout.of()), listens)
+    world = World(farmfile.read(Layout.of()), listens, shards)
     await world.open()
     try:
         yield world

@@ -27,8 +27,8 @@ class Usage:
         return {**found, self.measuring: _own(psutil.Process())} if self.measuring else found
 
     def memory(self) -> dict[str, float]:
-        """Resident memory in MiB; pages that children share with their parent count for each of them."""
-        return {name: sum(map(_rss, _family(pid))) / MIB for name, pid in self.pids.items()}
+        """Resident memory in MiB: all of the parent's, and what its children do not share with it or each other."""
+        return {name: _memory(pid) / MIB for name, pid in self.pids.items()}
 
 
 def since(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
@@ -65,8 +65,20 @@ def _cpu(process: psutil.Process) -> float:
     return float(times.user + times.system + times.children_user + times.children_system)
 
 
+def _memory(pid: int) -> int:
+    parent, *children = _family(pid)
+    return _rss(parent) + sum(map(_unshared, children))
+
+
 def _rss(process: psutil.Process) -> int:
     try:
         return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def _unshared(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().uss)
     except psutil.NoSuchProcess:
         return 0

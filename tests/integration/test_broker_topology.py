@@ -13,6 +13,7 @@ from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
 
 from contracts import topology
 from contracts.events import BalanceChanged, Event
+from contracts.shards import shard_of
 from infra.local.farmfile import FarmFile
 from infra.rabbitmq import definitions
 
@@ -27,9 +28,9 @@ class Broker:
         self.vhost = f"test-{uuid4().hex[:10]}"
         self._client = httpx.Client(base_url=farm.http("RABBIT_MANAGEMENT"), auth=farm.rabbit_admin, trust_env=False)
 
-    def apply(self) -> None:
+    def apply(self, shards: int = 1) -> None:
         passwords = self.farm.service_passwords("AMQP")
-        definitions.apply(self.farm.http("RABBIT_MANAGEMENT"), self.farm.rabbit_admin, self.vhost, passwords)
+        definitions.apply(self.farm.http("RABBIT_MANAGEMENT"), self.farm.rabbit_admin, self.vhost, passwords, shards)
 
     def close(self) -> None:
         definitions.drop(self.farm.http("RABBIT_MANAGEMENT"), self.farm.rabbit_admin, self.vhost)
@@ -115,6 +116,26 @@ def test_what_routes_no_longer_name_goes_and_mailboxes_stay(broker: Broker) -> N
     assert "agent.house" in broker.queues()
     assert (topology.EVENTS, "forgotten.v1", _any_inbox()) not in broker.bindings()
     assert (topology.MAILBOXES, "house", "agent.house") in broker.bindings()
+
+
+def test_growing_leads_every_agent_to_its_own_shard_and_nowhere_else(broker: Broker) -> None:
+    agents = [f"agent-{number}" for number in range(8)]
+    for agent in agents:
+        broker.ask("PUT", f"/api/queues/{{}}/{topology.mailbox(agent)}", json={"durable": True})
+    for shards in (2, 3):
+        broker.apply(shards)
+        assert set(broker.queues()) >= {queue.name for queue in topology.queues(shards)}
+        ways = {(key, to) for source, key, to in broker.bindings() if source == topology.AGENTS and to.startswith("farm.shard.")}
+        assert ways == {(f"{agent}.#", f"farm.shard.{shard_of(agent, shards)}") for agent in agents}
+        assert (topology.AGENTS, "*.chunk.completed.v1", "scheduler.chunk.completed.v1") not in broker.bindings()
+
+
+@pytest.mark.long  # queues are watched for a while before they go
+def test_shrinking_again_leaves_what_there_was(broker: Broker) -> None:
+    before = broker.bindings(), broker.queues()
+    broker.apply(2)
+    broker.apply()
+    assert (broker.bindings(), broker.queues()) == before
 
 
 async def _publish(broker: Broker, service: str, event: type[Event]) -> None:

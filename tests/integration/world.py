@@ -69,10 +69,10 @@ class Process:
 
 class World:
     """One virtual host, one set of databases. Everything it makes it removes. Without `listens` nothing is `heard`: an ear on
-    every message would be part of what a benchmark measures."""
+    every message would be part of what a benchmark measures. `shards` of the scheduler."""
 
-    def __init__(self, farm: FarmFile, listens: bool = True) -> None:
-        self.farm, self._listens = farm, listens
+    def __init__(self, farm: FarmFile, listens: bool = True, shards: int = 1) -> None:
+        self.farm, self._listens, self.shards = farm, listens, shards
         self.token = uuid4().hex[:10]
         self.vhost = f"test-{self.token}"
         self.heard: list[tuple[str, Event]] = []
@@ -86,7 +86,8 @@ class World:
     # --- life
 
     async def open(self) -> None:
-        await asyncio.to_thread(definitions.apply, *self._management, self.vhost, self.farm.service_passwords("AMQP"))
+        passwords = self.farm.service_passwords("AMQP")
+        await asyncio.to_thread(definitions.apply, *self._management, self.vhost, passwords, self.shards)
         self._mongo = AsyncIOMotorClient(self.farm.mongo_admin_url, tz_aware=True)
         if self._listens:
             await self._listen()

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from contracts.events import (
+    AgentShare,
     CreditsHeld,
     DepositHeld,
     Event,
@@ -28,6 +29,7 @@ from contracts.events import (
     JobStateChanged,
     QuoteExpired,
 )
+from contracts.shards import Shard
 from services.intake.domain.jobs import Failure, Job, Progress, Quote, Refusal, Settlement
 
 
@@ -47,8 +49,23 @@ def _progress(job: Job, event: JobProgressed) -> Job:
     known = job.progress.stored if job.progress else 0
     if event.revision < job.state_revision or (event.revision == job.state_revision and event.stored < known):
         return job
-    progress = Progress(max(event.stored, known), event.total, event.remaining_seconds, event.agents)
+    progress = Progress(max(event.stored, known), event.total, event.remaining_seconds, _shares(job, event))
     return replace(job, state=event.state, reason=event.reason, state_revision=event.revision, progress=progress)
+
+
+def _shares(job: Job, event: JobProgressed) -> tuple[AgentShare, ...]:
+    """Of the agents that this shard does not hear, what they have in hand stays as their own shard said it last."""
+    if event.shard is None or event.shards is None:
+        return event.agents
+    hears, before = (
+        Shard(event.shard, event.shards).hears,
+        {one.agent: one for one in (job.progress.agents if job.progress else ())},
+    )
+    return tuple(one if hears(one.agent) else _in_hand(one, before.get(one.agent)) for one in event.agents)
+
+
+def _in_hand(share: AgentShare, before: AgentShare | None) -> AgentShare:
+    return share if before is None else share.model_copy(update={"frames": before.frames, "under_way": before.under_way})
 
 
 def _inspected(job: Job, event: JobInspected) -> Job:

@@ -11,7 +11,7 @@ from services.scheduler.quarantine import Quarantine
 
 
 def routes(desk: Desk, gate: Gate, quarantine: Quarantine, halting: Halting, choosing: Choosing) -> Inboxes:
-    inboxes = Inboxes(SCHEDULER)
+    inboxes = Inboxes(SCHEDULER, desk.shard.number)
     for subject in (jobs, steering, agents, attempts, frames, resources):
         subject.register(inboxes, desk)
     lenders.register(inboxes, desk, gate, quarantine)

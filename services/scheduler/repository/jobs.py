@@ -27,6 +27,9 @@ class Jobs:
     async def get_many(self, jobs: set[str]) -> dict[str, Job]:
         return {id: saved.state for id, saved in (await self.store.read_many(jobs)).items()}
 
+    async def read_many(self, jobs: Iterable[str]) -> dict[str, Saved[Job]]:
+        return await self.store.read_many(jobs)
+
     async def recall_many(self, jobs: Iterable[str]) -> dict[str, Saved[Job]]:
         """As this process has last read or written them; to write on."""
         return await self.store.recall_many(jobs)

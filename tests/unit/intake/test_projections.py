@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from contracts import events as e
 from contracts.events import Event
+from contracts.shards import shard_of
 from contracts.values import Band, Finding, FrameRange, Limits, PriceLine, RenderSettings
 from services.intake.domain import projections
 from services.intake.domain.jobs import Job
@@ -148,3 +149,25 @@ def test_an_older_state_does_not_undo_a_newer_one() -> None:
     older = e.JobProgressed(job=JOB, account=RENTER, state="rendering", revision=5, stored=3, total=10)
     assert folded([newer, older]).state == "paused"
     assert folded([older, newer]).state == "paused"
+
+
+def test_what_agents_of_another_shard_have_in_hand_stays_as_their_own_shard_said_it() -> None:
+    ann, bob = next((one, two) for one in NAMES for two in NAMES if (shard_of(one, 2), shard_of(two, 2)) == (0, 1))
+
+    def snapshot(shard: int | None, **frames: int) -> Event:
+        shares = [{"agent": agent, "stored": 0, "frames": (frames[agent],) if agent in frames else ()} for agent in (ann, bob)]
+        told = {"state": "rendering", "revision": 5, "stored": 0, "total": 9, "agents": shares}
+        more = {} if shard is None else {"shard": shard, "shards": 2}
+        return e.JobProgressed.model_validate({"job": JOB, "account": RENTER, **told, **more})
+
+    def in_hand(*events: Event) -> list[tuple[int, ...]]:
+        progress = folded(list(events)).progress
+        assert progress is not None
+        return [share.frames for share in progress.agents]
+
+    assert in_hand(snapshot(0, **{ann: 1}), snapshot(1, **{bob: 2})) == [(1,), (2,)]
+    assert in_hand(snapshot(0, **{ann: 1}), snapshot(1, **{bob: 2}), snapshot(0)) == [(), (2,)]
+    assert in_hand(snapshot(None, **{ann: 1}), snapshot(None, **{bob: 2})) == [(), (2,)]
+
+
+NAMES = [f"agent-{number}" for number in range(10)]

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from contracts.bus import NotAnnounced, new_id
 from contracts.events import Event
+from contracts.shards import UNDIVIDED, Shard
 from contracts.topology import SCHEDULER
 from services.chassis.conduct import Limits
 from services.chassis.delivery import Received
@@ -87,15 +88,15 @@ class Office:
         self.gate = Gate(self.agents, self.chunks, self.management.broker())
         self.begin(policy or Policy(first_frame=0))  # machines here start at no cost
 
-    def begin(self, policy: Policy) -> None:
+    def begin(self, policy: Policy, shard: Shard = UNDIVIDED) -> None:
         """A new process on the same documents."""
-        dispatch = Dispatch(self.jobs, self.chunks, self.agents, policy, IMAGE)
+        dispatch = Dispatch(self.jobs, self.chunks, self.agents, policy, IMAGE, shard=shard)
         self.desk = Desk(
             jobs=self.jobs, chunks=self.chunks, agents=self.agents, dispatch=dispatch,
             closing=Closing(self.jobs, self.chunks, dispatch), learning=Learning(self.jobs, self.agents),
             quoting=Quoting(self.jobs, self.agents, self.quotes, policy),
-            progress=Progress(self.jobs, self.chunks, self.agents, self._tell), policy=policy, keys=KEYS,
-            say=self._say, now=self.clock.now,
+            progress=Progress(self.jobs, self.chunks, self.agents, self._tell, shard), policy=policy, keys=KEYS,
+            say=self._say, now=self.clock.now, shard=shard,
         )  # fmt: skip
         self.halting = Halting(self.farms, self.agents, self.chunks, dispatch, self._say)
         self.desk = replace(self.desk, remind=self.halting.tell)
