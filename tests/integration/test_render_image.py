@@ -31,7 +31,7 @@ MANY_SURVEYS = (
 MISSING = {"image", "volume", "library", "cache", "light profile"}
 UNBAKED = {"CLOTH", "SOFT_BODY", "FLUID", "DYNAMIC_PAINT", "SIMULATION_NODES", "RIGID_BODY"}
 
-SHOTS = [[-1_048_574, 3, 0], [4, 4, 1], [5, 5, 2], [6, 6, 3], [7, 7, 0], [8, 1_048_574, 1]]
+SHOTS = [[-1_048_574, 3, 0], [4, 4, 1], [5, 5, 2], [6, 6, 3], [7, 7, 0], [8, 1_048_573, 1], [1_048_574, 1_048_574, 0]]
 """[first, last, look] of the scene that is cut."""
 
 

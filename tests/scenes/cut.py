@@ -8,9 +8,11 @@ import bpy
 
 
 def shots(scene: Any) -> None:
-    """Two cameras by turns, and a ball that is there in the middle and again at the end."""
+    """Two cameras by turns, and a ball that is there in the middle and again at the end; a key where no frame can be."""
     _turns(scene, (3, 5, 7))
     _seen((1, True), (4, False), (6, True), (8, False))
+    (last,) = [one.keyframe_points for one in _curves(bpy.data.objects["ball"]) if one.data_path == "hide_render"]
+    last.insert(10_000_000, 1.0)
 
 
 def crowded(scene: Any) -> None:
@@ -31,3 +33,7 @@ def _seen(*keys: tuple[int, bool]) -> None:
     for frame, is_hidden in keys:
         ball.hide_render = is_hidden
         ball.keyframe_insert("hide_render", frame=frame)
+
+
+def _curves(thing: Any) -> Any:
+    return [curve for bag in thing.animation_data.action.layers[0].strips[0].channelbags for curve in bag.fcurves]

@@ -42,6 +42,8 @@ def _shots(changes: list[Change]) -> list[list[int]]:
         look = looks.setdefault(frozenset(state.items()), len(looks))
         if not found or found[-1][2] != look:
             found.append([frame, LAST, look])
+        if len(found) > MOST_SHOTS:
+            break  # too many, however they go on
     for one, after in pairwise(found):
         one[1] = after[0] - 1
     return found
@@ -51,7 +53,7 @@ def _cuts(scene: Any) -> Iterator[Change]:
     """Before the first marker its camera looks already."""
     marked = sorted((mark.frame, mark.camera.name_full) for mark in scene.timeline_markers if _looks(mark.camera))
     for at, (frame, camera) in enumerate(marked):
-        yield (FIRST if at == 0 else frame), "camera", camera
+        yield (FIRST if at == 0 else _within(frame)), "camera", camera
 
 
 def _looks(camera: Any) -> bool:
@@ -88,5 +90,10 @@ def _values(curve: Any, name: str) -> Iterator[Change]:
     for point in curve.keyframe_points:
         value = point.co.y >= ON
         if value != before:
-            yield (FIRST if before is None else int(-(-point.co.x // 1))), name, value
+            yield (FIRST if before is None else _within(-(-point.co.x // 1))), name, value
         before = value
+
+
+def _within(frame: float) -> int:
+    """Keys may lie anywhere."""
+    return int(max(FIRST, min(LAST, frame)))

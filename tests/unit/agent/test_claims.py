@@ -141,11 +141,19 @@ def test_the_worst_report_a_file_can_cause_fits_into_one_message_and_so_does_the
         "file_outputs": [{"node": bad, "path": bad}] * 200,
         "unbaked_simulations": [{"kind": bad, "object": bad}] * 200,
         "scripted_drivers": [{"owner": bad, "expression": bad}] * 200,
+        "shots": [[-1_048_574, -1_048_574, 1_000]] * 200,
     }
     report = read_report(a_grant(), json.dumps(a_report(**lists, gaps=gaps, **more)).encode())
     assert len(report.model_dump_json()) < MAX_MESSAGE_BYTES / 2, "the other half is for the findings"
     assert report.facts is not None
     assert report.facts.missing, "something of each is told"
+    assert len(report.facts.shots) == 100
+
+
+@pytest.mark.parametrize("shots", [[[1, 2]], [[1, 2, -1]], [[1, 2, 9_999]], [["a", 2, 0]], [1], [[0, 10**9, 0]]])
+def test_nonsense_about_shots_is_nonsense(shots: list[Any]) -> None:
+    with pytest.raises(NonsenseReport):
+        read_report(a_grant(), json.dumps(a_report(shots=shots)).encode())
 
 
 def test_letters_that_no_message_may_hold_are_replaced() -> None:
