@@ -62,6 +62,16 @@ def test_a_curve_steps_where_the_camera_changes_and_the_quote_is_right() -> None
     assert error(*blind) > 0.1, "positive control: without the file's word"
 
 
+def test_a_large_job_whose_cuts_are_known_needs_no_second_round() -> None:
+    def cost(frame: int, _: bool) -> int:
+        return NEAR if 181 <= frame <= 390 else FAR
+
+    known, _ = told(a_film(cut((1, 180, 0), (181, 390, 1), (391, 600, 0)), last=600), cost)
+    blind, _ = told(a_film((), last=600), cost)
+    assert (known.is_second_round, blind.is_second_round) == (False, True)
+    assert len(known.samples) < len(blind.samples)
+
+
 @given(last=st.integers(200, 3000), edges=st.lists(st.integers(1, 3000), max_size=30, unique=True), looks=st.integers(1, 12))
 def test_every_look_with_a_samples_share_is_sampled_and_no_more_frames_than_without(
     last: int, edges: list[int], looks: int
