@@ -1,6 +1,7 @@
 """How fast agents really are: stored frames are noted as they come and folded into the agents' documents now and then.
 
-What is noted and not yet folded dies with the process; it is policy, not truth.
+What is noted and not yet folded dies with the process; it is policy, not truth. Samples teach nothing: a frame alone in its
+process is slow for the process's sake, and its work is only the agent's own word.
 """
 
 from collections import defaultdict
@@ -21,7 +22,6 @@ from services.scheduler.repository import Agents, Jobs
 @dataclass(frozen=True)
 class Shown:
     frame: int
-    kind: Kind
     cpu_micros: int
     wall_micros: int
 
@@ -33,8 +33,8 @@ class Learning:
 
     def note(self, event: FramesStored) -> None:
         for frame in event.frames:
-            if frame.seconds > 0:
-                shown = Shown(frame.frame, event.kind, frame.cpu_micros, int(frame.seconds * MICRO))
+            if frame.seconds > 0 and event.kind is Kind.RENDER:
+                shown = Shown(frame.frame, frame.cpu_micros, int(frame.seconds * MICRO))
                 self._shown[event.agent, event.job].append(shown)
 
     async def fold(self) -> None:
@@ -48,8 +48,9 @@ class Learning:
         known = await self._agents.get(agent)
         if known is not None:
             done, wall = sum(_work(known, job, one) for one in shown), sum(one.wall_micros for one in shown)
-            number = sum(one.kind is Kind.RENDER for one in shown)
-            await self._agents.update(agent, lambda state, now: _delivered(_learned(state, job, done, wall), job, number, now))
+            await self._agents.update(
+                agent, lambda state, now: _delivered(_learned(state, job, done, wall), job, len(shown), now)
+            )
 
 
 def _learned(agent: Agent, job: Job | None, done: int, wall: int) -> Decided:
@@ -60,7 +61,7 @@ def _learned(agent: Agent, job: Job | None, done: int, wall: int) -> Decided:
 def _delivered(decided: Decided, job: Job | None, number: int, now: datetime) -> Decided:
     """The store has verified so many frames of it."""
     agent, events = decided
-    if job is None or not number:
+    if job is None:
         return decided
     return replace(agent, standing=verified(agent.standing, job.account, agent.owner, number, now)), events
 
@@ -68,7 +69,7 @@ def _delivered(decided: Decided, job: Job | None, number: int, now: datetime) ->
 def _work(agent: Agent, job: Job | None, one: Shown) -> int:
     """By the job's own curve where there is one: no agent's word about its CPU time makes it faster."""
     measured = work(one.cpu_micros, benchmark_of(agent))
-    if one.kind is not Kind.RENDER or job is None or job.curve is None:
+    if job is None or job.curve is None:
         return measured
     quoted = job.curve.wu(one.frame)
     metrics.QUOTE_WORK.labels("measured").inc(measured)
