@@ -182,7 +182,8 @@ function drawAgents() {
 function drawFindings() {
   $("findings").hidden = !job.findings.length;
   $("verdict").textContent = job.support ? `The file is ${job.support}.` : "";
-  $("replaced").textContent = job.replaced_by ? `Submitted again, with changes, as ${job.replaced_by}.` : "";
+  const other = job.replaced_by && el("a", { href: `/jobs/${encodeURIComponent(job.replaced_by)}`, textContent: job.replaced_by });
+  $("replaced").replaceChildren(...(other ? ["Submitted again, with changes, as ", other] : []));
   $("finding-lines").replaceChildren(...job.findings.map((one) =>
     el("li", { className: one.severity }, one.text, el("small", { textContent: one.fix }), ...offer(one))));
 }
