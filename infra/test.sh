@@ -2,8 +2,9 @@
 # The gate, and every test on real components in two throw-away farms side by side. Whatever happens, both are stopped again.
 #   infra/test.sh [words for pytest]
 #
-# In the second farm runs what starts whole farms or agents, what kills or floods the broker itself, and what exhausts a container. The first lot is named by
-# what it leaves out, so that a new folder is always in one of them. The gate, with the unit tests, runs while images and farms are made.
+# In the second farm runs what starts whole farms or agents, what kills or floods the broker itself, and what exhausts a container.
+# The first lot is named by what it leaves out, so that a new folder is always in one of them. The gate, with the unit tests, runs
+# while images and farms are made.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export FARM_DIR="${FARM_DIR:-$PWD/.farm-test}"
