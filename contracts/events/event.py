@@ -1,6 +1,7 @@
 """What makes a value an event: a name in the past tense, a version, and from both its routing key."""
 
 import re
+from functools import cache
 from typing import ClassVar
 
 from contracts.values import Value
@@ -16,8 +17,7 @@ class Event(Value):
     @classmethod
     def key(cls) -> str:
         """`FramesStored` → `frames.stored.v1`. A later version is its own class, e.g. `FramesStoredV2` with VERSION = 2."""
-        name = re.sub(r"V\d+$", "", cls.__name__)
-        return f"{_WORD.sub('.', name).lower()}.v{cls.VERSION}"
+        return _key(cls.__name__, cls.VERSION)
 
     @property
     def correlation(self) -> str | None:
@@ -30,3 +30,10 @@ class Event(Value):
         """The agent whose mailbox this goes to, for events that go to one."""
         agent = getattr(self, "agent", None) or getattr(getattr(self, "grant", None), "agent", None)
         return str(agent) if agent else None
+
+
+@cache
+def _key(name: str, version: int) -> str:
+    """Asked for several times with every message; there are as many as there are events."""
+    word = re.sub(r"V\d+$", "", name)
+    return f"{_WORD.sub('.', word).lower()}.v{version}"

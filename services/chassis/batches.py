@@ -120,12 +120,9 @@ class BatchConsumer:
 
     async def _dispose(self, good: Sequence[Pair], outcomes: Sequence[BaseException | None]) -> None:
         """Acks wait for nothing; what must be moved first waits for its confirms together."""
-        wrong = []
-        for (message, _), raised in zip(good, outcomes, strict=True):
-            if raised is None:
-                await self._disposal.dispose(message, self._row, None)
-            else:
-                wrong.append(self._disposal.dispose(message, self._row, raised))
+        judged = [(message, raised) for (message, _), raised in zip(good, outcomes, strict=True)]
+        await self._disposal.done([message for message, raised in judged if raised is None], self._row)
+        wrong = [self._disposal.dispose(message, self._row, raised) for message, raised in judged if raised is not None]
         await asyncio.gather(*wrong)
 
     async def _outcomes(self, batch: list[Received[Any]]) -> Sequence[BaseException | None]:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import aio_pika
 import structlog
@@ -73,6 +73,12 @@ class Disposal:
             await _quietly(message.nack(requeue=True))
         except (AMQPError, ChannelInvalidStateError, RuntimeError, ConnectionError):
             log.info("message returns by itself, the channel is gone", event_key=row.event.key())
+
+    async def done(self, messages: Sequence[Message], row: Route) -> None:
+        """Acks what nothing was wrong with."""
+        MESSAGES.labels(self._service, row.event.key(), Verdict.DONE.value).inc(len(messages))
+        for message in messages:
+            await _quietly(message.ack())
 
     async def drop(self, message: Message) -> None:
         """Unread: the doorkeeper has not let it in."""

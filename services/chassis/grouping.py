@@ -8,8 +8,8 @@ since.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 from pymongo import UpdateOne
 
@@ -49,7 +49,7 @@ class GroupedWrites:
         """One result per write, in order; at most one write per document."""
         if len({write.id for write in writes}) != len(writes):
             raise ValueError("a document may appear once in a grouped write")
-        token = uuid4().hex
+        token = token_hex(8)
         GROUP.labels(self._collection.name).observe(len(writes))
         result = await self._collection.bulk_write([operation(write, token) for write in writes], ordered=False)
         if result.matched_count == len(writes):

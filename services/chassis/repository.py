@@ -9,8 +9,8 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from secrets import token_hex
 from typing import Any, Generic, TypeVar
-from uuid import uuid4
 from weakref import WeakValueDictionary
 
 from pymongo import UpdateOne
@@ -124,6 +124,11 @@ class SavedThenTold(Generic[S]):
         known = self._memory.recall(wanted)
         return known | await self.read_many(wanted - known.keys()) if wanted - known.keys() else known
 
+    def forget(self, ids: Iterable[str]) -> None:
+        """These are not asked for soon: what is not remembered need not be kept, nor looked through by the collector."""
+        for id in ids:
+            self._memory.forget(id)
+
     async def current(self, query: Mapping[str, Any]) -> list[Saved[S]]:
         """All that match, as they are now; of those remembered only the versions are read."""
         cursor = self.collection.find(query, {"_version": 1})
@@ -229,7 +234,7 @@ class SavedThenTold(Generic[S]):
         after = [each for c, entries in pairs for each in tellings(c.before.id, entries, c.events)]
         for change in changes:
             self._memory.forget(change.before.id)
-        return Prepared([operation(self._conditional(c, entries), uuid4().hex) for c, entries in pairs], after)
+        return Prepared([operation(self._conditional(c, entries), token_hex(8)) for c, entries in pairs], after)
 
     async def _with_entries(self, changes: Sequence[Change[S]]) -> list[tuple[Change[S], list[dict[str, Any]]]]:
         now = await self._clock.now()

@@ -79,7 +79,7 @@ async def _one_job() -> tuple[Peaks, Peaks, Peaks, Peaks, Peaks]:
 async def _film(farm: Farm, scene: Path, used: Usage) -> tuple[Peaks, Peaks]:
     """Peaks while a film of a million frames is rendered; seconds that each service's restart takes meanwhile."""
     renter = await farm.account("ruth", credits=10 * MILLION)
-    job = await submitted(farm, renter, scene, f"1-{MILLION}")
+    job = await submitted(farm, renter, scene, f"0-{MILLION - 1}")
     async with _watched(used) as peaks:
         await accepted(farm, renter, job)
         await asyncio.to_thread(_shows_pictures, farm, renter, job)

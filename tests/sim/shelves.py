@@ -44,6 +44,9 @@ class Shelf(Generic[S]):
     async def recall_many(self, ids: Iterable[str]) -> dict[str, Saved[S]]:
         return await self.read_many(ids)
 
+    def forget(self, ids: Iterable[str]) -> None:
+        """A shelf is no memory: it is the truth."""
+
     async def current(self, query: Mapping[str, Any]) -> list[Saved[S]]:
         """By id only; other queries are answered by the repositories themselves."""
         return list((await self.read_many(query["_id"]["$in"])).values())

@@ -119,6 +119,7 @@ async def completed(desk: Desk, batch: Sequence[Received[ChunkCompleted]]) -> li
     for mark, was_saved in zip(marks, won, strict=True):
         if not was_saved:
             await _mark_again(desk, mark.before.id, good)
+    desk.chunks.forget(mark.before.id for mark in marks)
     return outcomes
 
 

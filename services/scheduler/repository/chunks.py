@@ -67,6 +67,10 @@ class Chunks:
         """As this process has last read or written them; to write on, not to refuse on."""
         return await self.store.recall_many(chunks)
 
+    def forget(self, chunks: Iterable[str]) -> None:
+        """Their agents are done with them: the next word of them is storage's, and on that they are read."""
+        self.store.forget(chunks)
+
     async def current(self, chunks: Iterable[str]) -> dict[str, Saved[Chunk]]:
         """As they are; read anew only where they have changed."""
         return {saved.id: saved for saved in await self.store.current({"_id": {"$in": list(set(chunks))}})}

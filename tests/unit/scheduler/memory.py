@@ -83,6 +83,9 @@ class Store(Generic[S]):
     async def recall_many(self, ids: Iterable[str]) -> dict[str, Saved[S]]:
         return await self.read_many(ids)
 
+    def forget(self, ids: Iterable[str]) -> None:
+        """Nothing is remembered here."""
+
     async def current(self, query: Mapping[str, Any]) -> list[Saved[S]]:
         """By id only; other queries are answered by the repositories themselves."""
         return list((await self.read_many(query["_id"]["$in"])).values())
