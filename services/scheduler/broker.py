@@ -19,7 +19,7 @@ from contracts.topology import (
     shard_exchange,
 )
 from services.chassis.verdicts import WorldAway
-from services.scheduler.domain.traffic import Rate
+from services.scheduler.domain.traffic import Counted, Volume
 
 MISSING = 404
 SECONDS = 9.0
@@ -53,11 +53,10 @@ class Broker:
             way = f"{_word(AGENTS)}/e/{_word(_shard(agent, self._shards))}"
             self._call("DELETE", f"/api/bindings/{_word(self._vhost)}/e/{way}/{_word(_word(all_words(agent)))}")
 
-    def traffic(self) -> list[tuple[str, Rate]]:
-        """Of each open connection: its user and what it brings in."""
-        columns = "user,recv_oct_details.rate,recv_cnt_details.rate"
-        found = self._call("GET", f"/api/vhosts/{_word(self._vhost)}/connections?columns={columns}").json()
-        return [(str(one.get("user", "")), Rate(_rate(one, "recv_oct"), _rate(one, "recv_cnt"))) for one in found]
+    def traffic(self) -> list[Counted]:
+        """Of each open connection: its user and what it has brought in."""
+        found = self._call("GET", f"/api/vhosts/{_word(self._vhost)}/connections?columns=name,user,recv_oct,recv_cnt").json()
+        return [Counted(str(one.get("name", "")), str(one.get("user", "")), _brought(one)) for one in found]
 
     def _call(self, method: str, path: str, body: Any = None) -> httpx.Response:
         try:
@@ -105,10 +104,10 @@ def _binding(vhost: str, source: str, kind: str, destination: str, key: str) -> 
     return {"source": source, "vhost": vhost, **to, "arguments": {}}
 
 
-def _rate(connection: dict[str, Any], name: str) -> float:
-    """A connection just opened has none yet."""
-    details = connection.get(f"{name}_details")
-    return float(details.get("rate", 0)) if isinstance(details, dict) else 0.0
+def _brought(connection: dict[str, Any]) -> Volume:
+    """A connection just opened is not counted yet."""
+    found = (connection.get(name, 0) for name in ("recv_oct", "recv_cnt"))
+    return Volume(*(float(one) if isinstance(one, int) else 0.0 for one in found))
 
 
 def hashed(secret: str, salt: bytes) -> str:

@@ -18,16 +18,17 @@ LOOK_SECONDS = 5.0
 class Traffic:
     def __init__(self, desk: Desk, broker: Broker, quarantine: Quarantine) -> None:
         self._desk, self._broker, self._quarantine = desk, broker, quarantine
-        self._loud: dict[str, int] = {}
+        self._watch = traffic.Watch()
 
     async def sweep(self) -> None:
         """Raises WorldAway when the broker cannot be asked."""
         if not self._quarantine.guards:
             return
-        seen = traffic.by_user(await asyncio.to_thread(self._broker.traffic))
-        self._loud = traffic.looked(self._loud, seen)
-        guilty = traffic.habitual(self._loud)
-        for agent in await self._desk.agents.read_many(guilty) if guilty else ():  # services may be as loud as they like
-            log.warning("agent burdens the broker", agent=agent, bytes=seen[agent].bytes, packets=seen[agent].packets)
-            await self._quarantine.put(agent, traffic.TOO_MUCH, int(max(seen[agent].bytes, seen[agent].packets)))
-            self._loud.pop(agent, None)
+        counted = await asyncio.to_thread(self._broker.traffic)
+        self._watch = traffic.looked(self._watch, counted, await self._desk.now())
+        loud = traffic.habitual(self._watch)
+        for agent in await self._desk.agents.read_many(loud) if loud else ():  # services may be as loud as they like
+            rate = loud[agent]
+            log.warning("agent burdens the broker", agent=agent, bytes=int(rate.bytes), packets=int(rate.packets))
+            await self._quarantine.put(agent, traffic.TOO_MUCH, int(max(rate.bytes, rate.packets)))
+            self._watch = traffic.judged(self._watch, agent)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from contracts.bus import new_id
+from contracts.bus import NotAnnounced, new_id
 from contracts.events import AgentChanged, AgentReady, AttemptVoid
 from contracts.values import Hardware
 from infra.local.farmfile import FarmFile
@@ -88,13 +88,21 @@ async def test_a_flood_that_only_storage_hears_ends_the_same_way(flooded: Floode
     storage.kill()
 
 
+async def arrives(farm: Flooded, lender: Lender) -> bool:
+    """What it can hand back."""
+    try:
+        await farm.world.say("scheduler", AttemptVoid(agent=lender.agent, job="j", chunk="c", attempt="a", reason="because"))
+    except NotAnnounced:
+        return False
+    return True
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("kind", UNSEEN)
 async def test_a_flood_that_never_reaches_an_inbox_is_seen_at_the_broker(flooded: Flooded, kind: str) -> None:
     """The broker counts every five seconds, and two counts make a habit."""
     lender = await flooded.a_lender()
-    void = AttemptVoid(agent=lender.agent, job="j", chunk="c", attempt="a", reason="because")
-    await flooded.world.say("scheduler", void)
+    await until(lambda: arrives(flooded, lender), "a word in its mailbox, which is made a moment after the user")
     async with flooding(lender, kind, SECONDS) as flooder:
         told = await flooder
     assert told["cut_after"] is not None, told

@@ -1,48 +1,93 @@
 """Who burdens the broker itself, whatever of it arrives in an inbox: by the bytes and packets that its connections bring in.
 
 Theory. Some of what an agent may do at the broker never reaches us: messages that expire at once, transactions that are never
-committed, its own mailbox's messages handed back for ever. The broker counts what comes in; honest agents bring kilobytes and a
-few hundred packets a second at the most. One look may show a burst, several in a row are a habit.
+committed, its own mailbox's messages handed back for ever. The broker counts what comes in; honest agents bring kilobytes and at
+most a few hundred packets a second. Its counts are some seconds old, so a rate is taken over several looks; one such rate may
+show a burst, two in a row are a habit.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-LOOKS = 2
+SPAN = 2
+"""Looks over which a rate is taken."""
+HABIT = 2
+"""So many rates in a row that are too high."""
 TOO_MUCH = "too much traffic"
 
 
 @dataclass(frozen=True)
-class Rate:
-    """Per second."""
+class Volume:
+    """Altogether, or per second."""
 
     bytes: float = 0
     packets: float = 0
 
-    def __add__(self, other: "Rate") -> "Rate":
-        return Rate(self.bytes + other.bytes, self.packets + other.packets)
+    def __add__(self, other: "Volume") -> "Volume":
+        return Volume(self.bytes + other.bytes, self.packets + other.packets)
+
+    def __sub__(self, other: "Volume") -> "Volume":
+        return Volume(self.bytes - other.bytes, self.packets - other.packets)
 
 
-MOST = Rate(bytes=2 << 20, packets=1_000)
+MOST = Volume(bytes=512 << 10, packets=600)
+"""Per second."""
 
 
-def by_user(connections: Iterable[tuple[str, Rate]]) -> dict[str, Rate]:
-    """The sum of each user's connections."""
-    found: dict[str, Rate] = defaultdict(Rate)
-    for user, rate in connections:
-        found[user] += rate
-    return dict(found)
+@dataclass(frozen=True)
+class Counted:
+    """What one connection has brought in since it was opened. `name` is the broker's, used for no other connection."""
+
+    name: str
+    user: str
+    volume: Volume
 
 
-def looked(before: Mapping[str, int], seen: Mapping[str, Rate], most: Rate = MOST) -> dict[str, int]:
-    """How many looks in a row each user has been above the limit; who is not, is forgotten."""
-    return {user: before.get(user, 0) + 1 for user, rate in seen.items() if _is_loud(rate, most)}
+@dataclass(frozen=True)
+class Watch:
+    """What was seen so far. `known`: connection → its counts; `looks`: when, and each user's sum since we began; `loud`: how many
+    rates in a row of each user were too high, and the last of them."""
+
+    known: Mapping[str, Volume] = field(default_factory=dict)
+    looks: tuple[tuple[datetime, Mapping[str, Volume]], ...] = ()
+    loud: Mapping[str, tuple[int, Volume]] = field(default_factory=dict)
 
 
-def habitual(loud: Mapping[str, int]) -> list[str]:
-    return sorted(user for user, looks in loud.items() if looks >= LOOKS)
+def looked(before: Watch, counted: Iterable[Counted], now: datetime, most: Volume = MOST) -> Watch:
+    """With one look more. Who is not too loud is forgotten; what a connection brought in before we ever looked is not counted."""
+    counted = list(counted)
+    sums: dict[str, Volume] = defaultdict(Volume, before.looks[-1][1] if before.looks else {})
+    for one in counted:
+        start = Volume() if before.looks else one.volume
+        sums[one.user] = sums[one.user] + (one.volume - before.known.get(one.name, start))
+    present, oldest = {one.user for one in counted}, before.looks[0][1] if before.looks else {}
+    look = {user: volume for user, volume in sums.items() if user in present or volume != oldest.get(user)}
+    looks = (*before.looks, (now, look))[-SPAN - 1 :]
+    loud = {user: (before.loud.get(user, (0, rate))[0] + 1, rate) for user, rate in _rates(looks).items() if _is_loud(rate, most)}
+    return Watch({one.name: one.volume for one in counted}, looks, loud)
 
 
-def _is_loud(rate: Rate, most: Rate) -> bool:
+def judged(watch: Watch, user: str) -> Watch:
+    """What it did has had its consequence."""
+    return replace(watch, loud={other: seen for other, seen in watch.loud.items() if other != user})
+
+
+def habitual(watch: Watch) -> dict[str, Volume]:
+    """User → its rate, of those who are too loud again and again."""
+    return {user: rate for user, (times, rate) in watch.loud.items() if times >= HABIT}
+
+
+def _rates(looks: tuple[tuple[datetime, Mapping[str, Volume]], ...]) -> dict[str, Volume]:
+    """Per second, once there were enough looks."""
+    if len(looks) <= SPAN:
+        return {}
+    (then, before), (now, after) = looks[0], looks[-1]
+    seconds = max(0.1, (now - then).total_seconds())
+    more = {user: volume - before.get(user, Volume()) for user, volume in after.items()}
+    return {user: Volume(one.bytes / seconds, one.packets / seconds) for user, one in more.items()}
+
+
+def _is_loud(rate: Volume, most: Volume) -> bool:
     return rate.bytes > most.bytes or rate.packets > most.packets

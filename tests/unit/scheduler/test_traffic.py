@@ -1,45 +1,89 @@
 """Who burdens the broker is seen there, also when nothing of it ever reaches an inbox."""
 
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
 
 from contracts.events import EnrolmentRequested
 from services.scheduler.domain.states import AgentState
-from services.scheduler.domain.traffic import LOOKS, MOST, Rate, by_user, habitual, looked
+from services.scheduler.domain.traffic import HABIT, MOST, SPAN, Counted, Volume, Watch, habitual, looked
+from tests.unit.scheduler.builders import NOW
 from tests.unit.scheduler.office import Office
 
-LOUD, QUIET = Rate(bytes=MOST.bytes + 1), Rate(bytes=MOST.bytes, packets=MOST.packets)
+SECONDS = 5
+LOUD, QUIET = Volume(bytes=MOST.bytes * 1.1), Volume(bytes=MOST.bytes * 0.9, packets=MOST.packets * 0.9)
+ENOUGH = SPAN + HABIT
+
+
+def brought(rate: Volume, look: int) -> Volume:
+    return Volume(rate.bytes * SECONDS * look, rate.packets * SECONDS * look)
+
+
+def watched(*looks: list[Counted]) -> Watch:
+    watch = Watch()
+    for at, counted in enumerate(looks):
+        watch = looked(watch, counted, NOW + timedelta(seconds=SECONDS * at))
+    return watch
+
+
+def steady(*lines: tuple[str, Volume], looks: int = ENOUGH, start: int = 1) -> Iterator[list[Counted]]:
+    for look in range(start, start + looks):
+        yield [Counted(f"{user}-{at}", user, brought(rate, look)) for at, (user, rate) in enumerate(lines)]
+
+
+@pytest.mark.parametrize("loud", [LOUD, Volume(packets=MOST.packets * 1.1)])
+def test_who_is_too_loud_again_and_again_is_seen_and_who_is_just_below_is_not(loud: Volume) -> None:
+    assert list(habitual(watched(*steady(("ann", loud), ("bob", QUIET))))) == ["ann"]
+    assert habitual(watched(*steady(("ann", loud), looks=ENOUGH - 1))) == {}, "one rate may be a burst"
 
 
 def test_a_users_connections_count_together() -> None:
-    half = Rate(bytes=MOST.bytes * 0.6)
-    assert habitual(looked({"ann": LOOKS - 1}, by_user([("ann", half), ("ann", half), ("bob", half)]))) == ["ann"]
+    half = Volume(bytes=MOST.bytes * 0.6)
+    assert list(habitual(watched(*steady(("ann", half), ("ann", half), ("bob", half))))) == ["ann"]
 
 
-@pytest.mark.parametrize("loud", [LOUD, Rate(packets=MOST.packets + 1)])
-def test_one_look_is_a_burst_and_two_in_a_row_are_a_habit(loud: Rate) -> None:
-    once = looked({}, {"ann": loud, "bob": QUIET})
-    assert (once, habitual(once)) == ({"ann": 1}, [])
-    assert habitual(looked(once, {"ann": loud})) == ["ann"]
-    assert habitual(looked(looked(once, {"ann": QUIET}), {"ann": loud})) == []
+def test_connections_opened_anew_all_the_time_count_together() -> None:
+    one = brought(LOUD, 1)
+    assert list(habitual(watched(*([Counted(f"c{look}", "ann", one)] for look in range(ENOUGH + 1))))) == ["ann"]
 
 
-def a_connection(user: str, rate: Rate) -> dict[str, Any]:
-    return {"user": user, "recv_oct_details": {"rate": rate.bytes}, "recv_cnt_details": {"rate": rate.packets}}
+def test_counts_of_the_broker_that_stand_still_and_jump_hide_nobody() -> None:
+    """It counts every five seconds, and so do we."""
+    jumps = [0, 2, 2, 4, 4, 6, 6, 8]
+    assert list(habitual(watched(*([Counted("c", "ann", brought(LOUD, at))] for at in jumps)))) == ["ann"]
+
+
+def test_what_came_in_before_the_first_look_and_a_burst_are_nobodys_habit() -> None:
+    long_open = [Counted("c", "ann", Volume(bytes=1e12))]
+    assert habitual(watched(*[long_open] * 9)) == {}
+    burst = [Counted("c", "ann", Volume(bytes=1e12 + MOST.bytes * SECONDS * SPAN * 1.1))]
+    assert watched(long_open, *[burst] * SPAN).loud.keys() == {"ann"}
+    assert habitual(watched(*[long_open] * SPAN, *[burst] * (SPAN + 2))) == {}, "it is over"
+
+
+def a_connection(name: str, user: str, rate: Volume, look: int) -> dict[str, Any]:
+    so_far = brought(rate, look)
+    return {"name": name, "user": user, "recv_oct": int(so_far.bytes), "recv_cnt": int(so_far.packets)}
 
 
 async def test_an_agent_that_burdens_the_broker_is_quarantined_and_a_service_is_not() -> None:
     office = Office()
     for agent in ("ann", "bob"):
         await office.hear(EnrolmentRequested(agent=agent, owner="o", name=agent, secret_hash="A" * 48))
-    office.management.connections = [a_connection("ann", LOUD), a_connection("scheduler", LOUD), a_connection("bob", QUIET)]
-    office.management.connections += [{"user": "carl"}, {"user": "ann", "recv_oct_details": []}]
-    for _ in range(LOOKS):
-        known = await office.agents.read_many(["ann", "bob"])
-        assert {one.state.state for one in known.values()} == {AgentState.ENROLLED}
+    lines = [("a", "ann", LOUD), ("s", "scheduler", LOUD), ("b", "bob", QUIET)]
+    for look in count(1):
+        office.management.connections = [a_connection(*line, look) for line in lines]
+        office.management.connections += [{"user": "carl"}, {"name": "d", "user": "ann", "recv_oct": []}]
         await office.traffic.sweep()
-    known = await office.agents.read_many(["ann", "bob"])
+        known = await office.agents.read_many(["ann", "bob"])
+        if look < ENOUGH:
+            assert {one.state.state for one in known.values()} == {AgentState.ENROLLED}
+        else:
+            break
+        office.clock.at += timedelta(seconds=SECONDS)
     assert (known["ann"].state.state, known["bob"].state.state) == (AgentState.QUARANTINED, AgentState.ENROLLED)
     assert "too much traffic" in known["ann"].state.reason
     assert set(office.management.users) == {"bob"}
