@@ -94,7 +94,7 @@ async def _film(farm: Farm, scene: Path, used: Usage) -> tuple[Peaks, Peaks]:
 
 def _shows_pictures(farm: Farm, renter: Account, job: str) -> None:
     with farm.client(renter) as client:
-        reached(client, job, lambda one: one.state == "rendering" and one.progress and one.progress.stored > 20, 300)
+        reached(client, job, lambda one: one.state == "rendering" and one.stored > 20, 300)
 
 
 async def _restarted(farm: Farm, name: str) -> float:
