@@ -80,8 +80,9 @@ async def _turns(home: Home, engine: Any, scenes: Path, turns: int) -> dict[str,
         assignment = await _at_work(home, scenes)
         container = engine.containers.get(home.stage.containers()[0])
         await asyncio.sleep(BUSY_SECONDS * turn / turns)  # at any moment between two looks of the agent
+        began = time.monotonic()
         async with home.typing():
-            found[names[0]].append(await _took(home.touch, partial(_is, container, "paused")))
+            found[names[0]].append(await _took(lambda: None, partial(_is, container, "paused"), began))
         await _took(lambda: None, partial(_is, container, "running"))
         found[names[1]].append(await _took(lambda: ask(own, {"order": "pause"}), partial(_is, container, "paused")))
         ask(own, {"order": "resume"})
