@@ -153,7 +153,9 @@ async def test_a_machine_that_fails_three_renters_jobs_is_put_away_and_let_back_
     )
     assert world.said(AgentChanged, agent=ann.agent)[-1].state == "online"
     known = await agents.find_one({"_id": ann.agent})
-    assert (known["standing"]["quarantines"], known["standing"]["mishaps"]) == (1, [])
+    assert known["standing"]["quarantines"] == 1
+    late = {one["renter"] for one in known["standing"]["mishaps"]}
+    assert late <= {"cid"}, "forgiven, but for what it had in hand and failed a moment later"
     fresh = a_submission(account="cid", allows=(Audience.NAMED,), lenders=(ann.agent,))
     await quoted(world, fresh)
     await world.hear(JobRendered, job=fresh.job)

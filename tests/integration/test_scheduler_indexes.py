@@ -20,6 +20,7 @@ QUERIES: Mapping[type, Asked] = {
     Jobs: {
         "get": lambda jobs: jobs.get("job"),
         "get_many": lambda jobs: jobs.get_many({"job", "other"}),
+        "read_many": lambda jobs: jobs.read_many(["job"]),
         "recall_many": lambda jobs: jobs.recall_many(["nobody"]),
         "working": lambda jobs: jobs.working(),
         "with_cuts": lambda jobs: jobs.with_cuts(),

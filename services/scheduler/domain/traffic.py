@@ -2,8 +2,8 @@
 
 Theory. Some of what an agent may do at the broker never reaches us: messages that expire at once, transactions that are never
 committed, its own mailbox's messages handed back for ever. The broker counts what comes in; honest agents bring kilobytes and at
-most a few hundred packets a second. Its counts are some seconds old, so a rate is taken over several looks; one such rate may
-show a burst, two in a row are a habit.
+most a few hundred packets a second. Its counts are some seconds old, so a rate is taken over several looks. A burst that
+falls into two of them makes one rate more too high than a rate spans; beyond that it is a habit.
 """
 
 from collections import defaultdict
@@ -13,7 +13,7 @@ from datetime import datetime
 
 SPAN = 2
 """Looks over which a rate is taken."""
-HABIT = 2
+HABIT = SPAN + 2
 """So many rates in a row that are too high."""
 TOO_MUCH = "too much traffic"
 

@@ -56,12 +56,20 @@ def test_counts_of_the_broker_that_stand_still_and_jump_hide_nobody() -> None:
     assert list(habitual(watched(*([Counted("c", "ann", brought(LOUD, at))] for at in jumps)))) == ["ann"]
 
 
-def test_what_came_in_before_the_first_look_and_a_burst_are_nobodys_habit() -> None:
+def test_what_came_in_before_the_first_look_is_nobodys_habit() -> None:
     long_open = [Counted("c", "ann", Volume(bytes=1e12))]
-    assert habitual(watched(*[long_open] * 9)) == {}
-    burst = [Counted("c", "ann", Volume(bytes=1e12 + MOST.bytes * SECONDS * SPAN * 1.1))]
-    assert watched(long_open, *[burst] * SPAN).loud.keys() == {"ann"}
-    assert habitual(watched(*[long_open] * SPAN, *[burst] * (SPAN + 2))) == {}, "it is over"
+    assert watched(*[long_open] * 9).loud == {}
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_a_burst_is_no_habit_also_where_it_falls_into_two_looks(pieces: int) -> None:
+    """Not at any look after it. The control: of one that goes on a look longer it is."""
+    quiet, burst = [Counted("c", "ann", Volume())], MOST.bytes * SECONDS * (SPAN + 1)
+    for more, convicted in ((0, False), (3 - pieces, True)):
+        loud = [[Counted("c", "ann", Volume(bytes=burst * at))] for at in range(1, pieces + more + 1)]
+        looks = [*[quiet] * 3, *loud, *[loud[-1]] * 4]
+        found = {user for upto in range(1, len(looks) + 1) for user in habitual(watched(*looks[:upto]))}
+        assert (found == {"ann"}) is convicted, (pieces, more)
 
 
 def a_connection(name: str, user: str, rate: Volume, look: int) -> dict[str, Any]:
