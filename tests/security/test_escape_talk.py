@@ -18,7 +18,7 @@ from tests.security.lair import Lair, Raid, a_lair, hostile_image
 from tests.waiting import until
 
 FLOODS = {"talk": {"lines": 60_000}, "shout": {"mebibytes": 80}, "endless_line": {"mebibytes": 64}}
-FRAME_SECONDS = 2
+FRAME_SECONDS = 5
 CODE = ("script", "driver_script")
 MARK = "escaped42"
 """What the code says when it runs; its own text, which Blender quotes, has it as a sum."""
