@@ -13,6 +13,7 @@ from typing import Any
 
 from contracts import events as e
 from contracts.events import Event
+from contracts.shards import shard_of
 
 INTAKE, SCHEDULER, STORAGE, BILLING, NOTIFIER = "intake", "scheduler", "storage", "billing", "notifier"
 SERVICES = (INTAKE, SCHEDULER, STORAGE, BILLING, NOTIFIER)
@@ -172,9 +173,10 @@ def mailbox(agent: str) -> str:
     return f"agent.{agent}"
 
 
-def all_words(agent: str) -> str:
-    """Binding key of everything one agent says."""
-    return f"{agent}.#"
+def ways_to_shard(agent: str, shards: int) -> Iterator[tuple[str, str, str]]:
+    """(source, destination, routing key) between exchanges, for everything one agent says; one shard hears everybody anyway."""
+    if shards > 1:
+        yield AGENTS, shard_exchange(shard_of(agent, shards)), f"{agent}.#"
 
 
 def dead_letters(service: str) -> str:

@@ -16,7 +16,6 @@ from urllib.parse import quote
 import httpx
 
 from contracts import topology
-from contracts.shards import shard_of
 
 Document = dict[str, Any]
 OURS_ALONE = ("amq.", "agent.")
@@ -39,7 +38,7 @@ def definitions(vhost: str, passwords: Mapping[str, str], admin: str, shards: in
         "queues": [_queue(queue, vhost) for queue in queues],
         "bindings": [
             *(row for queue in queues for row in _bindings(queue, vhost)),
-            *(_to_its_shard(agent, shards, vhost) for agent in agents if shards > 1),
+            *(_between(way, vhost) for agent in agents for way in topology.ways_to_shard(agent, shards)),
         ],
     }
 
@@ -91,10 +90,10 @@ def _bindings(queue: topology.Queue, vhost: str) -> list[Document]:
     return [{"source": source, "routing_key": key, **common} for source, key in queue.bindings]
 
 
-def _to_its_shard(agent: str, shards: int, vhost: str) -> Document:
-    exchange = topology.shard_exchange(shard_of(agent, shards))
-    to = {"destination": exchange, "destination_type": "exchange", "routing_key": topology.all_words(agent)}
-    return {"source": topology.AGENTS, "vhost": vhost, "arguments": {}, **to}
+def _between(way: tuple[str, str, str], vhost: str) -> Document:
+    source, destination, key = way
+    to = {"destination": destination, "destination_type": "exchange", "routing_key": key}
+    return {"source": source, "vhost": vhost, "arguments": {}, **to}
 
 
 STATISTICS_SECONDS = 11.0

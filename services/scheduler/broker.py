@@ -7,17 +7,7 @@ from urllib.parse import quote
 
 import httpx
 
-from contracts.shards import shard_of
-from contracts.topology import (
-    AGENT_LIMITS,
-    AGENTS,
-    MAILBOX_ARGUMENTS,
-    MAILBOXES,
-    agent_permissions,
-    all_words,
-    mailbox,
-    shard_exchange,
-)
+from contracts.topology import AGENT_LIMITS, MAILBOX_ARGUMENTS, MAILBOXES, agent_permissions, mailbox, ways_to_shard
 from services.chassis.verdicts import WorldAway
 from services.scheduler.domain.traffic import Counted, Volume
 
@@ -49,9 +39,9 @@ class Broker:
         """Deletes the user, which closes its connections within milliseconds, its mailbox, and its way to its shard."""
         self._call("DELETE", f"/api/users/{_word(agent)}")
         self._call("DELETE", f"/api/queues/{_word(self._vhost)}/{_word(mailbox(agent))}")
-        if self._shards > 1:
-            way = f"{_word(AGENTS)}/e/{_word(_shard(agent, self._shards))}"
-            self._call("DELETE", f"/api/bindings/{_word(self._vhost)}/e/{way}/{_word(_word(all_words(agent)))}")
+        for source, destination, key in ways_to_shard(agent, self._shards):
+            way = f"{_word(source)}/e/{_word(destination)}/{_word(_word(key))}"
+            self._call("DELETE", f"/api/bindings/{_word(self._vhost)}/e/{way}")
 
     def traffic(self) -> list[Counted]:
         """Of each open connection: its user and what it has brought in."""
@@ -86,17 +76,11 @@ def definitions(agent: str, secret_hash: str, vhost: str, shards: int = 1) -> di
             for exchange, keys in may.topics.items()
         ],
         "queues": [{"name": queue, "vhost": vhost, "durable": True, "auto_delete": False, "arguments": dict(MAILBOX_ARGUMENTS)}],
-        "bindings": [_binding(vhost, MAILBOXES, "queue", queue, agent), *_to_its_shard(agent, vhost, shards)],
+        "bindings": [
+            _binding(vhost, MAILBOXES, "queue", queue, agent),
+            *(_binding(vhost, source, "exchange", to, key) for source, to, key in ways_to_shard(agent, shards)),
+        ],
     }
-
-
-def _to_its_shard(agent: str, vhost: str, shards: int) -> list[dict[str, Any]]:
-    """One shard hears everybody anyway."""
-    return [_binding(vhost, AGENTS, "exchange", _shard(agent, shards), all_words(agent))] if shards > 1 else []
-
-
-def _shard(agent: str, shards: int) -> str:
-    return shard_exchange(shard_of(agent, shards))
 
 
 def _binding(vhost: str, source: str, kind: str, destination: str, key: str) -> dict[str, Any]:

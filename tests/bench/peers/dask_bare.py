@@ -3,7 +3,7 @@
 import os
 import time
 
-from distributed import Client, LocalCluster  # type: ignore[import-not-found]  # in the peers' own environment
+from distributed import Client, LocalCluster
 
 TOGETHER = 1_000
 """As many as there are agents that ask."""

@@ -5,8 +5,8 @@ import subprocess
 import sys
 import time
 
-import dramatiq  # type: ignore[import-not-found]  # in the peers' own environment
-from dramatiq.brokers.rabbitmq import RabbitmqBroker  # type: ignore[import-not-found]
+import dramatiq
+from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
 broker = RabbitmqBroker(url=os.environ["NOOP_BROKER"])
 dramatiq.set_broker(broker)

@@ -2,13 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any, ClassVar
 
 import pytest
-from framelend import cli
-from typer.testing import CliRunner
+
+from tests.unit.client.terminal import Answering, logged_in, said
 
 OFFER: dict[str, Any] = {
     "job": "j-1", "renter": "ada", "frames": 48, "engine": "CYCLES", "memory_bytes": 2_500_000_000, "bundle_bytes": 9_000_000,
@@ -22,7 +20,7 @@ OFFER: dict[str, Any] = {
 Asked = list[tuple[str, str, Any]]
 
 
-class Farm(BaseHTTPRequestHandler):
+class Farm(Answering):
     """Answers every question with the offer, and a yes with what it was said for; keeps what it was asked."""
 
     asked: ClassVar[Asked] = []
@@ -36,34 +34,15 @@ class Farm(BaseHTTPRequestHandler):
 
     def _answer(self, told: Any, body: Any) -> None:
         self.asked.append((self.command, self.path, body))
-        text = json.dumps(told).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, *_: Any) -> None:
-        """Not here."""
+        self.answer(told)
 
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
     """What the farm is asked that the command is logged in to."""
     Farm.asked = []
-    with ThreadingHTTPServer(("127.0.0.1", 0), Farm) as server:
-        serving = Thread(target=server.serve_forever, args=(0.01,))
-        serving.start()
-        monkeypatch.setenv("FRAMELEND_URL", f"http://127.0.0.1:{server.server_port}")
-        monkeypatch.setenv("FRAMELEND_KEY", "fl_key")
+    with logged_in(Farm, monkeypatch):
         yield Farm.asked
-        server.shutdown()
-        serving.join()
-
-
-def said(*words: str) -> str:
-    done = CliRunner().invoke(cli.app, list(words))
-    assert done.exit_code == 0, done.output
-    return done.output
 
 
 def test_the_list_says_what_each_job_needs_and_pays(asked: Asked) -> None:
