@@ -1,10 +1,13 @@
 """What the lender's machine looked like while a container ran: evidence for a verdict, never a reason to stop anything."""
 
 import contextlib
+import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from agent.domain.evidence import Host
+from agent.domain.evidence import Host, Room
 
 PROC = Path("/proc")
 KIB = 1 << 10
@@ -37,6 +40,15 @@ class Look:
             least_memory_bytes=self._least,
             kills=0 if kills is None or self._kills is None else max(0, kills - self._kills),
         )
+
+
+def room(stats: Mapping[str, Any], proc: Path = PROC) -> Room | None:
+    """From an answer of Docker's `stats` and the kernel's own count; None where the kernel does not tell."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        idle = int((proc / "stat").read_text(encoding="ascii").split(maxsplit=5)[4])
+        throttled = ((stats.get("cpu_stats") or {}).get("throttling_data") or {}).get("throttled_time") or 0
+        return Room(idle / os.sysconf("SC_CLK_TCK"), throttled / 1e9)
+    return None
 
 
 def _number(file: Path, name: str) -> int | None:

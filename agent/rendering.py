@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import shutil
 import time
@@ -18,7 +19,7 @@ from agent.domain.admission import memory
 from agent.domain.attempt import Attempt, failed, released
 from agent.domain.progress import heard
 from agent.hearing import TOO_LONG, TOO_MUCH, CutShort
-from agent.host import PROC, Look
+from agent.host import PROC, Look, room
 from agent.lockdown import Spec
 from agent.process import Process
 from agent.resources import Meter
@@ -282,17 +283,16 @@ class Render:
     # --- what it does
 
     async def _watch(self, running: Running | Process, look: Look) -> None:
-        looks = 0
-        while True:
+        for looks in itertools.count(1):
             await asyncio.sleep(LOOK_SECONDS)
-            looks += 1
             look.memory()
             if looks % CPU_LOOKS == EARLY_LOOK:
                 await self._measure(running)
 
     async def _measure(self, running: Running | Process) -> None:
         with contextlib.suppress(EngineAway):
-            self._feed(signals.CpuSeen(await self._meter.look(await running.stats(), self._place.now())))
+            stats = await running.stats()
+            self._feed(signals.CpuSeen(await self._meter.look(stats, self._place.now()), room(stats, self.proc)))
 
 
 def picture_path(place: Workplace, attempt: str, frame: int) -> Path:

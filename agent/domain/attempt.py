@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
-from agent.domain.evidence import Complaint
+from agent.domain.evidence import Complaint, Room
 from contracts.events import AttemptInHand, ChunkAssigned, Fault, Release, RenderedFrame
 from contracts.values import frames
 
@@ -133,6 +133,9 @@ class Attempt:
     cpu_at_frame: int = 0
     """What had been used when this frame began."""
     cpu_seen_at: float | None = None
+    room: Room | None = None
+    room_at_frame: Room | None = None
+    """As first seen, where the frame began before anybody looked."""
     cpus: float = 1.0
     """Cores the container may use."""
     looked_at: float | None = None

@@ -40,6 +40,16 @@ UNSEEN = Host()
 
 
 @dataclass(frozen=True)
+class Room:
+    """What a machine has left for a container to compute with, both counted upwards since some time in the past."""
+
+    idle_seconds: float
+    """Of all its cores together: nobody wanted them."""
+    held_back_seconds: float
+    """In which the container wanted to compute and its quota did not let it."""
+
+
+@dataclass(frozen=True)
 class Evidence:
     """`frame`: the one under way; `done`: it gave all it was asked for; `log`: the end of its stderr.
 

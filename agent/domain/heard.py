@@ -26,7 +26,7 @@ def progressed(attempt: Attempt, said: s.Progressed, now: float) -> s.Decision:
 
 
 def cpu_seen(attempt: Attempt, seen: s.CpuSeen, now: float) -> s.Decision:
-    attempt = replace(attempt, cpu_seen_at=now)
+    attempt = replace(attempt, cpu_seen_at=now, room=seen.room or attempt.room, room_at_frame=attempt.room_at_frame or seen.room)
     if seen.micros - attempt.cpu_micros < BUSY_MICROS:
         return attempt, ()
     return replace(attempt, cpu_micros=seen.micros, alive_at=now), ()
@@ -54,7 +54,7 @@ def complained(attempt: Attempt, said: s.Complained, now: float) -> s.Decision:
 
 def _next_frame(attempt: Attempt, now: float) -> Attempt:
     fresh = replace(attempt, sample=None, samples=None, remaining=None)
-    return replace(fresh, frame_since=now, alive_at=now, cpu_at_frame=attempt.cpu_micros)
+    return replace(fresh, frame_since=now, alive_at=now, cpu_at_frame=attempt.cpu_micros, room_at_frame=attempt.room)
 
 
 def evidence(attempt: Attempt, exited: s.ContainerExited) -> Evidence:

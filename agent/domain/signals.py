@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from agent.domain.attempt import Attempt, Ending
-from agent.domain.evidence import UNSEEN, Host
+from agent.domain.evidence import UNSEEN, Host, Room
 from contracts.events import Event, FrameUpload, ProbeMeasured, RenderedFrame
 
 # --- what happens
@@ -47,9 +47,10 @@ class Progressed:
 
 @dataclass(frozen=True)
 class CpuSeen:
-    """Of the container so far."""
+    """Of the container so far, and what the machine had left for it, where the kernel tells."""
 
     micros: int
+    room: Room | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ GAP_SECONDS = 20
 """The agent looks several times a second. When it has not for so long, the machine slept, or did nothing else either."""
 STARVED_SHARE = 0.2
 """Of one core: a frame that got less on average was kept from computing. Blender's slowest parts use one core fully."""
+LESS_WAITING = "The frame takes no processor time and does not end. Render it on your own machine and see what it waits for."
 LESS_WORK = "The frame takes far longer than its neighbours. Use fewer samples or a lower resolution."
 
 
@@ -43,10 +44,23 @@ def _too_slow(attempt: Attempt, seconds: float, frame: int | None) -> Ending:
     used = (attempt.cpu_micros - attempt.cpu_at_frame) / 1e6
     limit = attempt.assignment.max_seconds_per_frame
     is_known = attempt.cpu_seen_at is not None and attempt.cpu_seen_at - attempt.frame_since > seconds / 2
-    if is_known and used < STARVED_SHARE * min(1.0, attempt.cpus) * seconds:
+    wanted = min(1.0, attempt.cpus) * seconds
+    if is_known and used < STARVED_SHARE * wanted:
+        if _had_room(attempt, wanted):
+            text = f"it computed {used:.0f} s in {seconds:.0f} s on a machine with cores to spare: it waits for something"
+            return replace(failed(Fault.TIME, text, frame), advice=LESS_WAITING)
         text = f"this machine gave the frame {used:.0f} s of processor time in {seconds:.0f} s: other programs had it"
         return replace(failed(Fault.MACHINE, text, frame), advice="Lend fewer cores, or pause while other programs work.")
     return replace(failed(Fault.TIME, f"took longer than {limit} s", frame), advice=LESS_WORK)
+
+
+def _had_room(attempt: Attempt, wanted: float) -> bool:
+    """Whether the machine would have let it compute. A scene that only waits must not pass for a machine that gives nothing."""
+    before, after = attempt.room_at_frame, attempt.room
+    if before is None or after is None:
+        return False
+    idle, held_back = after.idle_seconds - before.idle_seconds, after.held_back_seconds - before.held_back_seconds
+    return idle > wanted / 2 > held_back
 
 
 def asleep(attempt: Attempt, now: float) -> float:

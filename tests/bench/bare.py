@@ -4,8 +4,8 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ class Timeline:
     """From the last frame's end to the last `FramesStored`: upload, verification, telling."""
     attempts: int = 1
     """Containers, one after the other; `startup` is the sum of theirs."""
+    cpu: Mapping[str, float] = field(default_factory=dict)
+    """What each of the farm's processes took meanwhile, without the containers."""
 
     @property
     def rest(self) -> float:

@@ -9,11 +9,12 @@ import os
 import statistics
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 from framelend import Client
 
 from contracts.events import FramesStored
@@ -22,6 +23,7 @@ from tests.bench.bare import Timeline, bare_loop
 from tests.bench.ear import Ear
 from tests.bench.ground import AS_IN_PRODUCTION, a_world, repeats
 from tests.bench.report import Row, publish, row
+from tests.bench.usage import INFRASTRUCTURE, STORE, Usage, since, usage
 from tests.farm.farmhouse import Account, Farm
 from tests.farm.renting import reached, settled, submitted
 from tests.integration.world import World
@@ -58,7 +60,13 @@ class Pairs:
         wall, frame = (statistics.median(one.total for one in each) for each in (self.farm, self.bare)), self._frame(form)
         note = f"{form.frames} frames of {frame:.2f} s wall each; {' against '.join(f'{one:.1f} s' for one in wall)}"
         measure = f"farm / bare loop, {form.name} frames"
-        return [row(measure, "ratio", ratios, baseline=BASELINE, against=[1.0], note=note), *(self._part(form, p) for p in PARTS)]
+        ratio = row(measure, "ratio", ratios, baseline=BASELINE, against=[1.0], note=note)
+        return [ratio, *(self._part(form, p) for p in PARTS), *self._cpu(form)]
+
+    def _cpu(self, form: Form) -> list[Row]:
+        """Of the farm's own processes; what they take on a full machine is missing for rendering."""
+        spent = {name: [one.cpu[name] * 1000 / form.frames for one in self.farm] for name in self.farm[0].cpu}
+        return [row(f"{form.name} frames, CPU per frame, {name}", "ms", values) for name, values in spent.items()]
 
     def _part(self, form: Form, part: str) -> Row:
         mine, other = ([float(getattr(one, part)) for one in each] for each in (self.farm, self.bare))
@@ -71,20 +79,21 @@ class Pairs:
 class Rental:
     """The farm, one agent, a renter with credits."""
 
-    def __init__(self, farm: Farm, renter: Account, ear: Ear, image: str) -> None:
-        self.farm, self._renter, self._ear, self.image = farm, renter, ear, image
+    def __init__(self, farm: Farm, renter: Account, ear: Ear, image: str, usage: Usage) -> None:
+        self.farm, self._renter, self._ear, self.image, self._usage = farm, renter, ear, image, usage
 
     async def run(self, scene: Path, number: int) -> Timeline:
         """Frame 1 is sampled, the others are rendered after approval; returns when the job is settled and all is quiet."""
         job = await submitted(self.farm, self._renter, scene, f"1-{number + SAMPLES}")
         with Client(self.farm.url, self._renter.key) as client:
             await asyncio.to_thread(reached, client, job, lambda one: one.quote is not None and one.quote.open, 300)
-            approved = time.time()
+            approved, before = time.time(), self._usage.cpu()
             await asyncio.to_thread(client.accept, job, 1)
         await until(lambda: self._stored(job)[1] == number, "every frame is stored", 600)
+        spent = since(before, self._usage.cpu())
         done = await settled(self.farm, self._renter, job)
         assert done.state == "completed", done.reason
-        return await self._timeline(job, approved, self._stored(job)[0])
+        return replace(await self._timeline(job, approved, self._stored(job)[0]), cpu=spent)
 
     def _stored(self, job: str) -> tuple[float, int]:
         """(when the last came, how many)."""
@@ -144,7 +153,11 @@ async def _rental(world: World, folder: Path) -> Rental:
     await farm.open(**AS_IN_PRODUCTION, FRAMELEND_SAMPLES=str(SAMPLES))
     await ear.open()
     await farm.lend("operator", "house", house=True)
-    return Rental(farm, await farm.account("rita", credits=10_000), ear, world.farm["FARM_RENDER_IMAGE"])
+    used = usage({**farm.services, **farm.agents}, {**INFRASTRUCTURE, **STORE}, "the benchmark")
+    engine = {one.name(): one.pid for one in psutil.process_iter() if one.name() == "dockerd"}
+    renamed = {"agent" if name in farm.agents else name: pid for name, pid in used.pids.items()}
+    everybody = Usage({**renamed, **engine}, used.measuring)
+    return Rental(farm, await farm.account("rita", credits=10_000), ear, world.farm["FARM_RENDER_IMAGE"], everybody)
 
 
 async def _pairs(rental: Rental, scenes: Path, form: Form) -> Pairs:

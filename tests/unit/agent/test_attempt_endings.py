@@ -4,6 +4,7 @@ import pytest
 
 from agent.domain import signals
 from agent.domain.attempt import failed, released
+from agent.domain.evidence import Room
 from contracts.events import ChunkCompleted, ChunkFailed, ChunkReleased, Fault, InspectionReported, ProbeMeasured, Release
 from contracts.values import Kind
 from tests.unit.agent.builders import Life, an_assignment
@@ -122,6 +123,21 @@ def test_a_frame_that_was_kept_from_computing_is_the_machines_fault_and_one_that
         busy.on(signals.CpuSeen(second * 5_000_000), signals.Tick(), after=5.0)
     assert [said.fault for said in starved.exits(137).told(ChunkFailed)] == [Fault.MACHINE]
     assert [said.fault for said in busy.exits(137).told(ChunkFailed)] == [Fault.TIME]
+
+
+@pytest.mark.parametrize(
+    ("idle_per_second", "held_back_per_second", "fault"),
+    [(1.9, 0.0, Fault.TIME), (0.1, 0.0, Fault.MACHINE), (1.9, 0.9, Fault.MACHINE)],
+    ids=["the machine stands idle", "other programs compute", "the container's quota is next to nothing"],
+)
+def test_a_frame_that_only_waits_is_the_scenes_fault_where_the_machine_would_have_let_it_compute(
+    idle_per_second: float, held_back_per_second: float, fault: Fault
+) -> None:
+    life = Life.rendering(an_assignment(1, max_seconds_per_frame=120))
+    for second in range(0, 126, 5):
+        room = Room(1_000 + second * idle_per_second, second * held_back_per_second)
+        life.on(signals.CpuSeen(second * 1_000, room), signals.Progressed("Sample 1/48"), signals.Tick(), after=5.0)
+    assert [said.fault for said in life.exits(137).told(ChunkFailed)] == [fault]
 
 
 def test_a_slow_machine_that_lends_a_tenth_of_a_core_is_not_blamed_for_giving_just_that() -> None:

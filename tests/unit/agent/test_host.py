@@ -1,9 +1,10 @@
 """What the agent sees of the machine while a container runs, from a folder like /proc."""
 
+import os
 from pathlib import Path
 
-from agent.domain.evidence import UNSEEN
-from agent.host import Look
+from agent.domain.evidence import UNSEEN, Room
+from agent.host import Look, room
 
 
 def kernel(proc: Path, kills: int, available_kb: int) -> None:
@@ -33,3 +34,10 @@ def test_this_machine_tells(tmp_path: Path) -> None:
     facts = Look(tmp_path).facts()
     assert facts.least_memory_bytes is not None
     assert facts.least_memory_bytes > 0
+
+
+def test_what_a_machine_leaves_for_a_container_is_told_by_kernel_and_docker(tmp_path: Path) -> None:
+    assert room({}, tmp_path) is None
+    (tmp_path / "stat").write_text(f"cpu  5 0 7 {30 * os.sysconf('SC_CLK_TCK')} 9 0 0 0 0 0\ncpu0 1 2 3 4\n")
+    assert room({}, tmp_path) == Room(30.0, 0.0)
+    assert room({"cpu_stats": {"throttling_data": {"throttled_time": 2_500_000_000}}}, tmp_path) == Room(30.0, 2.5)
