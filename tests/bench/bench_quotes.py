@@ -27,6 +27,8 @@ EVEN = Policy(large_job=10**9)
 """What small jobs get: five frames with both ends, one round, no witness."""
 BASELINE = "five frames evenly spaced with both ends"
 CONFIDENCE = 1.96
+SHARE = 0.03
+"""Of a job's work: what its samples may cost."""
 
 
 async def main(which: str = "judged") -> None:
@@ -54,8 +56,18 @@ def rows(ours: Sequence[Verdict], plain: Sequence[Verdict]) -> list[Row]:
         ),
         row("half width of the band", "%", [one.half_width * 100 for one in ours], against=[p.half_width * 100 for p in plain]),
         row("sampling, of the whole job's work", "%", [one.cost * 100 for one in ours], against=[p.cost * 100 for p in plain]),
+        _dear(ours, plain),
         row("frames sampled", "frames", [float(one.samples) for one in ours], against=[float(p.samples) for p in plain]),
     ]  # fmt: skip
+
+
+def _dear(ours: Sequence[Verdict], plain: Sequence[Verdict]) -> Row:
+    """How often sampling cost more than it may: with a liar among the six machines, and without."""
+    mine, other = (100 * sum(one.cost > SHARE for one in each) / len(each) for each in (ours, plain))
+    honest = [one for one in ours if not one.liars]
+    alone = sum(one.cost > SHARE for one in honest)
+    note = f"{alone} of the {len(honest)} without a liar"
+    return Row("quotes whose sampling cost more than 3 %", "%", mine, 0.0, 100.0, len(ours), BASELINE, other, note=note)
 
 
 def _film(verdicts: Sequence[Verdict], film: str) -> Row:

@@ -55,7 +55,7 @@ class Sample:
     kept: bool = False
     probing: bool = False
     witness: bool = False
-    """On a house agent, beside a lender's frame that stands out."""
+    """On a house agent: beside a lender's frame that stands out, or where each sample counts much."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,7 @@ class Job:
     """The deadline that was told to be missed."""
     samples: tuple[Sample, ...] = ()
     is_second_round: bool = False
+    """Or a later one."""
     sampling_limit: int = 0
     """Micro-WU that the deposit pays for."""
     measured: tuple[Measured, ...] = ()

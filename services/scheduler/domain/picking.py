@@ -4,8 +4,8 @@ Theory. A job of some hundred frames is an integral to be found from few points.
 many equal stretches (the midpoint rule: of the rules that were tried on films with ramps, cuts, waves and bursts it erred least;
 points set where the curve looked steep over-weigh the dear stretches they find). Small jobs are sampled with both ends instead:
 there the samples are what the renter sees before he pays.
-*In two rounds*: first every second one of them; the others only where the first left the curve uncertain, and as many as fit into
-the share of the job that sampling may cost, from the widest doubt to the smallest.
+*In rounds*: first every second one of them, or all but one where they are few; the others only where the curve is left uncertain,
+and as far as the job can bear them (domain.rounds), from the widest doubt to the smallest.
 *Neighbours*: a frame that costs far more than those beside it is either harder, or its machine is slower than it says. The house
 agent renders the frame next to it, which is as hard: what the two differ by is the machine's.
 """
@@ -24,7 +24,7 @@ PPM = 1_000_000
 
 
 def wanted(total: int, policy: Policy) -> int:
-    """How many frames are sampled in both rounds together."""
+    """How many frames are sampled in all rounds together, witnesses aside."""
     if total < policy.large_job:
         return min(policy.samples, total)
     return max(policy.samples, min(policy.most_samples, total * policy.sample_ppm // PPM))
@@ -40,8 +40,11 @@ def first(spans: Ranges, alike: Sequence[Look], policy: Policy) -> list[int]:
     number = wanted(count(spans), policy)
     if count(spans) < policy.large_job:
         return even(spans, number)
-    step = 2 if number > policy.least_samples else 1
-    return sorted(frame for chosen in _spread(alike, number) for frame in chosen[::step])
+    chosen = _spread(alike, number)
+    if number > policy.least_samples:
+        return sorted(frame for of_look in chosen for frame in of_look[::2])
+    spared = chosen[0][1:2] if len(chosen[0]) > 2 else []
+    return sorted(frame for of_look in chosen for frame in of_look if frame not in spared)
 
 
 def anchor(chosen: Sequence[int], alike: Sequence[Look]) -> int:
@@ -65,17 +68,12 @@ def even(spans: Ranges, number: int) -> list[int]:
 
 
 def between(spans: Ranges, alike: Sequence[Look], costs: Mapping[int, int], policy: Policy) -> list[int]:
-    """Of the second round: the ones left out so far, as many as the job can bear. `costs`: those known."""
-    total = count(spans)
-    if total < policy.large_job or len(costs) < 2:
-        return []
-    mean = sum(costs.values()) // len(costs)
-    bearable = total * policy.sample_ppm // PPM * mean - sum(costs.values())
+    """The ones left out so far, the widest doubt first. `costs`: those known."""
     left = []
-    for at, chosen in enumerate(_spread(alike, wanted(total, policy))):
+    for at, chosen in enumerate(_spread(alike, wanted(count(spans), policy))):
         known = sorted((frame, cost) for frame, cost in costs.items() if shots.of(alike, frame) == at)
         left += [(-_doubt(known, one), one) for one in chosen if one not in costs]
-    return sorted(frame for _, frame in sorted(left)[: max(0, bearable // max(1, mean))])
+    return [frame for _, frame in sorted(left)]
 
 
 def _doubt(known: Sequence[tuple[int, int]], frame: int) -> int:

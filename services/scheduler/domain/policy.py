@@ -39,11 +39,13 @@ class Policy:
     """Of a job that is not large."""
     large_job: int = 200
     """From so many frames on, sampling is a share of the job."""
-    sample_ppm: int = 28_500
-    """That share, in millionths, with room below the 3 % that are promised."""
+    sample_ppm: int = 25_000
+    """That share, in millionths: with room below what sampling may cost, for samples that lie in dear stretches."""
+    sampling_ppm: int = 30_000
+    """Of a large job's work: what its samples may cost."""
     most_samples: int = 24
-    least_samples: int = 6
-    """So few are rendered in one round."""
+    least_samples: int = 8
+    """With so few each counts much: one is left out of the first round, and the house renders it."""
     suspect_percent: int = 225
     """A lender's sample that costs so much of what those beside it do gets a witness."""
     first_frame: int = 145_000

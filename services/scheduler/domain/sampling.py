@@ -2,8 +2,8 @@
 
 Theory. Real frames are rendered at full quality, the middle one (the anchor) on a house agent; which ones, says domain.picking. A
 frame over its time budget is probed at half size, a quarter of the pixels. Work is what the attempt's CPU time says, held against
-the budget and the anchor; what the first frame of a process costs beyond later ones is not the frame's. When every sample of the
-first round is known, a second may follow; then domain.estimate makes the curve.
+the budget and the anchor; what the first frame of a process costs beyond later ones is not the frame's. When every sample of a
+round is known, another may follow (domain.rounds); then domain.estimate makes the curve.
 """
 
 from dataclasses import replace
@@ -11,7 +11,7 @@ from dataclasses import replace
 from contracts.events import Event, JobEstimated
 from contracts.values import MICRO, Band, Benchmark, Kind, count, frames, ranges
 from contracts.work import work
-from services.scheduler.domain import curves, estimate, picking, shots
+from services.scheduler.domain import curves, estimate, picking, rounds, shots
 from services.scheduler.domain import job as jobs
 from services.scheduler.domain.cutting import chunk_id
 from services.scheduler.domain.estimate import Seen
@@ -111,12 +111,11 @@ def _concluded(job: Job, fleet: int, policy: Policy, events: list[Event]) -> Dec
     """When every sample has its cost: another round, or the estimate, once."""
     if jobs.is_over(job) or any(one.micro_wu is None for one in job.samples):
         return job, events
-    seen = _seen(job, policy)
-    further = _second_opinion(job, seen, policy) if job.is_second_round else _further(job, seen, policy)
+    seen, alike = _seen(job, policy), _alike(job, policy)
+    knots = estimate.knots(seen, policy.anchor_factor * max((one.micro_wu for one in seen if one.house), default=0) or None)
+    further = rounds.further(job, seen, knots, alike, policy)
     if further:
         return replace(_planned(job, further), is_second_round=True), events
-    knots = estimate.knots(seen, policy.anchor_factor * max((one.micro_wu for one in seen if one.house), default=0) or None)
-    alike = _alike(job, policy)
     curve = shots.curve(knots, alike)
     rest = less(without(job.frames, [one.frame for one in job.samples if one.kept]), job.wishes.left_out)
     expected = curves.total(curve, rest)
@@ -161,32 +160,3 @@ def _seen(job: Job, policy: Policy) -> list[Seen]:
 def _lasting(micro_wu: int, policy: Policy) -> int:
     """Never less than a quarter of what was measured."""
     return max(micro_wu - policy.first_frame, micro_wu // 4, 1)
-
-
-def _beside(job: Job, odd: Seen | None, seen: list[Seen], policy: Policy) -> int | None:
-    """A frame for the house that is as hard as this one."""
-    if odd is None:
-        return None
-    spans = _alike(job, policy)[odd.look].spans if odd.look >= 0 else job.frames
-    return picking.neighbour(spans, odd.frame, [one.frame for one in seen])
-
-
-def _second_opinion(job: Job, seen: list[Seen], policy: Policy) -> tuple[Sample, ...]:
-    """Where a witness contradicts a lender there may be a cut between the two: the house looks at the other side too."""
-    beside = _beside(job, estimate.contradicted(seen), seen, policy)
-    return () if beside is None else (Sample(beside, anchor=False, witness=True),)
-
-
-def _further(job: Job, seen: list[Seen], policy: Policy) -> tuple[Sample, ...]:
-    """A second round: where the curve is uncertain, and beside a lender's frame that stands out, on the house agent."""
-    if count(job.frames) < policy.large_job:
-        return ()
-    known = {one.frame: one.micro_wu for one in seen}
-    beside, alike = _beside(job, estimate.suspect(seen, policy), seen, policy), _alike(job, policy)
-    is_sure = estimate.spread_percent(shots.parted(estimate.knots(seen), alike), policy) <= policy.band_floor_percent
-    bearable = [] if is_sure and len(seen) >= policy.least_samples else picking.between(job.frames, alike, known, policy)
-    between = bearable if beside is None else bearable[:-1]
-    mean = sum(known.values()) // len(known)
-    left = max(0, job.sampling_limit - sum(one.micro_wu for one in job.measured)) // (2 * mean + policy.first_frame)
-    found = [Sample(frame, anchor=False) for frame in between if frame != beside][:left]
-    return (*found, Sample(beside, anchor=False, witness=True)) if beside is not None else tuple(found)

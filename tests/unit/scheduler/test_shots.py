@@ -57,7 +57,7 @@ def test_a_curve_steps_where_the_camera_changes_and_the_quote_is_right() -> None
     job, estimate = told(a_film(cut(*TURNS)), by_turns)
     assert error(job, estimate) == 0
     assert [estimate.curve.wu(frame) // WU for frame in (1, 60, 61, 130, 131, 200)] == [FAR, FAR, NEAR, NEAR, FAR, FAR]
-    assert not job.is_second_round, "nobody is suspected for what the cut explains"
+    assert len(job.samples) == picking.wanted(200, POLICY), "nobody is suspected for what the cut explains"
     blind = told(a_film(()), by_turns)
     assert error(*blind) > 0.1, "positive control: without the file's word"
 
@@ -118,13 +118,13 @@ def test_a_look_with_one_sample_is_measured_by_the_house() -> None:
 
 def test_a_witness_stands_on_the_same_side_of_the_cut() -> None:
     """Positive control: where the file tells of no cut, on the other."""
-    known, liar = cut((1, 51, 0), (52, 100, 1), (101, 149, 0), (150, 200, 1)), 51
+    known, liar = cut((1, 17, 0), (18, 67, 1), (68, 150, 0), (151, 200, 1)), 17
 
     def cost(frame: int, house: bool) -> int:
         return 9 * FAR if frame == liar and not house else FAR
 
     job, _ = told(a_film(known), cost)
-    assert [one.frame for one in job.samples if one.witness] == [liar - 1]
+    assert [one.frame for one in job.samples if one.witness and abs(one.frame - liar) < 5] == [liar - 1]
     assert picking.neighbour(job.frames, liar, [liar]) == liar + 1
 
 
