@@ -56,4 +56,6 @@ def _save(figure: Figure, name: str) -> None:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(_cell(one) for one in value)
     return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

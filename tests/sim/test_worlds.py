@@ -82,11 +82,11 @@ def test_broken_machines_are_kept_away_and_the_work_gets_done_by_the_others() ->
 
 
 def test_a_short_job_behind_a_long_one_starts_within_one_chunk_time_and_first_come_first_served_makes_it_wait() -> None:
-    setting = worlds.queue(1, agents=10, frames=1_500)
+    setting = worlds.queue(1, agents=10, frames=1_500, short=1)
     for dispatch, policy, waits in ((Dispatch, Policy(), False), (naive.Fifo, naive.fixed(Policy()), True)):
         world = World(setting, policy, dispatch)
-        asyncio.run(world.run("small"))
-        assert (world.first["small"] - world.accepted["small"] > Policy().chunk) is waits
+        asyncio.run(world.run(["short-0"]))
+        assert (world.first["short-0"] - world.accepted["short-0"] > Policy().chunk) is waits
 
 
 def test_ten_equal_agents_are_several_times_as_fast_as_one() -> None:

@@ -45,8 +45,8 @@ class Trial:
     aim: float | None = None
     kept: tuple[int, int] | None = None
     jain: float | None = None
-    waited: float | None = None
-    """Virtual seconds from acceptance to the first chunk of the small job."""
+    waits: tuple[float, ...] = ()
+    """Virtual seconds from acceptance to the first chunk, of each short job behind a long one."""
     feasible: tuple[int, int] | None = None
     """Deadlines that were said to be feasible: how many were kept, of how many; then those said to be impossible."""
     impossible: tuple[int, int] | None = None
@@ -61,11 +61,12 @@ def of(name: str, seed: int, policy: str, setting: Setting) -> Trial:
     rules, dispatch = POLICIES[policy]
     world, began = World(setting, rules, dispatch), time.monotonic()
     gc.disable()  # a sixth of the time, and what a world makes lives as long as it does
-    asyncio.run(world.run(until="small"))
+    short = [job for job in world.orders if job.startswith("short-")]
+    asyncio.run(world.run(until=short))
     gc.enable()
     wall, frames = time.monotonic() - began, sum(map(len, world.stored.values()))
-    if name == "queue":
-        return Trial(name, seed, policy, frames, wall, waited=world.first["small"] - world.accepted["small"])
+    if short:
+        return Trial(name, seed, policy, frames, wall, waits=tuple(world.first[job] - world.accepted[job] for job in short))
     measures.verify(world)
     found = measures.outcome(world)
     kept = measures.deadlines(world) if name == "market" else None

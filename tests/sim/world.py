@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Any
 
@@ -65,11 +65,14 @@ class World:
         """Job → micro-WU of its stored frames."""
         self.done_at_end = dict[str, dict[str, int]]()
         """Job → what all jobs had when it ended."""
+        self._awaited = set[str]()
+        """Jobs whose end is the world's."""
         self._arriving: dict[int, dict[type[Event], list[Received[Any]]]] = {}
         self._sent = 0
 
-    async def run(self, until: str = "") -> None:
-        """To the end of this job, or of the last one."""
+    async def run(self, until: Collection[str] = ()) -> None:
+        """To the end of these jobs, or of all."""
+        self._awaited = set(until or self.orders)
         for machine in self.machines.values():
             state, _ = agents.enrolled(machine.agent, f"owner-of-{machine.agent}", machine.agent, machine.agent == "house")
             await self.office.agents.add(state, ())
@@ -77,7 +80,7 @@ class World:
         for order in self.setting.orders:
             self.time.at(order.at, _calling(self._submit, order))
         self.office.open()
-        await self.time.run(lambda: until in self.ended or len(self.ended) == len(self.orders), self.setting.longest)
+        await self.time.run(lambda: not self._awaited, self.setting.longest)
 
     # --- machine.Wire
 
@@ -128,6 +131,7 @@ class World:
             self._quote(event)
         elif isinstance(event, JobRendered | JobFailed):
             self.ended[event.job] = self.time.seconds
+            self._awaited.discard(event.job)
             self.done_at_end[event.job] = dict(self.done)
             if isinstance(event, JobFailed):
                 self.failed[event.job] = event.reason

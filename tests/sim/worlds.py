@@ -6,6 +6,7 @@ from tests.sim.setting import CALM, ROUGH, Order, Setting, Weather
 
 RENTERS = 4
 DUE = 12
+SHORT = 12
 TICK = 0.5
 """With a fifth of a second the makespans are the same to a thousandth, and the simulation takes a third longer."""
 
@@ -37,10 +38,12 @@ def _due(at: int, chance: random.Random, agents: int) -> Order:
     return Order(f"due-{at}", f"hurried-{at % 6}", frames, 20.0, at=chance.uniform(0, 1500), deadline=deadline)
 
 
-def queue(seed: int, agents: int = 100, frames: int = 100_000) -> Setting:
-    """Ten frames behind a hundred thousand, at the same bid."""
+def queue(seed: int, agents: int = 100, frames: int = 100_000, short: int = SHORT) -> Setting:
+    """Ten frames behind a hundred thousand, at the same bid; by a dozen renters, one in every twelfth of a chunk's minute, for
+    machines that began together end their chunks together: how long one waits depends on when he comes."""
     huge = Order("huge", "ada", frames, 5.0)
-    return Setting(seed, agents, (huge, Order("small", "bert", 10, 5.0, at=300.0)), CALM, tick=TICK)
+    others = (Order(f"short-{at}", f"bert-{at}", 10, 5.0, at=300.0 + 25.0 * at) for at in range(short))
+    return Setting(seed, agents, (huge, *others), CALM, tick=TICK)
 
 
 def equals(seed: int, agents: int, frames: int = 2_000, seconds: float = 10.0) -> Setting:
