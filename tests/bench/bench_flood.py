@@ -66,11 +66,13 @@ def _rows(kind: str, found: Found) -> list[Row]:
     cut = "never" if told["cut_after"] is None else f"after {told['cut_after']:.2f} s"
     how = f"{told['said']} messages said, cut off {cut}, {told['refused']} more logins refused, {found.parked} parked"
     base = [_ms(found.before, 99)]
+    late = sum(1000 * wait > 2 * base[0] for wait in found.during)
     return [
         row(f"p50 before, {kind} flood", "ms", [_ms(found.before, 50)], note=f"{AGENTS} agents, {RATE} assignments/s"),
         row(f"p99 before, {kind} flood", "ms", base),
         row(f"p99 during, {kind} flood", "ms", [_ms(found.during, 99)], baseline="p99 before", against=base, note=how),
         row(f"longest during, {kind} flood", "ms", [max(found.during) * 1000]),
+        row(f"later than twice p99 before, {kind} flood", "waits", [late], note=f"of {len(found.during)}"),
         row(f"p99 after, {kind} flood", "ms", [_ms(found.after, 99)], baseline="p99 before", against=base),
     ]
 

@@ -51,5 +51,6 @@ BY_PROGRAM: dict[str, Provoke] = {
     "speaks_nonsense": _runs(programs.NONSENSE),
     "no_more_processes": _runs(programs.NO_PROCESSES),
     "hung_and_idle": lambda ward: ward.fail(program=programs.HANG, max_seconds_per_frame=600, patience=300),
+    "waits_and_says_progress": lambda ward: ward.fail(program=programs.WAIT, max_seconds_per_frame=12),
     "ends_but_does_not_exit": _runs(programs.NEVER_EXITS),
 }

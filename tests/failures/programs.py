@@ -24,6 +24,12 @@ return go()
 ABORT = _at_the_frame("os.abort()")
 RAISE = _at_the_frame("return {}['not there']")
 HANG = _at_the_frame("time.sleep(3600)")
+WAIT = _at_the_frame("""
+while True:
+    for tell in given[0].app.handlers.render_stats:
+        tell("Sample 1/48")
+    time.sleep(1)
+""")
 FILL_OUTPUT = _at_the_frame("""
 try:
     with open("/out/extra.bin", "wb") as file:
