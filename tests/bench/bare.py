@@ -26,6 +26,8 @@ class Timeline:
     """From the last frame's end to the last `FramesStored`: upload, verification, telling."""
     attempts: int = 1
     """Containers, one after the other; `startup` is the sum of theirs."""
+    work: float = 0.0
+    """CPU seconds of Blender over all frames."""
     cpu: Mapping[str, float] = field(default_factory=dict)
     """What each of the farm's processes took meanwhile, without the containers."""
 
@@ -51,5 +53,6 @@ def bare_loop(image: str, scene: Path, frames: Sequence[int]) -> Timeline:
 
 def _timeline(total: float, said: Sequence[dict[str, Any]]) -> Timeline:
     """The driver's clock is not ours: start-up is what is left when everything it timed is taken away."""
-    rendering = sum(one["seconds"] for one in said if one["event"] == "frame")
-    return Timeline(total, rendering, startup=total - rendering)
+    frames = [one for one in said if one["event"] == "frame"]
+    rendering = sum(one["seconds"] for one in frames)
+    return Timeline(total, rendering, startup=total - rendering, work=sum(one["cpu_seconds"] for one in frames))

@@ -61,7 +61,14 @@ class Pairs:
         note = f"{form.frames} frames of {frame:.2f} s wall each; {' against '.join(f'{one:.1f} s' for one in wall)}"
         measure = f"farm / bare loop, {form.name} frames"
         ratio = row(measure, "ratio", ratios, baseline=BASELINE, against=[1.0], note=note)
-        return [ratio, *(self._part(form, p) for p in PARTS), *self._cpu(form)]
+        return [ratio, self._at_equal_speed(form), *(self._part(form, p) for p in PARTS), *self._cpu(form)]
+
+    def _at_equal_speed(self, form: Form) -> Row:
+        """A shared machine's cores run faster and slower from one minute to the next: a run's wall time and its frames' CPU
+        seconds, which are the same work, grow together. Their quotient does not."""
+        mine, other = ([one.total / one.work for one in each] for each in (self.farm, self.bare))
+        measure = f"farm / bare loop, {form.name} frames, wall per CPU second rendered"
+        return row(measure, "ratio", [a / b for a, b in zip(mine, other, strict=True)], baseline=BASELINE, against=[1.0])
 
     def _cpu(self, form: Form) -> list[Row]:
         """Of the farm's own processes; what they take on a full machine is missing for rendering."""
@@ -111,6 +118,7 @@ class Rental:
         return Timeline(
             total=ended - approved,
             rendering=sum(_length(frame) for each in frames for frame in each),
+            work=sum(int(frame["attributes"]["framelend.cpu_micros"]) / 1e6 for each in frames for frame in each),
             startup=sum(each[0]["start"] - at - took for each, at, took in zip(frames, begun, bundle, strict=True)),
             assignment=sum(at - before for at, before in zip(begun, free, strict=True)),
             bundle=sum(bundle),
@@ -162,9 +170,16 @@ async def _rental(world: World, folder: Path) -> Rental:
 
 async def _pairs(rental: Rental, scenes: Path, form: Form) -> Pairs:
     found = Pairs()
-    for _ in range(min(form.pairs, repeats(form.pairs))):
+    numbers = range(1 + SAMPLES, 1 + SAMPLES + form.frames)
+
+    async def farm() -> None:
         found.farm.append(await rental.run(scenes / form.scene, form.frames))
-        numbers = range(1 + SAMPLES, 1 + SAMPLES + form.frames)
+
+    async def bare() -> None:
         found.bare.append(await asyncio.to_thread(bare_loop, rental.image, scenes / form.scene, numbers))
+
+    for turn in range(min(form.pairs, repeats(form.pairs))):
+        for run in (farm, bare) if turn % 2 == 0 else (bare, farm):
+            await run()
         print(f"  {form.name}: {found.farm[-1]}\n        {found.bare[-1]}", flush=True)
     return found
