@@ -61,7 +61,7 @@ def test_several_renters_are_served_in_their_order_where_there_is_no_policy() ->
 
 def test_copies_of_the_last_chunks_end_a_job_earlier_at_little_cost_when_machines_are_slower_than_they_say() -> None:
     """Control: the same world without copies."""
-    setting = worlds.film(8, ROUGH, agents=20, frames=600, seconds=8.0)
+    setting = worlds.film(12, ROUGH, agents=20, frames=600, seconds=8.0)
     with_, without = measures.outcome(lived(setting)), measures.outcome(lived(setting, Policy(copy_percent=0)))
     assert with_.makespan < without.makespan
     assert with_.duplicate <= 0.05
