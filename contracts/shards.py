@@ -20,7 +20,7 @@ class Shard:
     of: int = 1
 
     def hears(self, agent: str) -> bool:
-        return shard_of(agent, self.of) == self.number
+        return self.of == 1 or shard_of(agent, self.of) == self.number
 
 
 UNDIVIDED = Shard()

@@ -5,7 +5,7 @@ process is slow for the process's sake, and its work is only the agent's own wor
 """
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from contracts.events import FramesStored
@@ -15,6 +15,7 @@ from services.scheduler import metrics
 from services.scheduler.domain import pace
 from services.scheduler.domain.agent import Agent, Decided, benchmark_of, learned
 from services.scheduler.domain.job import Job
+from services.scheduler.domain.quick import replace
 from services.scheduler.domain.standing import verified
 from services.scheduler.repository import Agents, Jobs
 

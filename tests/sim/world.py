@@ -98,7 +98,7 @@ class World:
             self._arrive(received, self._delay() + self._chance.expovariate(1.0))
 
     def deliver(self, grant: Grant, frame: int, cpu_micros: int, seconds: float) -> None:
-        frame_kept = StoredFrame.model_construct(
+        frame_kept = StoredFrame(
             frame=frame, file_sha256=HASH, pixel_sha256=HASH, bytes=1, cpu_micros=cpu_micros, seconds=seconds, key="k"
         )
         self.time.after(UPLOAD + self._delay(), lambda: self._store(grant, frame_kept))
@@ -179,7 +179,7 @@ class World:
             self.say(FramesSuperfluous(**ids, frames=(kept.frame,)), "storage")
         else:
             self.done[grant.job] += self.work(grant.job, kept.frame)
-            told = FramesStored.model_construct(**ids, kind=grant.kind, generation=grant.generation, frames=(kept,))
+            told = FramesStored(**ids, kind=grant.kind, generation=grant.generation, frames=(kept,))
             self.say(told, "storage")
 
 

@@ -63,7 +63,8 @@ def chosen(board: Board, held: Sequence[Chunk], spent: Mapping[str, int], only_p
     micro-WU of each job's copies so far. Chunks that endanger a deadline come first (`only_pressed`: and no others)."""
     idle = [agent for agent in board.fleet if not agent.house and free_slots(agent)]
     found_slow = [(_is_pressed(board, one), one) for one in _stragglers(board, held)]
-    waiting = [one for is_, one in sorted(found_slow, key=lambda pair: (not pair[0], -pair[1].ends)) if is_ or not only_pressed]
+    in_turn = [one for is_, one in sorted(found_slow, key=lambda pair: (not pair[0], -pair[1].ends)) if is_ or not only_pressed]
+    waiting = [one for one in in_turn if _is_gain(one, board.policy.copy_start, board.policy)]
     paid = dict(spent)
     found: list[Copy] = []
     for agent in sorted(idle, key=lambda one: -one.micro_wu_per_minute):
@@ -108,11 +109,13 @@ def straggler(chunk: Chunk, job: Job, speed: int, now: datetime, policy: Policy)
 def _is_worth(board: Board, one: Straggler, agent: Agent) -> bool:
     assert one.chunk.holder is not None
     takes = board.policy.copy_start + one.work * 60 // max(1, agent.micro_wu_per_minute)
-    gain = one.ends - max(takes, one.front_ends)
     is_other = agent.agent != one.chunk.holder.agent
-    return is_other and gain >= max(board.policy.copy_gain, one.ends // 5) and board.may_have(
-        agent, board.jobs[one.chunk.job], one.chunk
-    )  # fmt: skip
+    return is_other and _is_gain(one, takes, board.policy) and board.may_have(agent, board.jobs[one.chunk.job], one.chunk)
+
+
+def _is_gain(one: Straggler, takes: int, policy: Policy) -> bool:
+    """Of a copy that takes so many seconds."""
+    return one.ends - max(takes, one.front_ends) >= max(policy.copy_gain, one.ends // 5)
 
 
 def _may_cost(board: Board, one: Straggler, spent: Mapping[str, int]) -> bool:

@@ -49,4 +49,4 @@ def refuted(doubts: Doubts, chunk: str) -> Doubts:
 
 def holds(doubts: Doubts, owners: int) -> bool:
     """So many different owners doubt it: no more lenders for now."""
-    return len({one.owner for one in doubts.open}) >= owners
+    return bool(doubts.open) and len({one.owner for one in doubts.open}) >= owners

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from contracts.values import Kind
 from services.scheduler.domain import audience, doubts
@@ -56,24 +57,39 @@ class Board:
     _bundles: dict[str, list[str]] = field(default_factory=dict)
     """Jobs to be cut, by their bundle."""
     _line: Line = field(init=False)
-    _busy: set[tuple[str, str]] = field(default_factory=set)
+    _offered: set[tuple[str, str]] = field(default_factory=set)
+    """(job, agent) of this round."""
+    _needs: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Bytes, by job and by how much more than usual a chunk asks for."""
     _uncut: set[str] = field(default_factory=set)
     _turns: Turns = field(init=False)
-    _largest: int = 0
-    """Most memory that an agent of the fleet has."""
-    _fastest: int = 0
-    _slots_there: int = 0
 
     def __post_init__(self) -> None:
-        self._largest = max((_memory(agent) for agent in self.fleet), default=0)
-        self._fastest = max((agent.micro_wu_per_minute for agent in self.fleet), default=0)
-        self._slots_there = sum(agent.slots for agent in self.fleet)
-        self._busy = {(hand.job, agent.agent) for agent in self.fleet for hand in agent.hands}
-        self._busy |= {(job.job, one.agent) for job in self.jobs.values() for one in job.measured if one.kind is Kind.SAMPLE}
         self._uncut = {job.job for job in self.jobs.values() if job.uncut and job.state in (JobState.QUEUED, JobState.RENDERING)}
         for job in self._uncut:
             self._bundles.setdefault(self._bundle(job), []).append(job)
         self._turns = Turns(self.jobs, self.running, self.served, self.now, self.policy)
+
+    # --- of the whole fleet, and asked for in few rounds
+
+    @cached_property
+    def _largest(self) -> int:
+        """Most memory that an agent of the fleet has."""
+        return max(map(_memory, self.fleet), default=0)
+
+    @cached_property
+    def _fastest(self) -> int:
+        return max((agent.micro_wu_per_minute for agent in self.fleet), default=0)
+
+    @cached_property
+    def _slots_there(self) -> int:
+        return sum(agent.slots for agent in self.fleet)
+
+    @cached_property
+    def _busy(self) -> set[tuple[str, str]]:
+        """(job, agent) of those at work, and of those that sampled it."""
+        in_hand = {(hand.job, agent.agent) for agent in self.fleet for hand in agent.hands}
+        return in_hand | {(job.job, one.agent) for job in self.jobs.values() for one in job.measured if one.kind is Kind.SAMPLE}
 
     def has_work(self) -> bool:
         return bool(self.queued or self._uncut)
@@ -134,7 +150,7 @@ class Board:
 
     def _note(self, offer: Offer) -> None:
         self._turns.note(offer.job)
-        self._busy.add((offer.job, offer.agent))
+        self._offered.add((offer.job, offer.agent))
         if offer.chunk is not None:
             self.queued = [chunk for chunk in self.queued if chunk.chunk != offer.chunk.chunk]
 
@@ -159,7 +175,7 @@ class Board:
             return agent.house
         if doubts.holds(job.doubts, self.policy.doubters) or is_barred(agent, job.job, self.now):
             return False
-        return self._place(agent, job) is not None and _memory(agent) >= self._need(job, chunk)
+        return self._place(agent, job) is not None and self._has_memory(agent, job, chunk)
 
     def _place(self, agent: Agent, job: Job) -> int | None:
         return audience.place(agent, job, self.now, self.policy)
@@ -225,10 +241,12 @@ class Board:
             return "waiting for a lender who takes this work at this price: none of those online does"
         return "waiting for an agent with enough memory that may take this job"
 
-    def _need(self, job: Job, chunk: Chunk | None) -> int:
-        """Never more than the largest agent has: after running out of memory the largest one tries."""
-        factor = 1 if chunk is None else chunk.memory_factor
-        return min(need(job, factor), self._largest)
+    def _has_memory(self, agent: Agent, job: Job, chunk: Chunk | None) -> bool:
+        """Enough, or as much as any: after running out of memory the largest one tries."""
+        has, factor = _memory(agent), 1 if chunk is None else chunk.memory_factor
+        if (job.job, factor) not in self._needs:
+            self._needs[job.job, factor] = need(job, factor)
+        return has >= self._needs[job.job, factor] or has >= self._largest
 
     def _is_early(self, agent: Agent, job: Job, chunk: Chunk) -> bool:
         """What is known of the job is older than the chunk, or the agent has just failed on it."""
@@ -245,13 +263,16 @@ class Board:
 
     def _is_turn(self, agent: Agent, job: Job, chunk: Chunk) -> bool:
         """Samples of a job go to agents that have none of it, while there are such, for a short while."""
-        if (job.job, agent.agent) not in self._busy or self.now - chunk.opened_at > self.policy.after("sample_spread"):
+        if self._is_new_to(agent, job) or self.now - chunk.opened_at > self.policy.after("sample_spread"):
             return True
         return not any(self._is_new(other, job, chunk) for other in self.fleet)
 
+    def _is_new_to(self, agent: Agent, job: Job) -> bool:
+        return (job.job, agent.agent) not in self._busy and (job.job, agent.agent) not in self._offered
+
     def _is_new(self, agent: Agent, job: Job, chunk: Chunk) -> bool:
         """A lender's that has no sample of this job and could take this one."""
-        is_strange = not agent.house and (job.job, agent.agent) not in self._busy
+        is_strange = not agent.house and self._is_new_to(agent, job)
         return is_strange and self.able(agent, job, chunk) and not self._is_early(agent, job, chunk)
 
 

@@ -40,7 +40,7 @@ def broken(rows: Rows, job: str) -> Rows:
 
 
 def is_barred(rows: Rows, job: str, now: datetime) -> bool:
-    return any(one.job == job and one.until is not None and now < one.until for one in rows)
+    return bool(rows) and any(one.job == job and one.until is not None and now < one.until for one in rows)
 
 
 def _row(rows: Rows, job: str) -> Interruptions:

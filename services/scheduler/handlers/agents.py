@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -21,6 +20,7 @@ from services.scheduler.domain.agent import Agent, Decided
 from services.scheduler.domain.chunk import Chunk, Ending
 from services.scheduler.domain.hands import Hand
 from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.quick import replace
 from services.scheduler.domain.states import AgentState
 from services.scheduler.placing import Asking
 
