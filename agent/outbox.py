@@ -1,16 +1,21 @@
-"""Delivers what the journal holds to the broker: as fast as it confirms, as long as it takes."""
+"""Delivers what the journal holds to the broker: as fast as it confirms and the farm allows, as long as it takes."""
 
 import asyncio
+import time
 
 import structlog
 
 from agent import metrics
+from agent.domain.bandwidth import full, passed
 from agent.journal import Journal, Waiting
 from contracts.bus import Announcer, NotAnnounced
+from contracts.topology import AGENT_EVENTS_PER_SECOND
 
 log = structlog.get_logger()
 
-GROUP = 50
+GROUP = 40
+EVENTS_PER_SECOND = AGENT_EVENTS_PER_SECOND * 4 // 5
+"""What was kept through hours without the farm must not look like a flood; pulses and answers come on top."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
 
 
@@ -22,6 +27,7 @@ class Outbox:
         self._news = asyncio.Event()
         self._pause = FIRST_PAUSE_SECONDS
         self._idle = asyncio.Event()
+        self._bucket = full(EVENTS_PER_SECOND, time.monotonic())
 
     def nudge(self) -> None:
         """There may be something to deliver."""
@@ -54,6 +60,7 @@ class Outbox:
         """Tries everything once; how many were not confirmed."""
         last, failed = 0, 0
         while group := self._journal.waiting(last, GROUP):
+            await self._paced(len(group))
             confirmed = [number for number in await asyncio.gather(*map(self._try, group)) if number is not None]
             self._journal.confirmed(confirmed)
             failed += len(group) - len(confirmed)
@@ -61,6 +68,11 @@ class Outbox:
             if not confirmed:
                 return self._journal.depth()
         return failed
+
+    async def _paced(self, events: int) -> None:
+        self._bucket, seconds = passed(self._bucket, events, time.monotonic())
+        if seconds > 0:
+            await asyncio.sleep(seconds)
 
     async def _try(self, waiting: Waiting) -> int | None:
         try:

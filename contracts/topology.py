@@ -290,6 +290,8 @@ def agent_permissions(agent: str) -> Permissions:
 
 
 AGENT_LIMITS = MappingProxyType({"max-connections": 2, "max-channels": 4})
+AGENT_EVENTS_PER_SECOND = 100
+"""What an agent may say to one service for long; more is a flood. Agents keep below it by themselves."""
 
 
 def _literal(name: str) -> str:

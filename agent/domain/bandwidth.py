@@ -7,7 +7,7 @@ BURST_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Bucket:
-    """`rate` in bytes a second; `level` in bytes, below zero when in debt; `at` by a monotonic clock."""
+    """`rate` a second, in bytes or events; `level` in the same, below zero when in debt; `at` by a monotonic clock."""
 
     rate: float
     level: float
@@ -19,6 +19,6 @@ def full(rate: float, now: float) -> Bucket:
 
 
 def passed(bucket: Bucket, size: int, now: float) -> tuple[Bucket, float]:
-    """The bucket after `size` bytes, and how many seconds to wait before the next ones."""
+    """The bucket after `size` bytes, and how many seconds to wait for its debt to be paid."""
     level = min(bucket.rate * BURST_SECONDS, bucket.level + (now - bucket.at) * bucket.rate) - size
     return replace(bucket, level=level, at=now), max(0.0, -level / bucket.rate)

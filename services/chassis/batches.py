@@ -14,11 +14,12 @@ import structlog
 from aio_pika.abc import AbstractRobustConnection
 
 from contracts.events import Event
-from contracts.topology import Route, inbox
+from contracts.topology import AGENT, Route, inbox
 from services.chassis import metrics
 from services.chassis.arrivals import Arrival, Message, Subscription
 from services.chassis.delivery import Received, deliveries_of, receive
 from services.chassis.disposal import Disposal
+from services.chassis.turns import SHARE, Turns
 from services.chassis.verdicts import Verdict, verdict
 
 log = structlog.get_logger()
@@ -38,7 +39,7 @@ class BatchConsumer:
     ) -> None:
         self._service, self._row, self._handler, self._disposal, self._most = service, row, handler, disposal, most
         self._linger = TRANSIENT_LINGER_SECONDS if row.transient else LINGER_SECONDS
-        self._arrived: asyncio.Queue[Arrival] = asyncio.Queue()
+        self._arrived = Turns(SHARE if row.publisher == AGENT else None)
         self._groups = asyncio.Semaphore(GROUPS)
         self._running: set[asyncio.Task[None]] = set()
         self._subscription = Subscription(inbox(service, row.event, shard), most * GROUPS, self._arrive)
@@ -71,17 +72,15 @@ class BatchConsumer:
 
     def _arrive(self, message: Arrival) -> None:
         if self._disposal.doorkeeper.admits(message, self._row):
-            self._arrived.put_nowait(message)
+            self._arrived.put(message)
         else:
             self._later(self._disposal.drop(message))
 
     async def _collect(self) -> list[Arrival]:
-        group = [await self._arrived.get()]
-        if self._arrived.qsize() < self._most - 1:
+        await self._arrived.some()
+        if len(self._arrived) < self._most:
             await asyncio.sleep(self._linger)
-        while len(group) < self._most and not self._arrived.empty():
-            group.append(self._arrived.get_nowait())
-        return group
+        return self._arrived.take(self._most)
 
     async def _group(self, group: Sequence[Message]) -> None:
         """A message seen more than twice is handled alone: it may be the one that brings the others down."""

@@ -9,6 +9,8 @@ fault: then it weighs less.
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from contracts.topology import AGENT_EVENTS_PER_SECOND
+
 
 class Offence(StrEnum):
     EVENTS = "too many events"
@@ -20,15 +22,17 @@ class Offence(StrEnum):
 class Limits:
     """Of one sender at one process. 64 slots of frames that take a second each say 64 events of each kind a second."""
 
-    events_per_second: float = 100
-    events_burst: float = 500
+    events_per_second: float = AGENT_EVENTS_PER_SECOND
+    events_burst: float = 200
+    """Agents pace what they say, also what they have kept while they were cut off: a second's worth at once at the most. The
+    rest of this is for what an agent says beside it, and says again after a restart."""
     bytes_per_second: float = 1 << 20
     bytes_burst: float = 16 << 20
     faults_per_second: float = 2
     faults_burst: float = 100
     memory_seconds: float = 10
     """A bucket never holds more than its burst and what leaks in this time: whoever falls silent is heard again after it."""
-    patience: float = 20
+    patience: float = 100
     """What waited while we were deaf weighs so many times less."""
 
 

@@ -41,16 +41,16 @@ class Gate:
         """The agent, after the broker was made to say what its document says. Raises Unknown, WorldAway."""
         async with self._turns.setdefault(agent, asyncio.Lock()):
             known = await self._read(agent)
-            return await self._settled(agent) if known.access in UNSETTLED else known
+            return await self._settled(known) if known.access in UNSETTLED else known
 
-    async def _settled(self, agent: str) -> Agent:
+    async def _settled(self, wanted: Agent) -> Agent:
         for _ in range(ROUNDS):
-            wanted = await self._read(agent)
             await self._do(wanted)
-            found = await self._agents.update(agent, _noting(wanted))
+            found = await self._agents.update(wanted.agent, _noting(wanted))
             if access.is_settled(found, wanted):
                 return found
-        raise WorldAway(f"what the broker should know of {agent} changes faster than it can be told")
+            wanted = found
+        raise WorldAway(f"what the broker should know of {wanted.agent} changes faster than it can be told")
 
     async def sweep(self) -> None:
         """What a crash left half done."""

@@ -3,6 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.domain.bandwidth import full, passed
+from agent.outbox import EVENTS_PER_SECOND, GROUP
 from services.chassis.conduct import Conduct, Limits, Offence, erred, is_forgotten, offence, spoke
 
 LIMITS = Limits()
@@ -20,6 +22,16 @@ def talking(rate: float, seconds: float, size: int = 500, limits: Limits = LIMIT
 
 def test_the_busiest_honest_agent_is_never_too_loud() -> None:
     assert offence(talking(99, 600), LIMITS) is None
+
+
+def test_an_agent_that_delivers_what_it_kept_for_hours_is_never_too_loud() -> None:
+    bucket, now, conduct = full(EVENTS_PER_SECOND, 0.0), 0.0, Conduct(0.0)
+    for _ in range(1_000):
+        bucket, seconds = passed(bucket, GROUP, now)
+        now += seconds
+        for _ in range(GROUP + 1):
+            conduct = spoke(conduct, 500, now, LIMITS)
+        assert offence(conduct, LIMITS) is None
 
 
 def test_a_flood_is_known_within_a_tenth_of_a_second() -> None:

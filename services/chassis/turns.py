@@ -1,0 +1,55 @@
+"""What waits at a hot inbox, handed out in groups in which no agent has more than a share.
+
+Theory. A group is decided as a whole, so who says five hundred things at once would keep all others waiting until they are
+decided. With a share a flood costs the others a few of its messages per group, and has run into its limits before the rest is
+read. The share lies above what the busiest honest agent says in the time of a group.
+"""
+
+import asyncio
+from collections import Counter, deque
+
+from services.chassis.arrivals import Arrival
+from services.chassis.delivery import speaker
+
+SHARE = 32
+"""Messages of one agent in one group."""
+
+
+class Turns:
+    """First come, first served, but for who has had his share of this group: `share` None is without bounds."""
+
+    def __init__(self, share: int | None = None) -> None:
+        self._share = share
+        self._waiting: deque[Arrival] = deque()
+        self._some = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, message: Arrival) -> None:
+        self._waiting.append(message)
+        self._some.set()
+
+    async def some(self) -> None:
+        """Returns when something waits."""
+        await self._some.wait()
+
+    def take(self, most: int) -> list[Arrival]:
+        """At most so many; what one agent said stays in its order."""
+        group: list[Arrival] = []
+        later: list[Arrival] = []
+        had: Counter[str] = Counter()
+        while self._waiting and len(group) < most:
+            message = self._waiting.popleft()
+            (group if self._is_due(message, had) else later).append(message)
+        self._waiting.extendleft(reversed(later))
+        if not self._waiting:
+            self._some.clear()
+        return group
+
+    def _is_due(self, message: Arrival, had: Counter[str]) -> bool:
+        if self._share is None:
+            return True
+        who = speaker(message)
+        had[who] += 1
+        return had[who] <= self._share
