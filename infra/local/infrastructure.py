@@ -115,6 +115,7 @@ def mongod(layout: Layout, farm: FarmFile) -> Part:
         *(binary, "--bind_ip", "127.0.0.1", "--port", str(port), "--nounixsocket", "--quiet"),
         *("--dbpath", str(home / "data"), "--replSet", "farm", "--keyFile", str(home / "key")),
         *("--wiredTigerCacheSizeGB", "0.5", "--oplogSize", "256"),
+        *("--setParameter", "minSnapshotHistoryWindowInSeconds=0"),  # nobody reads the past; keeping it costs each write
     )
     program = Program("mongod", command, priority=20, stop_seconds=30)
     return Part(program, lambda: readiness.tcp(port), f"127.0.0.1:{port}", seconds=60)
