@@ -23,11 +23,14 @@ from contracts.grants import Grant, is_good
 from contracts.topology import mailbox
 from contracts.values import Benchmark, Hardware, Kind
 from contracts.work import BENCHMARK_MICRO_WU
+from services.chassis.arrivals import Answers
 from tests.bench.chorus import Chorus
 from tests.waiting import until
 
 CONNECTIONS = 8
 PULSE_SECONDS = 10
+TICK_SECONDS = 0.01
+"""What is due within it is said at its end, and has waited since it was due."""
 GIB = 1 << 30
 Answer = Callable[["Machine", Grant], Awaitable[None]]
 
@@ -39,6 +42,7 @@ class Machine:
     agent: str
     channel: Channel
     voice: Chorus
+    answers: Answers
     run: str = field(default_factory=new_id)
     holds: Grant | None = None
     asked_at: float = 0.0
@@ -79,9 +83,10 @@ class Swarm:
     async def open(self) -> None:
         """Connects, listens at every mailbox, begins to pulse, says that everybody is ready."""
         choirs = [Chorus(await self._lane(), self.tally.wrong.append) for _ in range(CONNECTIONS)]
+        answers = [Answers(choir.channel) for choir in choirs]
         for number, agent in enumerate(self.names):
-            voice = choirs[number % CONNECTIONS]
-            machine = Machine(agent, voice.channel, voice)
+            voice, mine = choirs[number % CONNECTIONS], answers[number % CONNECTIONS]
+            machine = Machine(agent, voice.channel, voice, mine)
             self.machines[agent] = machine
             await machine.channel.basic_consume(mailbox(agent), self._taker(machine))
         self._pulsing = asyncio.create_task(self._pulse())
@@ -135,7 +140,7 @@ class Swarm:
         async def take(message: DeliveredMessage) -> None:
             now = time.monotonic()
             assert message.delivery_tag is not None
-            await machine.channel.basic_ack(message.delivery_tag)
+            machine.answers.done(message.delivery_tag)
             if message.header.properties.message_type == ChunkAssigned.key():
                 await self._assigned(machine, ChunkAssigned.model_validate_json(message.body).grant, now)
             else:
@@ -195,7 +200,7 @@ class Swarm:
         for number in range(wanted):
             due = began + number / rate
             if (early := due - time.monotonic()) > 0:
-                await asyncio.sleep(early)
+                await asyncio.sleep(max(early, TICK_SECONDS))
             elif -early > seconds / 2:
                 return number, time.monotonic() - began
             machine = await self._holding.get()
