@@ -5,7 +5,7 @@ them out, and nobody takes those that are still to be inserted for lost.
 """
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Collection, Set
 
 import structlog
@@ -21,6 +21,9 @@ from services.scheduler.repository import Agents, Chunks
 log = structlog.get_logger()
 Known = defaultdict[str, set[str]]
 """Job → chunks of it."""
+REMEMBERED = 8
+"""Refreshments, of one or two a second, for which a chunk that its job has forgotten is known to be there: a repair may hold a
+job that was read before it waited for its turn."""
 
 
 class Claiming:
@@ -28,7 +31,7 @@ class Claiming:
         self._chunks, self._agents = chunks, agents
         self._under_way: dict[Round, asyncio.Event] = {}
         self._inserted: Known = defaultdict(set)
-        self._forgotten: tuple[Known, Known] = (defaultdict(set), defaultdict(set))
+        self._forgotten: deque[Known] = deque([defaultdict(set)], maxlen=REMEMBERED)
 
     # --- rounds under way
 
@@ -83,9 +86,9 @@ class Claiming:
         self._forgotten[0][job] |= chunks
 
     def forget_all_but(self, jobs: Collection[str]) -> None:
-        """What was forgotten before the last time is gone for good."""
+        """What was forgotten long ago is gone for good."""
         self._inserted = defaultdict(set, {job: ids for job, ids in self._inserted.items() if job in jobs})
-        self._forgotten = (defaultdict(set), self._forgotten[0])
+        self._forgotten.appendleft(defaultdict(set))
 
 
 def _note(one: Placed) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from services.chassis.pending import Told
 from services.chassis.repository import Change, New
-from services.scheduler.claiming import Claiming
+from services.scheduler.claiming import REMEMBERED, Claiming
 from services.scheduler.dispatch import Dispatch
 from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.chunk import Chunk
@@ -144,7 +144,7 @@ async def test_a_job_read_before_its_last_cut_lacks_nothing() -> None:
     await floor.asks("bob")
     assert as_it_was.cuts[0] not in floor.jobs.states["job"][1].cuts
     assert floor.dispatch.has_inserted(as_it_was)
-    for _ in range(2):
+    for _ in range(REMEMBERED):
         floor.dispatch.stale()
         await floor.dispatch.look()
     assert not floor.dispatch.has_inserted(as_it_was)
