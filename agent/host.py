@@ -43,11 +43,11 @@ class Look:
 
 
 def room(stats: Mapping[str, Any], proc: Path = PROC) -> Room | None:
-    """From an answer of Docker's `stats` and the kernel's own count; None where the kernel does not tell."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        idle = int((proc / "stat").read_text(encoding="ascii").split(maxsplit=5)[4])
-        throttled = ((stats.get("cpu_stats") or {}).get("throttling_data") or {}).get("throttled_time") or 0
-        return Room(idle / os.sysconf("SC_CLK_TCK"), throttled / 1e9)
+    """From an answer of Docker's `stats` and the kernel's own count; None where one of them does not tell."""
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        words, ticks = (proc / "stat").read_text(encoding="ascii").split(maxsplit=6), os.sysconf("SC_CLK_TCK")
+        held_back = stats["cpu_stats"]["throttling_data"]["throttled_time"]
+        return Room(int(words[4]) / ticks, held_back / 1e9 + int(words[5]) / ticks)
     return None
 
 

@@ -22,12 +22,12 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
 class Outbox:
     """Order is not promised. An event the broker will not take does not hold up the ones behind it."""
 
-    def __init__(self, journal: Journal, announcer: Announcer) -> None:
+    def __init__(self, journal: Journal, announcer: Announcer, per_second: float = EVENTS_PER_SECOND) -> None:
         self._journal, self._announcer = journal, announcer
         self._news = asyncio.Event()
         self._pause = FIRST_PAUSE_SECONDS
         self._idle = asyncio.Event()
-        self._bucket = full(EVENTS_PER_SECOND, time.monotonic())
+        self._bucket = full(per_second, time.monotonic())
 
     def nudge(self) -> None:
         """There may be something to deliver."""

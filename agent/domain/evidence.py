@@ -46,7 +46,7 @@ class Room:
     idle_seconds: float
     """Of all its cores together: nobody wanted them."""
     held_back_seconds: float
-    """In which the container wanted to compute and its quota did not let it."""
+    """In which its quota did not let the container compute, or programs of this machine waited for a disk, perhaps it."""
 
 
 @dataclass(frozen=True)

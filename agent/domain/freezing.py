@@ -50,4 +50,6 @@ def _later(attempt: Attempt, now: float, frozen_since: float) -> Attempt:
         container_since=None if since is None else moved(since),
         frame_since=moved(attempt.frame_since),
         alive_at=moved(attempt.alive_at),
+        room=None,
+        room_at_frame=None,
     )

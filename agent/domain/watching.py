@@ -43,7 +43,8 @@ def overdue(attempt: Attempt, now: float) -> Ending | None:
 def _too_slow(attempt: Attempt, seconds: float, frame: int | None) -> Ending:
     used = (attempt.cpu_micros - attempt.cpu_at_frame) / 1e6
     limit = attempt.assignment.max_seconds_per_frame
-    is_known = attempt.cpu_seen_at is not None and attempt.cpu_seen_at - attempt.frame_since > seconds / 2
+    is_seen = attempt.cpu_seen_at is not None and attempt.cpu_seen_at - attempt.frame_since > seconds / 2
+    is_known = is_seen and not attempt.assignment.gpu  # a GPU's frame needs little of the processor
     wanted = min(1.0, attempt.cpus) * seconds
     if is_known and used < STARVED_SHARE * wanted:
         if _had_room(attempt, wanted):
@@ -75,6 +76,8 @@ def slept(attempt: Attempt, gap: float) -> tuple[Attempt, Ending | None]:
         attempt,
         frame_since=attempt.frame_since + gap,
         alive_at=attempt.alive_at + gap,
+        room=None,
+        room_at_frame=None,
         container_since=None if attempt.container_since is None else attempt.container_since + gap,
     )
     if gap <= attempt.assignment.lease_seconds:

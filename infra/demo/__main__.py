@@ -45,10 +45,16 @@ def main() -> int:
         console.print("\nStopped by hand.")
         code = 130
     except BaseException:
-        local.down(layout)
+        _stop(layout)
         raise
-    local.down(layout)
+    _stop(layout)
     return code
+
+
+def _stop(layout: Layout) -> None:
+    """All of it, also for who is impatient: a second Ctrl-C would leave half of the farm running."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    local.down(layout)
 
 
 def _demo(layout: Layout, times: Times) -> int:
@@ -81,7 +87,10 @@ def _demo(layout: Layout, times: Times) -> int:
     report.show(told, job, owners)
     _dashboard(farm.http("PROMETHEUS"))
     _addresses(farmfile.read(layout), f"{farm.http('INTAKE')}{link}" if link.startswith("/") else link)
-    return 0 if told["ok"] and told["ledger_sum_micro"] == 0 else 1
+    if not told["ok"] or told["ledger_sum_micro"] != 0:
+        wrong = "a frame is missing" if not told["ok"] else "the ledger does not sum to zero"
+        raise FarmError("the job", f"it ended, but {wrong}; see {FOLDER / 'report.json'}")
+    return 0
 
 
 def _settings(layout: Layout, image: str) -> None:

@@ -140,6 +140,24 @@ def test_a_frame_that_only_waits_is_the_scenes_fault_where_the_machine_would_hav
     assert [said.fault for said in life.exits(137).told(ChunkFailed)] == [fault]
 
 
+def test_what_the_machine_had_to_spare_while_the_container_stood_still_is_not_held_against_the_scene() -> None:
+    life = Life.rendering(an_assignment(1, max_seconds_per_frame=120))
+    life.on(signals.CpuSeen(0, Room(1_000, 0.0)), signals.Freeze(), after=5.0)
+    life.on(signals.Thaw(), after=600.0)
+    for second in range(0, 126, 5):
+        life.on(signals.CpuSeen(second * 1_000, Room(1_600 + second * 0.1, 0.0)), signals.Progressed("Sample 1/48"), after=5.0)
+        life.on(signals.Tick())
+    assert [said.fault for said in life.exits(137).told(ChunkFailed)] == [Fault.MACHINE]
+
+
+def test_a_frame_on_a_gpu_that_needs_little_of_the_processor_is_not_the_machines_fault() -> None:
+    life = Life.rendering(an_assignment(1, max_seconds_per_frame=120, gpu="GPU-0"))
+    for second in range(0, 126, 5):
+        life.on(signals.CpuSeen(second * 1_000, Room(1_000 + second * 0.1, 0.0)), signals.Progressed("Sample 1/48"), after=5.0)
+        life.on(signals.Tick())
+    assert [said.fault for said in life.exits(137).told(ChunkFailed)] == [Fault.TIME]
+
+
 def test_a_slow_machine_that_lends_a_tenth_of_a_core_is_not_blamed_for_giving_just_that() -> None:
     life = Life(an_assignment(1, max_seconds_per_frame=120))
     life.on(signals.BundleFetched(), signals.ContainerStarted(cpus=0.1), signals.SceneOpened())

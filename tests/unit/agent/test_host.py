@@ -37,7 +37,8 @@ def test_this_machine_tells(tmp_path: Path) -> None:
 
 
 def test_what_a_machine_leaves_for_a_container_is_told_by_kernel_and_docker(tmp_path: Path) -> None:
-    assert room({}, tmp_path) is None
-    (tmp_path / "stat").write_text(f"cpu  5 0 7 {30 * os.sysconf('SC_CLK_TCK')} 9 0 0 0 0 0\ncpu0 1 2 3 4\n")
-    assert room({}, tmp_path) == Room(30.0, 0.0)
-    assert room({"cpu_stats": {"throttling_data": {"throttled_time": 2_500_000_000}}}, tmp_path) == Room(30.0, 2.5)
+    told, ticks = {"cpu_stats": {"throttling_data": {"throttled_time": 2_500_000_000}}}, os.sysconf("SC_CLK_TCK")
+    assert room(told, tmp_path) is None
+    (tmp_path / "stat").write_text(f"cpu  5 0 7 {30 * ticks} {4 * ticks} 0 0 0 0 0\ncpu0 1 2 3 4\n")
+    assert room(told, tmp_path) == Room(30.0, 6.5)
+    assert room({"cpu_stats": {"cpu_usage": {}}}, tmp_path) is None  # a bare process has no quota to be seen

@@ -59,6 +59,22 @@ def test_what_waited_while_we_were_deaf_is_not_held_against_anybody() -> None:
     assert offence(talking(5_000, 1), LIMITS) is Offence.EVENTS
 
 
+def test_a_flood_that_comes_while_we_were_deaf_is_known_once_it_is_more_than_can_have_waited() -> None:
+    flood = talking(8_000, 60, was_deaf=True)
+    assert offence(flood, LIMITS) is Offence.EVENTS
+    assert flood.said <= LIMITS.excused_events + 2 * LIMITS.events_burst
+    heavy = talking(2_000, 60, size=250_000, was_deaf=True)
+    assert offence(heavy, LIMITS) is Offence.BYTES
+    assert heavy.said * 250_000 < LIMITS.excused_bytes + 2 * LIMITS.bytes_burst
+
+
+def test_a_silence_that_goes_on_is_one_silence_and_the_next_one_is_forgiven_anew() -> None:
+    waited = talking(9_000, 1, was_deaf=True)
+    again = spoke(waited, 500, 9.0, LIMITS)
+    assert (waited.excused, again.excused) == (9_000, 0)
+    assert spoke(again, 500, 10.0, LIMITS, was_deaf=True).excused == 1
+
+
 @given(st.lists(GAPS, max_size=300))
 def test_buckets_stay_within_their_bounds_and_empty_in_the_time_they_promise(gaps: list[float]) -> None:
     conduct, now = Conduct(0.0), 0.0

@@ -57,7 +57,7 @@ async def says(doorkeeper: Doorkeeper, number: int, agent: str = "ann", body: by
 async def test_a_flooder_is_dropped_beyond_its_burst_reported_once_and_the_others_are_heard() -> None:
     doorkeeper, _, told = a_doorkeeper()
     assert await says(doorkeeper, 5_000) == LIMITS.events_burst
-    assert told == [Misconduct("ann", Offence.EVENTS, LIMITS.events_burst + 1)]
+    assert told == [Misconduct("ann", Offence.EVENTS, int(LIMITS.events_burst) + 1)]
     assert await says(doorkeeper, 10, "bob") == 10
 
 
