@@ -41,21 +41,21 @@ async def main(which: str = "judged") -> None:
 
 
 def rows(ours: Sequence[Verdict], plain: Sequence[Verdict]) -> list[Row]:
-    far, other = ([abs(one.error) * 100 for one in each] for each in (ours, plain))
+    far, other = ([abs(one.error) for one in each] for each in (ours, plain))
     low, high = wilson(sum(one.inside for one in ours), len(ours))
     number = len(ours)
     return [
-        row("error of a quote, median", "%", far, baseline=BASELINE, against=other, note=f"{number} quotes"),
+        row("median quote error", "", far, baseline=BASELINE, against=other, note=f"{number} quotes"),
         Row(
-            "error of a quote, nine of ten below", "%", _part(far, 0.9), 0.0, max(far), number, BASELINE, _part(other, 0.9),
+            "P90 quote error", "", _part(far, 0.9), 0.0, max(far), number, BASELINE, _part(other, 0.9),
             _part(far, 0.9) / _part(other, 0.9),
         ),
         Row(
-            "true work inside the band", "%", _percent(ours), low * 100, high * 100, number, BASELINE, _percent(plain),
-            _percent(ours) / _percent(plain), "higher", "spread: Wilson's 95 % interval, quotes taken as independent",
+            "band holds", "", _inside(ours), low, high, number, BASELINE, _inside(plain), _inside(ours) / _inside(plain),
+            "higher", "spread: Wilson's 95 % interval, quotes taken as independent",
         ),
-        row("half width of the band", "%", [one.half_width * 100 for one in ours], against=[p.half_width * 100 for p in plain]),
-        row("sampling, of the whole job's work", "%", [one.cost * 100 for one in ours], against=[p.cost * 100 for p in plain]),
+        row("half width of the band", "", [one.half_width for one in ours], against=[p.half_width for p in plain]),
+        row("cost of sampling", "", [one.cost for one in ours], against=[p.cost for p in plain]),
         _dear(ours, plain),
         row("frames sampled", "frames", [float(one.samples) for one in ours], against=[float(p.samples) for p in plain]),
     ]  # fmt: skip
@@ -63,23 +63,21 @@ def rows(ours: Sequence[Verdict], plain: Sequence[Verdict]) -> list[Row]:
 
 def _dear(ours: Sequence[Verdict], plain: Sequence[Verdict]) -> Row:
     """How often sampling cost more than it may: with a liar among the six machines, and without."""
-    mine, other = (100 * sum(one.cost > SHARE for one in each) / len(each) for each in (ours, plain))
+    mine, other = (sum(one.cost > SHARE for one in each) / len(each) for each in (ours, plain))
     honest = [one for one in ours if not one.liars]
     alone = sum(one.cost > SHARE for one in honest)
     note = f"{alone} of the {len(honest)} without a liar"
-    return Row("quotes whose sampling cost more than 3 %", "%", mine, 0.0, 100.0, len(ours), BASELINE, other, note=note)
+    return Row("quotes whose sampling cost more than 3 %", "", mine, 0.0, 1.0, len(ours), BASELINE, other, note=note)
 
 
 def _film(verdicts: Sequence[Verdict], film: str) -> Row:
     mine = [one for one in verdicts if one.film == film]
     bias = statistics.median(one.error for one in mine) * 100
-    return row(
-        f"{film}: error", "%", [abs(one.error) * 100 for one in mine], note=f"{_percent(mine):.0f} % inside, bias {bias:+.1f} %"
-    )
+    return row(f"{film}: error", "", [abs(one.error) for one in mine], note=f"{_inside(mine):.0%} inside, bias {bias:+.1f} %")
 
 
-def _percent(verdicts: Sequence[Verdict]) -> float:
-    return 100 * sum(one.inside for one in verdicts) / len(verdicts)
+def _inside(verdicts: Sequence[Verdict]) -> float:
+    return sum(one.inside for one in verdicts) / len(verdicts)
 
 
 def _part(values: Sequence[float], part: float) -> float:

@@ -47,7 +47,7 @@ async def main() -> None:
     async with a_world(listens=True) as world:
         with tempfile.TemporaryDirectory() as folder:
             found = await _lender(world, Path(folder), turns)
-        found["a machine is revoked → its connection is closed"] = await _revoked(world, turns)
+        found["revoked agent cut off"] = await _revoked(world, turns)
     with tempfile.TemporaryDirectory() as folder:
         async with a_world() as world:
             found |= await farm_reactions(world, Path(folder), turns)
@@ -73,7 +73,7 @@ async def _lender(world: World, folder: Path, turns: int) -> dict[str, list[floa
 
 
 async def _turns(home: Home, engine: Any, scenes: Path, turns: int) -> dict[str, list[float]]:
-    names = ("a key is pressed → the container stands still", "`pause` is typed → it stands still", "cancel is told → it is gone")
+    names = ("lender yields", "lender yields, `pause` typed", "cancel")  # by a key pressed at the machine, by a command, gone
     found: dict[str, list[float]] = {name: [] for name in names}
     own = home.stage.folder / "home"
     for turn in range(turns):

@@ -100,7 +100,7 @@ async def arrives(farm: Flooded, lender: Lender) -> bool:
 @pytest.mark.long
 @pytest.mark.parametrize("kind", UNSEEN)
 async def test_a_flood_that_never_reaches_an_inbox_is_seen_at_the_broker(flooded: Flooded, kind: str) -> None:
-    """The broker counts every five seconds, and two counts make a habit."""
+    """The broker counts every five seconds, and four looks in a row make a habit."""
     lender = await flooded.a_lender()
     await until(lambda: arrives(flooded, lender), "a word in its mailbox, which is made a moment after the user")
     async with flooding(lender, kind, SECONDS) as flooder:

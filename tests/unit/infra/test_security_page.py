@@ -31,7 +31,8 @@ MADE: dict[str, tuple[int, ...]] = {
 def test_the_page_claims_no_more_attempts_than_are_made(suite: str) -> None:
     row = next(line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith(f"| `{suite}`"))
     claimed = [int(number) for number in re.findall(r"\d+", row.split("|")[2])]
-    for number, made in zip(claimed, MADE[suite], strict=False):
+    assert len(claimed) >= len(MADE[suite])
+    for number, made in zip(claimed, MADE[suite], strict=False):  # a row may go on with numbers of other things
         assert 0 < number <= made
 
 
