@@ -1,5 +1,8 @@
 """Failures of the program in the container: our driver with one thing gone wrong, or something else in its place."""
 
+import asyncio
+import itertools
+import os
 from dataclasses import replace
 from functools import partial
 
@@ -7,7 +10,7 @@ from agent.domain.attempt import Ending, completed
 from agent.domain.evidence import Complaint, Evidence
 from agent.domain.verdicts import verdict
 from tests.failures import programs
-from tests.failures.ward import Provoke, Ward
+from tests.failures.ward import Patient, Provoke, Ward
 
 GPU_MEMORY = """00:11.204  cycles           | ERROR System is out of GPU and shared host memory
 Error: System is out of GPU and shared host memory
@@ -21,6 +24,19 @@ https://docs.blender.org/manual/en/latest/render/cycles/gpu_rendering.html
 
 def _runs(program: str, scene: str = "ok_small", *frames: int) -> Provoke:
     return lambda ward: ward.fail(scene, *frames, program=program)
+
+
+async def _waits(ward: Ward) -> Ending:
+    """That the cores of this machine stand idle meanwhile is played: tests beside this one may want them."""
+    proc, ticks = ward.folders.root / "idle", os.sysconf("SC_CLK_TCK")
+    proc.mkdir()
+
+    async def idle(_: Patient) -> None:
+        for second in itertools.count():
+            (proc / "stat").write_text(f"cpu  9 0 9 {(1_000 + 2 * second) * ticks} 0 0 0 0 0 0\n")
+            await asyncio.sleep(1)
+
+    return await ward.fail(program=programs.WAIT, meddle=idle, proc=proc, max_seconds_per_frame=12)
 
 
 async def _no_output(ward: Ward) -> Ending:
@@ -51,6 +67,6 @@ BY_PROGRAM: dict[str, Provoke] = {
     "speaks_nonsense": _runs(programs.NONSENSE),
     "no_more_processes": _runs(programs.NO_PROCESSES),
     "hung_and_idle": lambda ward: ward.fail(program=programs.HANG, max_seconds_per_frame=600, patience=300),
-    "waits_and_says_progress": lambda ward: ward.fail(program=programs.WAIT, max_seconds_per_frame=12),
+    "waits_and_says_progress": _waits,
     "ends_but_does_not_exit": _runs(programs.NEVER_EXITS),
 }
