@@ -13,13 +13,15 @@ from secrets import token_hex
 from typing import Any
 
 from pymongo import UpdateMany, UpdateOne
-from pymongo.errors import AutoReconnect, BulkWriteError, DocumentTooLarge
+from pymongo.errors import AutoReconnect, BulkWriteError, DocumentTooLarge, ServerSelectionTimeoutError
 
 from services.chassis.metrics import GROUP
 
 Statement = tuple[dict[str, Any], dict[str, Any]]
 MOST = 500
 REMEMBERED_WRITERS = 8
+MAJORITY = {"w": "majority"}
+"""A bare command knows nothing of the collection's own; acknowledged is what survives the loss of a member, with its journal."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class GroupedWrites:
         statements = [statement(alike, token) for alike in _alike(writes)]
         try:
             matched = await self._matched(statements)
+        except ServerSelectionTimeoutError:  # it was looked for long enough
+            raise
         except AutoReconnect:
             matched = await self._matched(statements)  # where the first time has come through nothing matches any more
         return [True] * len(writes) if matched == len(writes) else await self._who_won(writes, token)
@@ -65,7 +69,9 @@ class GroupedWrites:
         """How many documents still had the version."""
         updates = [{"q": condition, "u": change, "multi": isinstance(condition["_id"], dict)} for condition, change in statements]
         try:
-            reply = await self._collection.database.command("update", self._collection.name, updates=updates, ordered=False)
+            reply = await self._collection.database.command(
+                "update", self._collection.name, updates=updates, ordered=False, writeConcern=MAJORITY
+            )
         except DocumentTooLarge:  # all of them in one message
             operations = [UpdateMany(condition, change) for condition, change in statements]
             return int((await self._collection.bulk_write(operations, ordered=False)).matched_count)

@@ -107,6 +107,11 @@ class Dispatch:
             metrics.WAITED.observe(self._monotonic() - began)
         return saved[: len(marks)]
 
+    async def settled(self) -> None:
+        """Returns when whatever rounds have decided before is written, or has failed."""
+        async with self._turn:
+            await self._claiming.settled()
+
     async def board(self) -> Board:
         """What could be given out now, and by whom it could be taken."""
         async with self._turn:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
-from pymongo.errors import AutoReconnect, BulkWriteError
+from pymongo.errors import AutoReconnect, BulkWriteError, ServerSelectionTimeoutError
 
 from services.chassis.grouping import GroupedWrites, Write
 
@@ -19,11 +19,15 @@ class Server:
         self.name, self.database = "things", self
         self.documents: dict[str, Document] = {id: {"_id": id, "_version": 1, "_writers": []} for id in ("a", "b")}
         self.refused: list[Document] = []
-        self.statements = 0
+        self.statements = self.asked = 0
+        self.is_away = False
         self._breaks, self._keeps_writers = breaks, keeps_writers
 
-    async def command(self, what: str, collection: str, *, updates: list[Document], ordered: bool) -> Document:
-        assert (what, collection, ordered) == ("update", "things", False)
+    async def command(self, what: str, collection: str, *, updates: list[Document], **how: Any) -> Document:
+        assert (what, collection, how) == ("update", "things", {"ordered": False, "writeConcern": {"w": "majority"}})
+        if self.is_away:
+            self.asked += 1
+            raise ServerSelectionTimeoutError("no server within 30 s")
         comes_through = self._breaks.pop(0) if self._breaks else None
         self.statements += 0 if comes_through is False else len(updates)
         matched = 0 if comes_through is False else sum(self._apply(id, one) for one in updates for id in _named(one))
@@ -77,6 +81,15 @@ async def test_who_was_overtaken_loses_also_when_the_group_was_sent_twice() -> N
 async def test_a_world_that_stays_away_is_told() -> None:
     with pytest.raises(AutoReconnect):
         await GroupedWrites(Server([True, True])).write_all(both(7))
+
+
+async def test_a_server_that_was_looked_for_in_vain_is_not_looked_for_again_at_once() -> None:
+    """Twice thirty seconds are longer than a handler may take."""
+    server = Server([])
+    server.is_away = True
+    with pytest.raises(ServerSelectionTimeoutError):
+        await GroupedWrites(server).write_all(both(7))
+    assert server.asked == 1
 
 
 async def test_what_the_server_refuses_is_raised() -> None:

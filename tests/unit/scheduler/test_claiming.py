@@ -135,6 +135,21 @@ async def test_what_is_about_to_be_inserted_is_not_taken_for_lost(is_careful: bo
     assert list(floor.holders().values()) == ["ann" if is_careful else ""]
 
 
+@pytest.mark.parametrize("is_careful", [True, False])
+async def test_who_waits_for_rounds_to_be_settled_finds_their_chunks_in_the_database(is_careful: bool) -> None:
+    """Careless, an emergency stop would look for chunks at work before the last of them is written."""
+    floor = Floor(a_long_job())
+    if not is_careful:
+        floor.dispatch._claiming = floor.careless
+    asking = floor.asks("ann")
+    await floor.go_on()
+    settled = asyncio.create_task(floor.dispatch.settled())
+    await floor.go_on()
+    assert settled.done() is not is_careful
+    await floor.end(asking, settled)
+    assert list(floor.holders().values()) == ["ann"]
+
+
 async def test_a_job_read_before_its_last_cut_lacks_nothing() -> None:
     """What the cut has made the job forget was inserted all the same; a minute later nobody remembers that."""
     floor = Floor(a_long_job())
