@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from services.chassis.pending import Told
 from services.chassis.repository import Change, New
 from services.scheduler.claiming import REMEMBERED, Claiming
+from services.scheduler.closing import Closing
 from services.scheduler.dispatch import Dispatch
 from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.chunk import Chunk
@@ -66,7 +68,8 @@ class Floor:
         for name in ("ann", "bob"):
             self.agents.states[name] = (1, an_agent(name))
         chunks, agents = MemoryChunks(cast(Any, self.chunks)), MemoryAgents(cast(Any, self.agents))
-        self.dispatch = Dispatch(MemoryJobs(cast(Any, self.jobs)), chunks, agents, POLICY, IMAGE)
+        self.shelves = MemoryJobs(cast(Any, self.jobs)), chunks
+        self.dispatch = Dispatch(*self.shelves, agents, POLICY, IMAGE)
         self.careless = Careless(chunks, agents)
 
     def asks(self, agent: str) -> "asyncio.Task[list[bool]]":
@@ -148,6 +151,22 @@ async def test_who_waits_for_rounds_to_be_settled_finds_their_chunks_in_the_data
     assert settled.done() is not is_careful
     await floor.end(asking, settled)
     assert list(floor.holders().values()) == ["ann"]
+
+
+@pytest.mark.parametrize("is_careful", [True, False])
+async def test_a_job_that_is_paused_while_a_chunk_is_being_claimed_gets_it_back(is_careful: bool) -> None:
+    """Careless, its agent would work on until the sweep."""
+    floor = Floor(a_long_job())
+    if not is_careful:
+        floor.dispatch._claiming = floor.careless
+    asking = floor.asks("ann")
+    await floor.go_on()
+    paused = replace(floor.jobs.states["job"][1], state=JobState.PAUSED)
+    floor.jobs.states["job"] = (9, paused)
+    settling = asyncio.create_task(Closing(*floor.shelves, floor.dispatch).settle(paused))
+    await floor.go_on()
+    await floor.end(asking, settling)
+    assert list(floor.holders().values()) == ["" if is_careful else "ann"]
 
 
 async def test_a_job_read_before_its_last_cut_lacks_nothing() -> None:
