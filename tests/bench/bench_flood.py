@@ -49,6 +49,7 @@ async def _turn(farm: Flooded, kind: str, found: Found) -> None:
     async with flooding(lender, kind, seconds(DURING)) as flooder:
         found.during += await _waits(farm, seconds(DURING))
         found.told.append(await flooder)
+    assert found.told[-1]["logins"] == 1, f"it was to come in once: {found.told[-1]}"
     found.after += await _waits(farm, seconds(BEFORE))
     found.parked = max(found.parked, await farm.parked() - parked)
 

@@ -14,7 +14,7 @@ from uuid import uuid4
 import aio_pika
 import httpx
 from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
-from aiormq.exceptions import AuthenticationError, ProbableAuthenticationError
+from aiormq.exceptions import AuthenticationError, InvalidFrameError, ProbableAuthenticationError
 from motor.motor_asyncio import AsyncIOMotorClient
 from yarl import URL
 
@@ -168,9 +168,9 @@ class World:
         connection = aio_pika.Connection(URL(self.farm.amqp_url(user, password, self.vhost)))
         try:
             await connection.connect()
-        except (AuthenticationError, ProbableAuthenticationError):
+        except (AuthenticationError, ProbableAuthenticationError, InvalidFrameError):
             return True
-        except asyncio.CancelledError:  # how the library tells that the user may log in and not enter this virtual host
+        except asyncio.CancelledError:  # like InvalidFrameError: the user may log in and not enter this virtual host
             if (this := asyncio.current_task()) and this.cancelling():
                 raise
             return True

@@ -86,9 +86,15 @@ class Flooder:
         return self.told
 
     async def _channels(self, connections: list[AbstractConnection]) -> list[AbstractChannel]:
-        channels = []
+        """Of as many connections as it gets; the broker may still count one that was there a moment ago. Raises when it gets none."""
+        channels: list[AbstractChannel] = []
         for _ in range(CONNECTIONS):
-            connections.append(await aiormq.connect(self._url))
+            try:
+                connections.append(await aiormq.connect(self._url))
+            except (aiormq.AMQPError, ConnectionError, OSError, RuntimeError, asyncio.CancelledError):
+                if not channels:
+                    raise
+                return channels
             channels += [await connections[-1].channel(publisher_confirms=False) for _ in range(CHANNELS)]
         return channels
 
