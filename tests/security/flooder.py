@@ -86,7 +86,7 @@ class Flooder:
         return self.told
 
     async def _channels(self, connections: list[AbstractConnection]) -> list[AbstractChannel]:
-        """Of as many connections as it gets; the broker may still count one that was there a moment ago. Raises when it gets none."""
+        """Of as many connections as it gets: the broker may still count one that has gone. Raises when it gets none."""
         channels: list[AbstractChannel] = []
         for _ in range(CONNECTIONS):
             try:
