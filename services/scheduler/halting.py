@@ -67,9 +67,8 @@ class Halting:
             metrics.FARM.labels(order).set(order is farm.order)
 
     async def _carry_out(self, farm: Farm) -> None:
-        """Rounds of giving out that are under way end first, also in the database: what they have claimed is found there."""
+        """A round of giving out that is under way ends first."""
         await self._dispatch.look()
-        await self._dispatch.settled()
         await self._empty(farm)
 
     async def _tell_all(self, farm: Farm) -> None:
