@@ -19,7 +19,7 @@ from services.chassis import metrics
 from services.chassis.arrivals import Arrival, Message, Subscription
 from services.chassis.delivery import Received, deliveries_of, receive
 from services.chassis.disposal import Disposal
-from services.chassis.turns import SHARE, Turns
+from services.chassis.fair import SHARE, FairQueue
 from services.chassis.verdicts import Verdict, verdict
 
 log = structlog.get_logger()
@@ -39,7 +39,7 @@ class BatchConsumer:
     ) -> None:
         self._service, self._row, self._handler, self._disposal, self._most = service, row, handler, disposal, most
         self._linger = TRANSIENT_LINGER_SECONDS if row.transient else LINGER_SECONDS
-        self._arrived = Turns(SHARE if row.publisher == AGENT else None)
+        self._arrived = FairQueue[Arrival](SHARE if row.publisher == AGENT else None)
         self._groups = asyncio.Semaphore(GROUPS)
         self._running: set[asyncio.Task[None]] = set()
         self._subscription = Subscription(inbox(service, row.event, shard), most * GROUPS, self._arrive)

@@ -1,19 +1,15 @@
 """Who is heard: by what the broker vouches for, within limits, and never against the scheduler's word."""
 
 import asyncio
-from typing import Any
 
-import aio_pika
 import pytest
-from aiormq.abc import DeliveredMessage
-from pamqp.commands import Basic
-from pamqp.header import ContentHeader
 
 from contracts.events import AgentReady, DepositHeld
-from contracts.topology import AGENTS, EVENTS, route
+from contracts.topology import EVENTS, route
 from services.chassis.conduct import Limits, Offence
 from services.chassis.delivery import SENDER, speaker
 from services.chassis.doorkeeper import REPORT_SECONDS, Doorkeeper, Misconduct
+from tests.unit.chassis.messages import a_message
 
 READY = route(AgentReady)
 LIMITS = Limits()
@@ -25,12 +21,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.at
-
-
-def a_message(agent: str = "ann", exchange: str = AGENTS, body: bytes = b"{}", **properties: Any) -> aio_pika.IncomingMessage:
-    deliver = Basic.Deliver(consumer_tag="t", delivery_tag=1, exchange=exchange, routing_key=f"{agent}.{AgentReady.key()}")
-    header = ContentHeader(body_size=len(body), properties=Basic.Properties(**properties))
-    return aio_pika.IncomingMessage(DeliveredMessage(delivery=deliver, header=header, body=body, channel=None))  # type: ignore[arg-type]
 
 
 def a_doorkeeper(limits: Limits | None = LIMITS) -> tuple[Doorkeeper, Clock, list[Misconduct]]:

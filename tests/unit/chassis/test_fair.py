@@ -3,33 +3,23 @@
 import asyncio
 from collections import Counter
 
-from aiormq.abc import DeliveredMessage
+import aio_pika
 from hypothesis import given
 from hypothesis import strategies as st
-from pamqp.commands import Basic
-from pamqp.header import ContentHeader
 
-from contracts.topology import AGENTS
-from services.chassis.arrivals import Answers, Arrival
-from services.chassis.turns import Turns
+from services.chassis.fair import FairQueue
+from tests.unit.chassis.messages import a_message
 
 
-def said(agent: str, tag: int) -> Arrival:
-    deliver = Basic.Deliver(consumer_tag="t", delivery_tag=tag, exchange=AGENTS, routing_key=f"{agent}.agent_ready")
-    header = ContentHeader(body_size=2, properties=Basic.Properties())
-    delivered = DeliveredMessage(delivery=deliver, header=header, body=b"{}", channel=None)  # type: ignore[arg-type]
-    return Arrival(delivered, Answers(None))  # type: ignore[arg-type]
-
-
-def who(group: list[Arrival]) -> list[str]:
+def who(group: list[aio_pika.IncomingMessage]) -> list[str]:
     return [str(message.routing_key).partition(".")[0] for message in group]
 
 
-def waiting(speakers: list[str], share: int | None) -> Turns:
-    turns = Turns(share)
+def waiting(speakers: list[str], share: int | None) -> FairQueue[aio_pika.IncomingMessage]:
+    queue = FairQueue[aio_pika.IncomingMessage](share)
     for tag, agent in enumerate(speakers):
-        turns.put(said(agent, tag))
-    return turns
+        queue.put(a_message(agent, message_id=str(tag)))
+    return queue
 
 
 FLOOD = ["loud"] * 100 + ["ann", "bob"]
@@ -53,31 +43,31 @@ def test_nothing_is_lost_or_doubled_nobody_has_more_than_his_share_and_each_ones
     speakers: list[str], share: int, sizes: list[int], late: int
 ) -> None:
     first, rest = speakers[:late], speakers[late:]
-    turns, taken, step = waiting(first, share), [], 0
+    queue, taken, step = waiting(first, share), [], 0
     for tag, agent in enumerate(rest, len(first)):
-        taken.append(turns.take(sizes[step % len(sizes)]))
-        turns.put(said(agent, tag))
+        taken.append(queue.take(sizes[step % len(sizes)]))
+        queue.put(a_message(agent, message_id=str(tag)))
         step += 1
-    while len(turns):
-        taken.append(turns.take(sizes[step % len(sizes)]))
+    while len(queue):
+        taken.append(queue.take(sizes[step % len(sizes)]))
         step += 1
     assert all(count <= share for group in taken for count in Counter(who(group)).values())
     flat = [message for group in taken for message in group]
-    assert sorted(message.tag for message in flat) == list(range(len(speakers)))
+    assert sorted(int(message.message_id or -1) for message in flat) == list(range(len(speakers)))
     for agent in set(speakers):
-        tags = [message.tag for message in flat if who([message]) == [agent]]
+        tags = [int(message.message_id or -1) for message in flat if who([message]) == [agent]]
         assert tags == sorted(tags)
 
 
 async def test_it_waits_for_something_and_not_for_what_was_taken() -> None:
-    turns = Turns()
-    waits = asyncio.create_task(turns.some())
+    queue = FairQueue[aio_pika.IncomingMessage]()
+    waits = asyncio.create_task(queue.some())
     await asyncio.sleep(0)
     assert not waits.done()
-    turns.put(said("ann", 1))
+    queue.put(a_message())
     await asyncio.wait_for(waits, 5)
-    assert len(turns.take(1)) == 1
-    again = asyncio.create_task(turns.some())
+    assert len(queue.take(1)) == 1
+    again = asyncio.create_task(queue.some())
     await asyncio.sleep(0)
     assert not again.done()
     again.cancel()

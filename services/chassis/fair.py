@@ -7,26 +7,28 @@ read. The share lies above what the busiest honest agent says in the time of a g
 
 import asyncio
 from collections import Counter, deque
+from typing import Generic, TypeVar
 
-from services.chassis.arrivals import Arrival
+from services.chassis.arrivals import Message
 from services.chassis.delivery import speaker
 
+M = TypeVar("M", bound=Message)
 SHARE = 32
 """Messages of one agent in one group."""
 
 
-class Turns:
+class FairQueue(Generic[M]):
     """First come, first served, but for who has had his share of this group: `share` None is without bounds."""
 
     def __init__(self, share: int | None = None) -> None:
         self._share = share
-        self._waiting: deque[Arrival] = deque()
+        self._waiting: deque[M] = deque()
         self._some = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, message: Arrival) -> None:
+    def put(self, message: M) -> None:
         self._waiting.append(message)
         self._some.set()
 
@@ -34,10 +36,10 @@ class Turns:
         """Returns when something waits."""
         await self._some.wait()
 
-    def take(self, most: int) -> list[Arrival]:
+    def take(self, most: int) -> list[M]:
         """At most so many; what one agent said stays in its order."""
-        group: list[Arrival] = []
-        later: list[Arrival] = []
+        group: list[M] = []
+        later: list[M] = []
         had: Counter[str] = Counter()
         while self._waiting and len(group) < most:
             message = self._waiting.popleft()
@@ -47,7 +49,7 @@ class Turns:
             self._some.clear()
         return group
 
-    def _is_due(self, message: Arrival, had: Counter[str]) -> bool:
+    def _is_due(self, message: M, had: Counter[str]) -> bool:
         if self._share is None:
             return True
         who = speaker(message)
