@@ -143,7 +143,7 @@ class Leases:
     async def _void(self, chunk: str, attempt: str) -> None:
         log.warning("attempt overdue", chunk=chunk, attempt=attempt)
         metrics.VOIDED.labels("hard end").inc()
-        await self._end(chunk, lambda state, at: chunks.voided(state, attempt, "the attempt has reached its hard end", at))
+        await self._end(chunk, lambda state, at: chunks.timed_out(state, attempt, at))
 
     async def _lose(self, hand: Hand, why: str) -> None:
         metrics.VOIDED.labels(why).inc()

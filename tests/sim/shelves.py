@@ -190,7 +190,8 @@ class ChunkShelf(Chunks):
         return sorted(job for job, chunks in self._open.items() if chunks)
 
     async def overdue(self, now: datetime) -> list[Chunk]:
-        return [chunk for chunk in self._held_ones() if chunk.holder is not None and chunk.holder.hard_end < now]
+        held = self._held_ones()
+        return [one for one in held if one.holder is not None and one.holder.done_at is None and one.holder.hard_end < now]
 
     async def done_before(self, at: datetime) -> list[Chunk]:
         held = self._held_ones()

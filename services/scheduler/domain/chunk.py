@@ -200,6 +200,14 @@ def voided(chunk: Chunk, attempt: str, reason: str, now: datetime) -> Decided:
     return gave_up(chunk, attempt, Ending.LOST, now), [void]
 
 
+def timed_out(chunk: Chunk, attempt: str, now: datetime) -> Decided:
+    """Its hard end is reached. One that has said it is done is left to `settle`: its frames may lie in the store, unverified, and
+    would be rendered twice."""
+    if chunk.holder is None or chunk.holder.done_at is not None:
+        return chunk, []
+    return voided(chunk, attempt, "the attempt has reached its hard end", now)
+
+
 def void_of(chunk: Chunk, attempt: str, agent: str, reason: str) -> AttemptVoid:
     """What an agent is told whose attempt does not hold the chunk."""
     counted = ranges(f for delivery in chunk.deliveries if delivery.attempt == attempt for f in frames(delivery.frames))

@@ -52,10 +52,11 @@ class Chunks:
         collection = self.store.collection
         await collection.create_index([("state", 1), ("job", 1), ("opened_at", 1)])
         await collection.create_index([("job", 1)], partialFilterExpression={"stored": {"$gt": 0}}, name="stored of a job")
-        if "job_1" in await collection.index_information():  # of a farm from before: each insert would pay for it
-            await collection.drop_index("job_1")
-        for field in ("holder.hard_end", "holder.done_at"):
-            await collection.create_index([(field, 1)], partialFilterExpression={field: {"$type": "date"}})
+        at_work = {"holder.hard_end": {"$type": "date"}, "holder.done_at": None}
+        await collection.create_index([("holder.hard_end", 1)], partialFilterExpression=at_work, name="at work")
+        await collection.create_index([("holder.done_at", 1)], partialFilterExpression={"holder.done_at": {"$type": "date"}})
+        for former in {"job_1", "holder.hard_end_1"} & set(await collection.index_information()):
+            await collection.drop_index(former)  # of a farm from before: each insert would pay for it
 
     async def get(self, chunk: str) -> Chunk | None:
         return await self.store.get(chunk)
@@ -145,8 +146,9 @@ class Chunks:
         return sorted({job for jobs in found for job in jobs})
 
     async def overdue(self, now: datetime) -> list[Chunk]:
-        """Held beyond their hard end."""
-        found = await self._found({"holder.hard_end": {"$lt": now}, "state": {"$in": _HELD}}, limit=500)
+        """Held beyond their hard end by agents that have not said that they are done."""
+        query = {"holder.done_at": None, "holder.hard_end": {"$lt": now}, "state": {"$in": _HELD}}
+        found = await self._found(query, limit=500)
         return [saved.state for saved in found]
 
     async def done_before(self, at: datetime) -> list[Chunk]:

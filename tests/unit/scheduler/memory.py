@@ -223,7 +223,7 @@ class MemoryChunks(Chunks):
         return sorted({saved.state.job for saved in self._open(lambda _: True)})
 
     async def overdue(self, now: datetime) -> list[Chunk]:
-        return [saved.state for saved in self._open(lambda chunk: chunk.holder is not None and chunk.holder.hard_end < now)]
+        return [saved.state for saved in await self.at_work() if saved.state.holder and saved.state.holder.hard_end < now]
 
     async def done_before(self, at: datetime) -> list[Chunk]:
         def is_late(chunk: Chunk) -> bool:

@@ -81,6 +81,14 @@ def test_an_agent_that_has_said_it_is_done_is_not_told_to_stop() -> None:
     assert chunks.closed(chunk, "cancelled", NOW)[1] == []
 
 
+def test_the_hard_end_ends_what_is_under_way_and_leaves_what_is_done_to_its_timer() -> None:
+    done = chunks.said_done(a_held_chunk(), "first", NOW)
+    assert chunks.timed_out(done, "first", NOW) == (done, [])
+    chunk, (void,) = chunks.timed_out(a_held_chunk(), "first", NOW)
+    assert isinstance(void, AttemptVoid)
+    assert (chunk.state, chunk.former[0].why) == (ChunkState.QUEUED, Ending.LOST)
+
+
 def test_a_void_attempt_is_told_which_of_its_frames_counted() -> None:
     chunk, _ = chunks.brought(a_held_chunk(), "first", "ann", [1, 3], NOW)
     chunk, (void,) = chunks.voided(chunk, "first", "hard end", NOW)

@@ -114,6 +114,19 @@ async def test_a_live_agent_that_never_delivers_cannot_keep_a_chunk(office: Offi
     assert (void.agent, void.attempt) == ("ann", held.attempt)
 
 
+async def test_the_hard_end_takes_nothing_that_its_agent_has_completed(office: Office) -> None:
+    """Storage is away meanwhile; the frames lie there, and rendering them again would be for nothing."""
+    held = the_chunk(office).holder
+    assert held is not None
+    await pass_time(office, 4 * 120 + 110, "ann", "bob")
+    await office.hear(ChunkCompleted(job="job", chunk="chunk", attempt=held.attempt), "ann")
+    await pass_time(office, POLICY.settle_silent, "ann", "bob")
+    assert endings(office) == []
+    assert [one for one in office.told if isinstance(one, AttemptVoid)] == []
+    await pass_time(office, 10, "ann", "bob")
+    assert endings(office) == [Ending.INCOMPLETE], "nor may it keep the chunk for ever"
+
+
 async def test_an_assignment_that_never_arrived_is_given_out_again(office: Office) -> None:
     """Its agent pulses, and never speaks of the attempt."""
     for _ in range(12):
