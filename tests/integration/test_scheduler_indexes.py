@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.topology import SCHEDULER
+from services.chassis.repository import New
+from services.scheduler.domain.states import ChunkState
 from services.scheduler.repository import Agents, Chunks, Jobs
 from services.scheduler.repository.choices import Choices
 from services.scheduler.repository.farm import Farms
@@ -16,6 +18,7 @@ from tests.unit.scheduler.builders import NOW, a_chunk, a_holder, a_sampled_job,
 
 Asked = Mapping[str, Callable[[Any], Awaitable[Any]]]
 LATER = datetime.now(UTC) + timedelta(days=1)
+TOMORROW = LATER + timedelta(days=1)
 QUERIES: Mapping[type, Asked] = {
     Jobs: {
         "get": lambda jobs: jobs.get("job"),
@@ -72,9 +75,11 @@ QUERIES: Mapping[type, Asked] = {
 }
 WRITES = frozenset({"add", "add_many", "insert", "save", "write", "update", "update_or_add", "tell", "now", "keep", "control"})
 """By id, or of nothing that is looked for."""
+FINISHED = 200
+"""Chunks whose agents have just said that they are done, of another job: nobody asks about them."""
 
 
-async def test_every_question_is_answered_by_an_index(world: World) -> None:
+async def test_every_question_is_answered_by_an_index_that_leads_to_what_is_asked(world: World) -> None:
     database = world.database(SCHEDULER)
     kept = await _kept(world)
     await database.command("profile", 2)
@@ -83,10 +88,14 @@ async def test_every_question_is_answered_by_an_index(world: World) -> None:
             await ask(repository)
         await repository.store.announce_leftovers(timedelta(days=-1))
     assert await _scanned(database) == []
+    assert await _walked(database) == []
     await database["jobs"].find_one({"account": "somebody"})
+    await database["chunks"].find_one({"state": ChunkState.RENDERING, "holder.agent": "somebody"})
     await database.command("profile", 0)
     (control,) = await _scanned(database)
     assert control["filter"] == {"account": "somebody"}, "a question without an index is noticed"
+    (control,) = await _walked(database)
+    assert control["filter"]["holder.agent"] == "somebody", "an index that leads to everything is noticed"
 
 
 def test_no_question_is_left_out() -> None:
@@ -103,7 +112,9 @@ async def _kept(world: World) -> list[Any]:
         await store.store.pending.ensure_indexes()
     await kept.jobs.store.add("job", a_sampled_job(job="job"))
     await kept.agents.store.add("ann", an_agent())
-    await kept.chunks.store.add("chunk", a_chunk(holder=a_holder(done_at=NOW), stored=1))
+    await kept.chunks.store.add("chunk", a_chunk(state=ChunkState.RENDERING, holder=a_holder(done_at=NOW), stored=1))
+    done: dict[str, Any] = {"state": ChunkState.RENDERING, "holder": a_holder(done_at=TOMORROW)}
+    await kept.chunks.store.add_many([New(name, a_chunk(chunk=name, job="other", **done)) for name in map(str, range(FINISHED))])
     await database["choices"].insert_one({"_id": "one", "state": "over"})
     await database["farm"].insert_one({"_id": "other"})
     return [kept.jobs, kept.chunks, kept.agents, kept.farms, kept.choices, kept.quotes]
@@ -112,4 +123,10 @@ async def _kept(world: World) -> list[Any]:
 async def _scanned(database: Any) -> list[dict[str, Any]]:
     """What read a collection from one end to the other, but for the profile itself."""
     query = {"planSummary": {"$regex": "COLLSCAN"}, "ns": {"$not": {"$regex": "system"}}}
+    return [one["command"] | {"ns": one["ns"]} async for one in database["system.profile"].find(query)]
+
+
+async def _walked(database: Any) -> list[dict[str, Any]]:
+    """What looked at documents that nobody asked about."""
+    query = {"docsExamined": {"$gte": FINISHED}, "ns": {"$not": {"$regex": "system"}}}
     return [one["command"] | {"ns": one["ns"]} async for one in database["system.profile"].find(query)]

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from services.chassis.pending import Told
@@ -14,7 +14,11 @@ from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.states import HELD_CHUNK, OPEN_CHUNK, ChunkState
 
 _HELD, _OPEN = sorted(HELD_CHUNK), sorted(OPEN_CHUNK)
-
+_EVER: dict[str, Any] = {"$gt": datetime(1970, 1, 1, tzinfo=UTC)}
+"""Any time: the database takes a partial index only for a question that says its condition, and `$type` is said by none."""
+_AT_WORK: dict[str, Any] = {"holder.hard_end": _EVER, "holder.done_at": None}
+_DONE: dict[str, Any] = {"holder.done_at": _EVER}
+_UNUSED = {"job_1", "holder.hard_end_1", "holder.done_at_1"}
 
 _FRAMES = {"$sum": {"$add": [{"$floor": {"$divide": [{"$subtract": ["$of.last", "$of.first"]}, "$of.step"]}}, 1]}}
 _BY_AGENT: list[dict[str, Any]] = [
@@ -52,11 +56,10 @@ class Chunks:
         collection = self.store.collection
         await collection.create_index([("state", 1), ("job", 1), ("opened_at", 1)])
         await collection.create_index([("job", 1)], partialFilterExpression={"stored": {"$gt": 0}}, name="stored of a job")
-        at_work = {"holder.hard_end": {"$type": "date"}, "holder.done_at": None}
-        await collection.create_index([("holder.hard_end", 1)], partialFilterExpression=at_work, name="at work")
-        await collection.create_index([("holder.done_at", 1)], partialFilterExpression={"holder.done_at": {"$type": "date"}})
-        for former in {"job_1", "holder.hard_end_1"} & set(await collection.index_information()):
-            await collection.drop_index(former)  # of a farm from before: each insert would pay for it
+        await collection.create_index([("holder.hard_end", 1)], partialFilterExpression=_AT_WORK, name="at work")
+        await collection.create_index([("holder.done_at", 1)], partialFilterExpression=_DONE, name="done")
+        for former in _UNUSED & set(await collection.index_information()):
+            await collection.drop_index(former)  # of a farm from before: each write would pay for it
 
     async def get(self, chunk: str) -> Chunk | None:
         return await self.store.get(chunk)
@@ -128,7 +131,7 @@ class Chunks:
 
     async def at_work(self, most: int = 500) -> list[Saved[Chunk]]:
         """In hand, of whatever job, and their agents have not said that they are done."""
-        return await self._found({"state": {"$in": _HELD}, "holder.done_at": None}, limit=most)
+        return await self._found({"state": {"$in": _HELD}, **_AT_WORK}, limit=most)
 
     async def any_open(self, job: str) -> bool:
         found = await self.store.collection.find_one({"job": job, "state": {"$in": _OPEN}}, {"_id": 1})
@@ -147,18 +150,18 @@ class Chunks:
 
     async def overdue(self, now: datetime) -> list[Chunk]:
         """Held beyond their hard end by agents that have not said that they are done."""
-        query = {"holder.done_at": None, "holder.hard_end": {"$lt": now}, "state": {"$in": _HELD}}
+        query = {**_AT_WORK, "holder.hard_end": {**_EVER, "$lt": now}, "state": {"$in": _HELD}}
         found = await self._found(query, limit=500)
         return [saved.state for saved in found]
 
     async def done_before(self, at: datetime) -> list[Chunk]:
         """Whose agents said before this time that nothing is left to do."""
-        found = await self._found({"holder.done_at": {"$lt": at}, "state": {"$in": _HELD}}, limit=500)
+        found = await self._found({"holder.done_at": {**_EVER, "$lt": at}, "state": {"$in": _HELD}}, limit=500)
         return [saved.state for saved in found]
 
     async def held(self, claimed_before: datetime) -> list[tuple[str, str, str]]:
         """(chunk, attempt, agent) of every attempt under way whose agent has not said that it is done."""
-        query = {"state": {"$in": _HELD}, "holder.at": {"$lt": claimed_before}, "holder.done_at": None}
+        query = {"state": {"$in": _HELD}, "holder.at": {"$lt": claimed_before}, **_AT_WORK}
         cursor = self.store.collection.find(query, {"holder.attempt": 1, "holder.agent": 1})
         return [(one["_id"], one["holder"]["attempt"], one["holder"]["agent"]) async for one in cursor]
 
