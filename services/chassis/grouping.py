@@ -2,7 +2,8 @@
 
 A bulk write does not say which of its operations matched. So each write leaves its group's random token among the document's
 last eight writers, and after a short count the documents are read to see whose token is there: also when a later writer has been
-since.
+since. The token makes a repetition harmless, too: what the driver repeats by itself costs the server a record for every single
+document, so here a broken connection is answered by sending the same again.
 """
 
 import asyncio
@@ -11,12 +12,16 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
 
-from pymongo import UpdateOne
+from pymongo import UpdateMany, UpdateOne
+from pymongo.errors import AutoReconnect, BulkWriteError, DocumentTooLarge, ServerSelectionTimeoutError
 
 from services.chassis.metrics import GROUP
 
+Statement = tuple[dict[str, Any], dict[str, Any]]
 MOST = 500
 REMEMBERED_WRITERS = 8
+MAJORITY = {"w": "majority"}
+"""A bare command knows nothing of the collection's own; acknowledged is what survives the loss of a member, with its journal."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +56,28 @@ class GroupedWrites:
             raise ValueError("a document may appear once in a grouped write")
         token = token_hex(8)
         GROUP.labels(self._collection.name).observe(len(writes))
-        result = await self._collection.bulk_write([operation(write, token) for write in writes], ordered=False)
-        if result.matched_count == len(writes):
-            return [True] * len(writes)
-        return await self._who_won(writes, token)
+        statements = [statement(alike, token) for alike in _alike(writes)]
+        try:
+            matched = await self._matched(statements)
+        except ServerSelectionTimeoutError:  # it was looked for long enough
+            raise
+        except AutoReconnect:
+            matched = await self._matched(statements)  # where the first time has come through nothing matches any more
+        return [True] * len(writes) if matched == len(writes) else await self._who_won(writes, token)
+
+    async def _matched(self, statements: Sequence[Statement]) -> int:
+        """How many documents still had the version."""
+        updates = [{"q": condition, "u": change, "multi": isinstance(condition["_id"], dict)} for condition, change in statements]
+        try:
+            reply = await self._collection.database.command(
+                "update", self._collection.name, updates=updates, ordered=False, writeConcern=MAJORITY
+            )
+        except DocumentTooLarge:  # all of them in one message
+            operations = [UpdateMany(condition, change) for condition, change in statements]
+            return int((await self._collection.bulk_write(operations, ordered=False)).matched_count)
+        if reply.get("writeErrors") or reply.get("writeConcernError"):
+            raise BulkWriteError(reply)
+        return int(reply["n"])
 
     async def _who_won(self, writes: Sequence[Write], token: str) -> list[bool]:
         found = self._collection.find({"_id": {"$in": [write.id for write in writes]}}, {"_writers": 1})
@@ -93,12 +116,31 @@ def _settle(group: list[tuple[Write, "asyncio.Future[bool]"]], problem: BaseExce
             future.set_exception(problem if isinstance(problem, Exception) else ConnectionError("writing was stopped"))
 
 
-def operation(write: Write, token: str) -> UpdateOne:
-    """The conditional write as the driver takes it; also for a transaction of the caller's, where matching decides alone."""
+def _alike(writes: Sequence[Write]) -> list[Sequence[Write]]:
+    """Writes that do the same to different documents, together: the server looks at one statement instead of many."""
+    alike: dict[object, list[Write]] = {}
+    for write in writes:
+        what = (write.version, *write.fields.items())
+        try:
+            alike.setdefault(write.id if write.pending else what, []).append(write)
+        except TypeError:  # lists and documents in it: hardly ever the same
+            alike[write.id] = [write]
+    return list(alike.values())
+
+
+def statement(alike: Sequence[Write], token: str) -> Statement:
+    """The condition, and what is changed: the same for all of them."""
+    one = alike[0]
     push: dict[str, Any] = {"_writers": {"$each": [token], "$slice": -REMEMBERED_WRITERS}}
-    if write.pending:
-        push["pending"] = {"$each": list(write.pending)}
+    if one.pending:
+        push["pending"] = {"$each": list(one.pending)}
     change: dict[str, Any] = {"$inc": {"_version": 1}, "$push": push}
-    if write.fields:
-        change["$set"] = dict(write.fields)
-    return UpdateOne({"_id": write.id, "_version": write.version}, change)
+    if one.fields:
+        change["$set"] = dict(one.fields)
+    ids: Any = one.id if len(alike) == 1 else {"$in": [write.id for write in alike]}
+    return {"_id": ids, "_version": one.version}, change
+
+
+def operation(write: Write, token: str) -> UpdateOne:
+    """The conditional write as the driver takes it, for a transaction of the caller's, where matching decides alone."""
+    return UpdateOne(*statement([write], token))

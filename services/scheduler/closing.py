@@ -33,6 +33,8 @@ class Closing:
     async def settle(self, job: Job) -> None:
         """Bring the chunks of a job that is over or paused in line with that; others are left alone."""
         self._dispatch.stale()
+        if jobs_domain.is_over(job) or job.state is JobState.PAUSED:
+            await self._dispatch.settled()  # chunks that are being claimed are found then, too
         if jobs_domain.is_over(job):
             await self._each(job, lambda chunk, now: chunks_domain.closed(chunk, job.reason, now))
         elif job.state is JobState.PAUSED:

@@ -1,8 +1,9 @@
 """Gives chunks to agents: the one place where slots and chunks are claimed.
 
 Theory. First the agent's slot is reserved, then the chunk is claimed, both by conditional writes; what is lost on the way is
-freed again by naming the attempt. One assignment round at a time in this process (a lock); other processes are fenced by the
-writes. Whoever wrote a ready slot or an open chunk calls `look` *after* writing: one of the two sees the other, or a sweep does.
+freed again by naming the attempt. Rounds decide and reserve one after the other in this process (a lock); while the chunks of
+one are written (claiming) the next has its turn. Other processes are fenced by the writes. Whoever wrote a ready slot or an open
+chunk calls `look` *after* writing: one of the two sees the other, or a sweep does.
 A chunk cut for an agent is inserted already claimed: the stretch left the job's `uncut` before, under an id that follows from it.
 """
 
@@ -12,14 +13,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 
-import structlog
-
 from contracts.bus import new_id
 from contracts.events import ChunkAssigned
 from contracts.shards import UNDIVIDED, Shard
 from services.chassis.pending import Told
 from services.chassis.repository import Change, Decision, New, Saved
 from services.scheduler import metrics
+from services.scheduler.claiming import Claiming
 from services.scheduler.copying import Copying
 from services.scheduler.domain import agent as agents_domain
 from services.scheduler.domain import chunk as chunks_domain
@@ -37,13 +37,11 @@ from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.quick import replace
 from services.scheduler.domain.wishes import may_begin
 from services.scheduler.parcelling import Parcelling, Wish
-from services.scheduler.placing import Asking, Placed
+from services.scheduler.placing import Asking, Placed, Round
 from services.scheduler.repository import Agents, Chunks, Jobs
 
-log = structlog.get_logger()
-
 FRESH_SECONDS = 1.0
-"""How old the list of open jobs and of agents may be."""
+"""How old the lists of open jobs, of agents and of queued chunks may be."""
 MOST_QUEUED = 200
 
 
@@ -64,15 +62,14 @@ class Dispatch:
     ) -> None:
         self._jobs, self._chunks, self._agents, self._copying = jobs, chunks, agents, Copying(chunks, agents)
         self._policy, self._image, self._gpu_image, self._monotonic = policy, image, gpu_image, monotonic
-        self._parcelling, self._shard = Parcelling(jobs, policy), shard
+        self._parcelling, self._claiming, self._shard = Parcelling(jobs, policy), Claiming(chunks, agents), shard
         self._turn = asyncio.Lock()
-        self._looking = self.is_halted = False  # by the operator's order to the farm (halting)
+        self._looking = self._has_more_queued = self.is_halted = False  # by the operator's order to the farm (halting)
         self._read_at = -1e9
         self._open: dict[str, Job] = {}
         self._fleet: dict[str, Agent] = {}
         self._running: Counter[str] = Counter()
-        self._saved_chunks: dict[str, Saved[Chunk]] = {}
-        self._inserted: dict[str, set[str]] = defaultdict(set)
+        self._queued: dict[str, Saved[Chunk]] = {}
         self._served: dict[str, datetime] = {}  # renter → when he last got a chunk
         self._slots: dict[str, int] = {}  # job → slots that could work on it
 
@@ -89,10 +86,11 @@ class Dispatch:
             self._looking = False
             self.stale()
             heard = await self._refresh()
-            told: list[Told] = []
+            idle = [saved for saved in heard if agents_domain.free_slots(saved.state) and self._shard.hears(saved.id)]
             if (await self._board()).has_work():
-                idle = [saved for saved in heard if agents_domain.free_slots(saved.state) and self._shard.hears(saved.id)]
-                _, told = await self._round([Asking(saved, _as_it_is) for saved in idle], ())
+                _, told = await self._write(await self._decided([Asking(saved, _as_it_is) for saved in idle], ()))
+            else:
+                told = []
             told += await self._copies()
         await self._chunks.tell(told)
 
@@ -101,11 +99,18 @@ class Dispatch:
         Says which marks were saved. Others take their turn while the broker confirms."""
         began = self._monotonic()
         async with self._turn:
-            saved, told = await self._round(asking, marks)
+            round = await self._decided(asking, marks)
+            self._claiming.begin(round)
+        saved, told = await self._write(round)
         await self._chunks.tell(told)
         for _ in told:
             metrics.WAITED.observe(self._monotonic() - began)
-        return saved
+        return saved[: len(marks)]
+
+    async def settled(self) -> None:
+        """Returns when whatever rounds have decided before is written, or has failed."""
+        async with self._turn:
+            await self._claiming.settled()
 
     async def board(self) -> Board:
         """What could be given out now, and by whom it could be taken."""
@@ -115,11 +120,12 @@ class Dispatch:
 
     def has_inserted(self, job: Job) -> bool:
         """True when this process has itself inserted every chunk that the job's cuts promise."""
-        return {one.chunk for one in job.cuts} <= self._inserted.get(job.job, set())
+        return self._claiming.has_inserted(job)
 
     async def realise(self, job: str) -> None:
         """Insert the chunks that the job's cuts promise and that are not there; then forget the cuts. Safe to repeat."""
         async with self._turn:
+            await self._claiming.settled()
             known = await self._jobs.get(job)
             if known is None or not known.cuts:
                 return
@@ -146,16 +152,21 @@ class Dispatch:
     async def _board(self, busy: Collection[str] = ()) -> Board:
         """As of what is remembered, without the chunks named in `busy`, which this round writes otherwise."""
         now = await self._agents.now()
+        if self._has_more_queued and len(self._queued) <= MOST_QUEUED // 2:
+            await self._read_queued()
+        busy = self._claiming.busy().union(busy)
+        return self._seen(now, [saved.state for saved in self._queued.values() if saved.id not in busy])
+
+    async def _read_queued(self) -> None:
         queued = await self._chunks.queued(self._open, MOST_QUEUED) if self._open else []
-        self._saved_chunks = {saved.id: saved for saved in queued if saved.id not in busy}
-        return self._seen(now, [saved.state for saved in self._saved_chunks.values()])
+        self._queued, self._has_more_queued = {saved.id: saved for saved in queued}, len(queued) == MOST_QUEUED
 
     def _seen(self, now: datetime, queued: list[Chunk]) -> Board:
         fleet, running = tuple(self._fleet.values()), Counter(self._running)
         return Board(now, self._policy, self._image, self._open, fleet, queued, running, self._served, self._slots)
 
     async def _refresh(self) -> list[Saved[Agent]]:
-        """Jobs and agents are read anew when that was long ago; then the agents come back as they were read."""
+        """Jobs, agents and queued chunks are read anew when that was long ago; then the agents come back as they were read."""
         heard: list[Saved[Agent]] = []
         if self._monotonic() - self._read_at > FRESH_SECONDS:
             jobs, heard = await asyncio.gather(self._jobs.working(), self._agents.heard())
@@ -166,12 +177,13 @@ class Dispatch:
             self._slots = {}
             renters = {job.account for job in jobs}
             self._served = {account: at for account, at in self._served.items() if account in renters}
-            self._inserted = defaultdict(set, {job: ids for job, ids in self._inserted.items() if job in self._open})
+            self._claiming.forget_all_but(self._open.keys())
+            await self._read_queued()
             self._read_at = self._monotonic()
         return heard
 
-    async def _round(self, asking: Sequence[Asking], marks: Sequence[Change[Chunk]]) -> tuple[list[bool], list[Told]]:
-        """Which marks were saved, and what is to be told now that it is."""
+    async def _decided(self, asking: Sequence[Asking], marks: Sequence[Change[Chunk]]) -> Round:
+        """With the slots reserved. The marks stand first among its changes."""
         await self._refresh()
         now = await self._agents.now()
         decided = {one.saved.id: one.decide(one.saved.state, now) for one in asking}
@@ -181,7 +193,7 @@ class Dispatch:
         pressed = await self._copying.pressed(board)
         placed = await self._place(board, board.offers([one for id, (one, _) in decided.items() if id not in pressed]))
         won = await self._reserve(asking, decided, placed)
-        return await self._claim(board, placed, won, marks)
+        return self._round(board, placed, won, marks)
 
     async def _place(self, board: Board, offers: Sequence[Offer]) -> list[Placed]:
         """Every offer with its chunk; jobs are cut for those that have none yet. Offers for which nothing was left fall away."""
@@ -191,9 +203,9 @@ class Dispatch:
                 by_job[offer.job].append(offer)
         placed = [self._placed(board, one, self._open[one.job], one.chunk, False) for one in offers if one.chunk is not None]
         wishes = [self._wish(board, job, wanted) for job, wanted in by_job.items()]
-        for wanted, (now_is, cuts) in zip(by_job.values(), await self._parcelling.cut(wishes), strict=True):
+        for wanted, wish, (now_is, cuts) in zip(by_job.values(), wishes, await self._parcelling.cut(wishes), strict=True):
             self._open[now_is.job] = now_is
-            self._inserted[now_is.job].clear()
+            self._claiming.forget(now_is.job, wish.inserted)
             chunks = [chunk_of(now_is, new, board.now) for new in cuts]
             placed += [self._placed(board, one, now_is, chunk, True) for one, chunk in zip(wanted, chunks, strict=False)]
         return list(self._with_gpus(placed))
@@ -211,7 +223,7 @@ class Dispatch:
 
     def _wish(self, board: Board, job: str, wanted: Sequence[Offer]) -> Wish:
         speeds = [pace.of(self._fleet[offer.agent], job) for offer in wanted]
-        return Wish(job, speeds, board.share(self._open[job]), frozenset(self._inserted[job]))
+        return Wish(job, speeds, board.share(self._open[job]), self._claiming.inserted(job))
 
     async def _reserve(self, asking: Sequence[Asking], decided: dict[str, Decision[Agent]], placed: Sequence[Placed]) -> set[str]:
         """Writes what the agents said with the slots they give; returns the attempts whose slot is taken."""
@@ -233,28 +245,21 @@ class Dispatch:
                 self._remember(await self._agents.update(one.saved.id, one.decide))
         return {place.hand.attempt for place in placed if place.agent not in lost}
 
-    async def _claim(
-        self, board: Board, placed: Sequence[Placed], won: set[str], marks: Sequence[Change[Chunk]]
-    ) -> tuple[list[bool], list[Told]]:
-        """Chunks for the slots that were taken, in one grouped write and one insert."""
-        claims = [self._claimed(board, one) for one in placed if not one.fresh and one.hand.attempt in won]
-        fresh = [one for one in placed if one.fresh]
-        saved, told = await self._chunks.write([*marks, *claims])
-        added, more = await self._chunks.insert([self._new(board, one, one.hand.attempt in won) for one in fresh])
-        for one in fresh:
-            self._inserted[one.job.job].add(one.chunk.chunk)
-        taken = [one for one in placed if not one.fresh and one.hand.attempt in won]
-        outcomes = [*zip(taken, saved[len(marks) :], strict=True), *zip(fresh, added, strict=True)]
-        for one, good in outcomes:
+    def _round(self, board: Board, placed: Sequence[Placed], won: set[str], marks: Sequence[Change[Chunk]]) -> Round:
+        """What is left to be written. Whoever comes next sees these slots taken and these chunks in other hands."""
+        taken = tuple(one for one in placed if not one.fresh and one.hand.attempt in won)
+        fresh = tuple(one for one in placed if one.fresh)
+        for one in placed:
             if one.hand.attempt in won:
-                await self._note(one, good)
-        if any(one.fresh and one.hand.attempt not in won for one in placed):
-            self.stale()
-        return saved[: len(marks)], [*told, *more]
+                self._running[one.job.job] += 1
+                self._served[one.job.account] = one.hand.since
+        claims = tuple(self._claimed(board, one) for one in taken)
+        new = tuple(self._new(board, one, one.hand.attempt in won) for one in fresh)
+        return Round((*marks, *claims), new, taken, fresh, frozenset(won))
 
     def _claimed(self, board: Board, one: Placed) -> Change[Chunk]:
         holder, told = self._assignment(board, one)
-        return Change(self._saved_chunks[one.chunk.chunk], chunks_domain.claimed(one.chunk, holder), (told,), one.job.trace)
+        return Change(self._queued.pop(one.chunk.chunk), chunks_domain.claimed(one.chunk, holder), (told,), one.job.trace)
 
     def _new(self, board: Board, one: Placed, is_won: bool) -> New[Chunk]:
         if not is_won:
@@ -267,16 +272,16 @@ class Dispatch:
         holder, told = assigned(one.job, one.chunk, self._fleet[one.agent], one.hand.attempt, image, board.now, self._policy)
         return holder, told if gpu is None else told.model_copy(update={"gpu": gpu})
 
-    async def _note(self, one: Placed, good: bool) -> None:
-        if not good:
-            metrics.LOST_RACES.labels("chunk").inc()
-            attempt = one.hand.attempt
-            self._remember(await self._agents.update(one.agent, lambda agent, _: (agents_domain.freed(agent, attempt), [])))
-            return
-        self._running[one.job.job] += 1
-        self._served[one.job.account] = one.hand.since
-        metrics.ASSIGNED.labels(one.chunk.kind).inc()
-        log.info("chunk assigned", job=one.job.job, chunk=one.chunk.chunk, attempt=one.hand.attempt, agent=one.agent)
+    async def _write(self, round: Round) -> tuple[list[bool], list[Told]]:
+        """Says which changes were saved, and what is to be told now that it is."""
+        saved, told, lost = await self._claiming.write(round)
+        for change in round.changes:  # which may have been read meanwhile, as it was
+            self._queued.pop(change.before.id, None)
+        for agent in lost:
+            self._remember(agent)
+        if lost or any(one.hand.attempt not in round.won for one in round.fresh):
+            self.stale()
+        return saved, told
 
     # --- what this process remembers
 

@@ -67,8 +67,9 @@ class Halting:
             metrics.FARM.labels(order).set(order is farm.order)
 
     async def _carry_out(self, farm: Farm) -> None:
-        """A round of giving out that is under way ends first."""
+        """Rounds of giving out that are under way end first, also in the database: what they have claimed is found there."""
         await self._dispatch.look()
+        await self._dispatch.settled()
         await self._empty(farm)
 
     async def _tell_all(self, farm: Farm) -> None:

@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pymongo import UpdateOne
-
 from contracts.events import Event
 from services.chassis.repository import Change, Decide, Saved, SavedThenTold
 from services.scheduler.domain.agent import Agent
@@ -64,9 +62,9 @@ class Agents:
     async def note_heard(self, seen: Mapping[str, datetime]) -> None:
         """Only moves the time forward, outside the version: pulses must not contend with claims. A claim that writes back the
         time it has read costs its agent milliseconds of a lease of thirty seconds."""
-        if seen:
-            moves = [UpdateOne({"_id": agent}, {"$max": {"seen_at": at}}) for agent, at in seen.items()]
-            await self.store.collection.bulk_write(moves, ordered=False)
+        for at in set(seen.values()):
+            together = [agent for agent, then in seen.items() if then == at]
+            await self.store.collection.update_many({"_id": {"$in": together}}, {"$max": {"seen_at": at}})
 
     async def unsettled(self) -> list[str]:
         """Those whose document says something that the broker may not have been told."""
