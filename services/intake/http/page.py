@@ -14,7 +14,7 @@ from services.intake.domain.refusals import Refused, Why
 from services.intake.http.desk import COOKIE, Desk, OwnJob, TheDesk
 
 HERE = Path(__file__).resolve().parent.parent
-STATIC = {"job.js": "text/javascript", "job.css": "text/css", "icon.svg": "image/svg+xml"}
+STATIC = {"job.js": "text/javascript", "words.js": "text/javascript", "job.css": "text/css", "icon.svg": "image/svg+xml"}
 router = APIRouter(tags=["page"])
 
 

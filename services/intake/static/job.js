@@ -6,12 +6,6 @@ const COLOURS = ["#5fd38d", "#6cb6ff", "#ffb454", "#b794f6", "#ff8fa3", "#4fd6d6
 const PICTURES = 600; // frames that get a cell with a picture; longer jobs get small squares
 const SQUARES = 4000; // beyond that one square stands for several frames
 const MORE_TRIES = 5;
-const WORDS = {
-  "render-with-cycles": "Render with Cycles", "pictures-instead-of-video": "Pictures instead of video",
-  "full-resolution": "Render at 100 %", "whole-picture": "Render the whole picture", "one-view": "Render one view",
-  "first-camera": "Use the first camera", "without-sequencer": "Render the scene itself",
-  "without-file-outputs": "Leave the other files out", "step-simulations": "Run the simulations on every machine",
-};
 const $ = (id) => document.getElementById(id);
 const cells = new Map(); // first frame of a cell -> element
 const status = new Map(); // frame -> "stored" | "arriving"
@@ -23,28 +17,6 @@ function el(tag, props = {}, ...children) {
   const made = Object.assign(document.createElement(tag), props);
   made.append(...children);
   return made;
-}
-function numbers(text) {
-  const found = [];
-  for (const part of (text || "").split(",").filter(Boolean)) {
-    const [, first, last, step] = /^(-?\d+)(?:-(-?\d+))?(?:x(\d+))?$/.exec(part);
-    for (let n = +first; n <= +(last ?? first); n += +(step || 1)) found.push(n);
-  }
-  return found;
-}
-function duration(seconds) {
-  const s = Math.round(seconds), h = Math.floor(s / 3600), m = Math.floor((s % 3600) / 60);
-  return h ? `${h} h ${String(m).padStart(2, "0")} min` : m ? `${m} min ${String(s % 60).padStart(2, "0")} s` : `${s} s`;
-}
-function size(bytes) {
-  for (const unit of ["B", "kB", "MB", "GB"]) {
-    if (bytes < 1000 || unit === "GB") return `${bytes.toFixed(unit === "B" ? 0 : 1)} ${unit}`;
-    bytes /= 1000;
-  }
-}
-function credits(text) {
-  const [whole, decimals = ""] = String(text).split(".");
-  return `${whole}.${decimals.slice(0, 4).padEnd(4, "0")}`;
 }
 function colour(agent) {
   if (!agents.has(agent)) agents.set(agent, COLOURS[agents.size % COLOURS.length]);
@@ -250,9 +222,6 @@ function place(bucket) {
   paint();
 }
 
-function freshKey() {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
 async function post(path, body, key = freshKey()) {
   const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
   const answer = await fetch(`${API}${path}`, { method: "POST", headers, body: body ? JSON.stringify(body) : null });
