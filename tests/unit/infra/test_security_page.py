@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from agent.lockdown import Guards
+from tests.failures import test_failures as provoked
+from tests.failures.labels import Label, failures
 from tests.security import attacks
 from tests.security import test_broker_envelopes as envelopes
 from tests.security import test_escape_exhaust as exhaust
@@ -41,6 +43,22 @@ def test_every_lock_of_the_sandbox_is_turned_off_by_a_test_to_show_that_it_is_wh
     said = "".join(path.read_text(encoding="utf-8") for folder in ("security", "integration") for path in _tests(folder))
     off |= {lock.name for lock in fields(Guards) if re.search(rf"\b{lock.name}=", said)}
     assert off == {lock.name for lock in fields(Guards)}
+
+
+@pytest.mark.parametrize("page", ["docs/security.md", "docs/decisions/0025-failure-classes.md"])
+def test_as_many_failures_are_claimed_as_are_labelled(page: str) -> None:
+    labels = [one.label for one in failures().values()]
+    text = " ".join(Path(page).read_text(encoding="utf-8").split())
+    said = re.search(r"(\d+) failures and (\d+) that only look like one", text)
+    assert said is not None
+    assert tuple(map(int, said.groups())) == (len(labels) - labels.count(Label.NONE), labels.count(Label.NONE))
+
+
+def test_as_many_are_claimed_to_be_provoked_as_have_a_test() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    said = re.search(r"(\d+) in `make test`, all (\d+) in `make test-long`", text)
+    assert said is not None
+    assert tuple(map(int, said.groups())) == (len(provoked.QUICK), len(provoked.QUICK) + len(provoked.SLOW))
 
 
 def _tests(folder: str) -> list[Path]:
