@@ -1,0 +1,85 @@
+"""The agent's unit for systemd says what its agent understands, and takes from it neither too little nor the GPUs."""
+
+import re
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from agent.cli import app
+from agent.commands import UNUSABLE
+from agent.lockdown import UID
+
+UNIT = Path("infra/agent/framelend-agent.service")
+TEXT = UNIT.read_text(encoding="utf-8")
+HIDES_DEVICES = ("PrivateDevices", "ProtectClock", "DeviceAllow", "DevicePolicy")
+
+
+def said(section: str) -> dict[str, list[str]]:
+    """Every value of every setting of a section, in order: systemd lets a name be said again."""
+    found: dict[str, list[str]] = defaultdict(list)
+    inside = ""
+    for line in TEXT.splitlines():
+        if line.startswith("["):
+            inside = line.strip("[]")
+        elif line and not line.startswith("#") and inside == section:
+            name, _, value = line.partition("=")
+            found[name].append(value)
+    return found
+
+
+SERVICE = said("Service")
+
+
+def commands() -> set[str]:
+    return set(getattr(get_command(app), "commands", {}))
+
+
+def test_what_it_starts_is_the_agents_own_command() -> None:
+    (line,) = SERVICE["ExecStart"]
+    program, *words = line.split()
+    scripts = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    assert Path(program).name in scripts
+    assert words == ["run"]
+    assert set(words) <= commands()
+
+
+def test_every_command_it_tells_its_owner_to_type_exists() -> None:
+    told = set(re.findall(r"sudo -Hu framelend (?:sh -c ')?framelend-agent ([a-z-]+)", TEXT))
+    assert told >= {"enrol", "doctor", "status", "example-settings"}
+    assert told <= commands()
+
+
+def test_it_runs_as_a_user_of_its_own_that_can_become_nobody_else() -> None:
+    (user,) = SERVICE["User"]
+    assert user not in ("root", "0", str(UID))
+    assert SERVICE["SupplementaryGroups"] == ["docker"], "or it can start no container"
+    assert SERVICE["NoNewPrivileges"] == ["yes"]
+    assert SERVICE["CapabilityBoundingSet"] == SERVICE["AmbientCapabilities"] == [""]
+
+
+def test_a_crash_starts_it_again_and_a_mistake_in_the_settings_does_not() -> None:
+    assert SERVICE["Restart"] == ["on-failure"]
+    assert SERVICE["RestartPreventExitStatus"] == [str(UNUSABLE)]
+    assert said("Unit")["StartLimitIntervalSec"] == ["0"], "it never gives up"
+    assert SERVICE["KillSignal"] == ["SIGTERM"], "what the agent gives its chunks back at"
+
+
+@pytest.mark.parametrize("setting", HIDES_DEVICES)
+def test_nothing_hides_the_gpus(setting: str) -> None:
+    assert setting not in SERVICE
+
+
+def test_the_clock_can_be_set_by_nobody_all_the_same() -> None:
+    """What ProtectClock would have held: the capability is gone, and of system calls the list of privileged ones."""
+    assert SERVICE["SystemCallFilter"] == ["@system-service", "~@privileged"]
+    assert SERVICE["CapabilityBoundingSet"] == [""]
+
+
+def test_its_folder_can_be_written_where_everything_else_cannot() -> None:
+    assert SERVICE["ProtectSystem"] == ["strict"]
+    (folder,) = SERVICE["ReadWritePaths"]
+    assert folder == f"/var/lib/{SERVICE['StateDirectory'][0]}"
+    assert f"--home-dir {folder} " in TEXT
