@@ -16,6 +16,9 @@ def greeted(attempt: Attempt, _: s.Greeted, now: float) -> s.Decision:
 
 
 def scene_opened(attempt: Attempt, _: s.SceneOpened, now: float) -> s.Decision:
+    """The frame's clock starts once: a container that says it again and again would never be too slow."""
+    if attempt.opened:
+        return replace(attempt, alive_at=now), ()
     return replace(_next_frame(attempt, now), opened=True), ()
 
 
@@ -45,6 +48,9 @@ def probed(attempt: Attempt, probed: s.Probed, now: float) -> s.Decision:
 
 
 def surveyed(attempt: Attempt, surveyed: s.Surveyed, now: float) -> s.Decision:
+    """The first report counts; another would be told too, and put off the end."""
+    if attempt.surveyed:
+        return attempt, ()
     return replace(_next_frame(attempt, now), surveyed=True), (s.Tell(surveyed.report),)
 
 

@@ -26,11 +26,12 @@ def overdue(attempt: Attempt, now: float) -> Ending | None:
     """Why it must be ended now."""
     assignment, left = attempt.assignment, attempt.to_render()
     inspects = assignment.grant.kind is Kind.INSPECT
-    if attempt.surveyed if inspects else not left:
-        return completed() if now - attempt.frame_since > LEAVING_SECONDS else None
-    frame = None if inspects else left[0]
     budget = assignment.budget_seconds
-    if budget is not None and attempt.container_since is not None and now - attempt.container_since > budget:
+    is_used_up = budget is not None and attempt.container_since is not None and now - attempt.container_since > budget
+    if attempt.surveyed if inspects else not left:
+        return completed() if is_used_up or now - attempt.frame_since > LEAVING_SECONDS else None
+    frame = None if inspects else left[0]
+    if is_used_up:
         return failed(Fault.TIME, f"the time budget of {budget} s is used up", frame)
     if now - attempt.alive_at > IDLE_SECONDS:
         text = f"neither a word nor CPU use for {IDLE_SECONDS} s: it hangs"

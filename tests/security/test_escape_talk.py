@@ -18,6 +18,7 @@ from tests.security.lair import Lair, Raid, a_lair, hostile_image
 from tests.waiting import until
 
 FLOODS = {"talk": {"lines": 60_000}, "shout": {"mebibytes": 80}, "endless_line": {"mebibytes": 64}}
+ENDLESS = ("never_end", "reopen")
 FRAME_SECONDS = 5
 CODE = ("script", "driver_script")
 MARK = "escaped42"
@@ -72,21 +73,22 @@ async def test_what_a_container_says_is_kept_on_the_machines_disk_only_with_that
     assert (settings["LogPath"] == "") is locked
 
 
-async def test_an_endless_frame_is_ended_when_its_time_is_over_however_busy_it_looks(image: str, home: Path) -> None:
+async def test_an_endless_frame_is_ended_when_its_time_is_over_however_busy_it_looks_or_new_it_claims_to_be(
+    image: str, home: Path
+) -> None:
     async with a_lair(home, image) as lair:
-        raid = await lair.attack([("never_end", {})], max_seconds_per_frame=FRAME_SECONDS)
-    assert raid.ending.fault is Fault.TIME
+        raids = await asyncio.gather(*(lair.attack([(one, {})], max_seconds_per_frame=FRAME_SECONDS) for one in ENDLESS))
+    assert [raid.ending.fault for raid in raids] == [Fault.TIME, Fault.TIME]
 
 
-async def test_with_a_long_time_allowed_the_same_frame_goes_on(image: str, home: Path) -> None:
+async def test_with_a_long_time_allowed_the_same_frames_go_on(image: str, home: Path) -> None:
     async with a_lair(home, image) as lair:
-        raid = await lair.begin([("never_end", {})], max_seconds_per_frame=3_600)
-        progress = await until(lambda: raid.runner.attempt.progress, "its first words")
+        raids = [await lair.begin([(one, {})], max_seconds_per_frame=3_600) for one in ENDLESS]
+        await until(lambda: raids[0].runner.attempt.progress and raids[1].runner.attempt.opened, "their first words")
         began = time.monotonic()
         await until(lambda: time.monotonic() - began > 2 * FRAME_SECONDS, "twice the time")
-        assert progress
-        assert raid.runner.attempt.phase is Phase.RENDERING
-        await lair.withdraw(raid)
+        assert [raid.runner.attempt.phase for raid in raids] == [Phase.RENDERING, Phase.RENDERING]
+        await asyncio.gather(*map(lair.withdraw, raids))
 
 
 @pytest.mark.long

@@ -9,9 +9,11 @@ import sys
 import time
 from io import FileIO
 from pathlib import Path
+from typing import NoReturn
 
 PAGE, BLOCK = 4_096, 1 << 20
 LINE = b'{"event": "progress", "frame": 1, "text": "' + b"x" * 200 + b'"}\n'
+OPENED = b'{"event": "opened"}\n'
 
 
 def fork_bomb(most: int) -> tuple[bool, str]:
@@ -125,8 +127,17 @@ def endless_line(mebibytes: int) -> tuple[bool, str]:
 
 def never_end() -> tuple[bool, str]:
     """Busy and full of progress, for ever."""
+    _busy(LINE)
+
+
+def reopen() -> tuple[bool, str]:
+    """As if the frame had only just begun, again and again."""
+    _busy(OPENED)
+
+
+def _busy(line: bytes) -> NoReturn:
     while True:
-        os.write(1, LINE)
+        os.write(1, line)
         until = time.monotonic() + 0.2
         while time.monotonic() < until:
             pass

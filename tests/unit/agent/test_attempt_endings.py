@@ -52,6 +52,24 @@ def test_a_frame_that_takes_too_long_is_stopped() -> None:
     assert (said.fault, said.frame) == (Fault.TIME, 2)
 
 
+def test_a_container_that_opens_its_scene_again_and_again_does_not_set_its_frames_clock_back() -> None:
+    life = Life.rendering()
+    for _ in range(12):
+        life.on(signals.CpuSeen(1_000_000_000), signals.SceneOpened(), signals.Tick(), after=10.0)
+    assert not life.wants(signals.KillContainer)
+    life.on(signals.SceneOpened(), signals.Tick(), after=3.0)
+    assert life.wants(signals.KillContainer)
+    (said,) = life.exits(137).told(ChunkFailed)
+    assert (said.fault, said.frame) == (Fault.TIME, 1)
+
+
+def test_the_clock_of_a_scene_that_is_opened_late_begins_when_it_is_open_and_its_word_is_a_sign_of_life_later() -> None:
+    life = Life().on(signals.BundleFetched(), signals.ContainerStarted())
+    life.on(signals.SceneOpened(), after=100.0).on(signals.SceneOpened(), signals.Tick(), after=119.0)
+    assert not life.wants(signals.KillContainer)
+    assert (life.attempt.frame_since, life.attempt.alive_at) == (life.now - 119.0, life.now)
+
+
 def test_a_sample_over_its_budget_is_stopped_and_tells_what_it_cost() -> None:
     life = Life.rendering(an_assignment(1, kind=Kind.SAMPLE, budget_seconds=30))
     life.on(signals.CpuSeen(31_000_000), signals.Tick(), after=31.0)
@@ -91,6 +109,24 @@ def test_an_inspection_tells_its_report_even_of_a_file_that_cannot_be_opened() -
     life.on(signals.Surveyed(InspectionReported(grant=assignment.grant, error="cannot_open: no")))
     life.exits(3)
     assert [type(event) for event in life.told()] == [InspectionReported, ChunkCompleted]
+
+
+def test_only_the_first_report_of_an_inspection_is_told_and_more_of_them_do_not_put_off_its_end() -> None:
+    life = Life.rendering(assignment := an_assignment(kind=Kind.INSPECT))
+    for text in ("first", "second", "third"):
+        life.on(signals.Surveyed(InspectionReported(grant=assignment.grant, error=text)), signals.Tick(), after=4.0)
+    assert [said.error for said in life.told(InspectionReported)] == ["first"]
+    assert not life.wants(signals.KillContainer)
+    assert life.on(signals.Tick(), after=3.0).wants(signals.KillContainer)
+    assert life.exits(137).told(ChunkCompleted)
+
+
+def test_the_budget_of_an_inspection_holds_also_for_what_comes_after_its_report() -> None:
+    life = Life.rendering(assignment := an_assignment(kind=Kind.INSPECT, budget_seconds=30))
+    life.on(signals.Surveyed(InspectionReported(grant=assignment.grant, error="no")), signals.Tick(), after=29.0)
+    assert not life.wants(signals.KillContainer)
+    assert life.on(signals.Tick(), after=2.0).wants(signals.KillContainer)
+    assert life.exits(137).told(ChunkCompleted)
 
 
 def test_an_inspection_without_a_report_has_failed() -> None:
