@@ -281,7 +281,7 @@ class Desk:
         paths = {held[0].frame: picture_path(self._place, attempt, held[0].frame) for held in past.frames}
         frames = [held for held in past.frames if paths[held[0].frame].is_file()]
         self._place.folders.clear_spool(attempt, frozenset(paths.values()))
-        taken_up = machine.take_up(past.assignment, frames, past.ended, now, now + past.seconds_left)
+        taken_up = machine.take_up(past.assignment, frames, past.ended, now, now + past.seconds_left, past.surveyed)
         self._runner(taken_up, past.trace)
 
 

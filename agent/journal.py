@@ -25,6 +25,7 @@ create table if not exists events (
   until real not null) strict;
 create table if not exists attempts (
   attempt text primary key, assignment text not null, trace text not null, until real not null, ended integer not null) strict;
+create table if not exists reports (attempt text primary key references attempts on delete cascade) strict;
 create table if not exists home (id text not null) strict;
 create table if not exists runs (run text not null) strict;
 create table if not exists days (
@@ -36,6 +37,9 @@ create table if not exists frames (
 """
 
 
+_REMEMBERED = """
+select attempt, assignment, trace, until, ended, attempt in (select attempt from reports) from attempts
+"""
 _ADD_TO_DAY = """
 insert into days values (?, ?, ?, ?, ?) on conflict (day) do update set
   rendered = rendered + excluded.rendered, delivered = delivered + excluded.delivered,
@@ -53,13 +57,14 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Remembered:
-    """An attempt of a former run of this agent. `seconds_left` until its grant ends."""
+    """An attempt of a former run of this agent. `seconds_left` until its grant ends. `surveyed`: its report was told."""
 
     assignment: ChunkAssigned
     trace: Mapping[str, str]
     seconds_left: float
     ended: bool
     frames: tuple[tuple[RenderedFrame, Standing], ...]
+    surveyed: bool = False
 
 
 class Journal:
@@ -84,12 +89,14 @@ class Journal:
             )
 
     def record(self, before: Attempt, after: Attempt, told: Iterable[Event], trace: Mapping[str, str]) -> None:
-        """One decision: frames whose standing changed, and what is to be told, together."""
+        """One decision: frames whose standing changed, a report, and what is to be told, together."""
         until = self._clock.now() + 86_400
         with self._transaction():
             for held in _changed(before, after):
                 row = (after.id, held.frame, held.picture.model_dump_json(), held.standing)
                 self._db.execute("insert or replace into frames values (?, ?, ?, ?)", row)
+            if after.surveyed and not before.surveyed:
+                self._db.execute("insert into reports values (?)", (after.id,))
             if after.phase is Phase.ENDED and before.phase is not Phase.ENDED:
                 self._db.execute("update attempts set ended = 1 where attempt = ?", (after.id,))
             self._count(before, after)
@@ -154,8 +161,8 @@ class Journal:
 
     def remembered(self) -> Iterator[Remembered]:
         """Attempts of former runs. What a newer version cannot read any more is dropped."""
-        rows = self._db.execute("select attempt, assignment, trace, until, ended from attempts").fetchall()
-        for attempt, assignment, trace, until, ended in rows:
+        rows = self._db.execute(_REMEMBERED).fetchall()
+        for attempt, assignment, trace, until, ended, reported in rows:
             try:
                 yield Remembered(
                     assignment=ChunkAssigned.model_validate_json(assignment),
@@ -163,6 +170,7 @@ class Journal:
                     seconds_left=until - self._clock.now(),
                     ended=bool(ended),
                     frames=tuple(self._frames(attempt)),
+                    surveyed=bool(reported),
                 )
             except ValueError:
                 self.forget(attempt)

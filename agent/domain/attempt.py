@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from agent.domain.evidence import Complaint, Room
 from contracts.events import AttemptInHand, ChunkAssigned, Fault, Release, RenderedFrame
-from contracts.values import frames
+from contracts.values import Kind, frames
 
 FROZEN = "paused by its lender"
 """What others are told of a frozen attempt; why is nobody else's business."""
@@ -150,6 +150,7 @@ class Attempt:
     frozen_since: float | None = None
     """Since when its lender has his machine back; while it is set the container stands still."""
     surveyed: bool = False
+    """The report of an inspection was read, and is told."""
     told_rendered_at: float = -1e9
     told_completed_at: float = -1e9
     story: tuple[str, ...] = ()
@@ -162,6 +163,14 @@ class Attempt:
         """Frames not finished yet, in the order of the assignment."""
         finished = {held.frame for held in self.frames}.union(self.probed)
         return tuple(frame for frame in frames(self.assignment.grant.frames) if frame not in finished)
+
+    def is_done(self) -> bool:
+        """All that it was given for is here. An inspection has no frames: it is done with its report."""
+        return self.surveyed if self.assignment.grant.kind is Kind.INSPECT else not self.to_render()
+
+    def at_work(self) -> int | None:
+        """The frame under way, or the next one. An inspection has none."""
+        return None if self.assignment.grant.kind is Kind.INSPECT else next(iter(self.to_render()), None)
 
     def held(self, frame: int) -> HeldFrame | None:
         return next((held for held in self.frames if held.frame == frame), None)

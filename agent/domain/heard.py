@@ -65,15 +65,14 @@ def _next_frame(attempt: Attempt, now: float) -> Attempt:
 
 def evidence(attempt: Attempt, exited: s.ContainerExited) -> Evidence:
     """Of a container that has ended. A survey that was read counts as done, however its process ended."""
-    left = attempt.to_render()
     inspects = attempt.assignment.grant.kind is Kind.INSPECT
     stage = Stage.RENDERING if attempt.opened else Stage.OPENING if attempt.greeted or inspects else Stage.LOADING
     return Evidence(
         code=exited.code,
         out_of_memory=exited.out_of_memory,
         memory_bytes=attempt.assignment.memory_bytes,
-        done=attempt.surveyed if inspects else not left,
-        frame=None if inspects or not left else left[0],
+        done=attempt.is_done(),
+        frame=attempt.at_work(),
         stage=stage,
         complaint=attempt.complaint,
         log=exited.log_tail,

@@ -31,14 +31,15 @@ def begin(assignment: ChunkAssigned, now: float, ends_at: float) -> Decision:
     return Attempt(assignment=assignment, ends_at=ends_at, since=now), (s.FetchBundle(),)
 
 
-def take_up(assignment: ChunkAssigned, frames: Held, ended: bool, now: float, ends_at: float) -> Attempt:
+def take_up(assignment: ChunkAssigned, frames: Held, ended: bool, now: float, ends_at: float, surveyed: bool = False) -> Attempt:
     """An attempt of a former run: nothing of it renders any more, what is finished and was not delivered is told again."""
     again = {Standing.TOLD: Standing.RENDERED, Standing.UPLOADING: Standing.RENDERED}
     held = tuple(HeldFrame(picture, again.get(standing, standing)) for picture, standing in frames)
-    attempt = Attempt(assignment=assignment, ends_at=ends_at, since=now, frames=held, story=("taken up after a restart",))
+    story = ("taken up after a restart",)
+    attempt = Attempt(assignment=assignment, ends_at=ends_at, since=now, frames=held, surveyed=surveyed, story=story)
     if ended:
         return replace(attempt, phase=Phase.ENDED, ending=withdrawn("ended in a former run"))
-    ending = released(Release.STOPPED, "the agent was restarted") if attempt.to_render() else completed()
+    ending = completed() if attempt.is_done() else released(Release.STOPPED, "the agent was restarted")
     return replace(attempt, phase=Phase.DELIVERING, ending=ending)
 
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from agent.domain.attempt import Attempt, Ending, completed, failed, released
 from contracts.events import Fault, Release
-from contracts.values import Kind
 
 IDLE_SECONDS = 120
 """A container that neither speaks nor computes for so long hangs."""
@@ -24,13 +23,12 @@ LESS_WORK = "The frame takes far longer than its neighbours. Use fewer samples o
 
 def overdue(attempt: Attempt, now: float) -> Ending | None:
     """Why it must be ended now."""
-    assignment, left = attempt.assignment, attempt.to_render()
-    inspects = assignment.grant.kind is Kind.INSPECT
+    assignment = attempt.assignment
     budget = assignment.budget_seconds
     is_used_up = budget is not None and attempt.container_since is not None and now - attempt.container_since > budget
-    if attempt.surveyed if inspects else not left:
+    if attempt.is_done():
         return completed() if is_used_up or now - attempt.frame_since > LEAVING_SECONDS else None
-    frame = None if inspects else left[0]
+    frame = attempt.at_work()
     if is_used_up:
         return failed(Fault.TIME, f"the time budget of {budget} s is used up", frame)
     if now - attempt.alive_at > IDLE_SECONDS:

@@ -15,6 +15,7 @@ from contracts.events import (
     FramesRendered,
     Release,
 )
+from contracts.values import Kind
 from tests.unit.agent.builders import Life, a_grant, a_picture, an_assignment, an_upload
 
 
@@ -195,6 +196,13 @@ def test_a_crash_before_the_last_word_completes_a_chunk_that_was_complete() -> N
     frames = [(a_picture(1), Standing.COMPLETED)]
     life = Life.of(machine.take_up(an_assignment(1), frames, ended=False, now=50.0, ends_at=500.0), now=50.0)
     assert [type(event) for event in life.on(signals.Tick()).told()] == [ChunkCompleted]
+
+
+def test_an_inspection_that_a_restart_interrupted_is_given_back_and_one_whose_report_was_told_is_complete() -> None:
+    assignment = an_assignment(grant=a_grant(kind=Kind.INSPECT, frames=()))
+    for surveyed, said in ((False, ChunkReleased), (True, ChunkCompleted)):
+        attempt = machine.take_up(assignment, (), ended=False, now=50.0, ends_at=500.0, surveyed=surveyed)
+        assert [type(event) for event in Life.of(attempt, now=50.0).on(signals.Tick()).told()] == [said]
 
 
 def test_a_move_that_the_table_lacks_raises_with_the_story() -> None:

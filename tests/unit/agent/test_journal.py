@@ -13,7 +13,8 @@ from agent.domain import machine, signals
 from agent.domain.attempt import Standing
 from agent.journal import Journal, later
 from contracts.bus import new_id
-from contracts.events import ChunkReleased, FramesRendered, Release
+from contracts.events import ChunkReleased, FramesRendered, InspectionReported, Release
+from contracts.values import Kind
 from tests.unit.agent.builders import a_picture, an_assignment
 
 TRACE = {"traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"}
@@ -98,6 +99,18 @@ def test_an_ended_attempt_is_remembered_as_ended(journal: Journal) -> None:
     after, _ = machine.decide(attempt, signals.Stopping(), 1.0)
     journal.record(attempt, after, [], {})
     assert [past.ended for past in journal.remembered()] == [True]
+
+
+def test_that_an_inspection_was_reported_is_known_after_a_restart_and_before_its_report_it_is_not(path: Path) -> None:
+    for reports in (False, True):
+        with closing(Journal(path)) as before:
+            attempt, _ = machine.begin(assignment := an_assignment(kind=Kind.INSPECT), 0.0, 600.0)
+            before.open_attempt(attempt, {}, 600.0)
+            report = InspectionReported(grant=assignment.grant, error="no")
+            after = machine.decide(attempt, signals.Surveyed(report), 1.0)[0] if reports else attempt
+            before.record(attempt, after, [report] if reports else [], {})
+        with closing(Journal(path)) as after_it:
+            assert [past.surveyed for past in after_it.remembered()] == [reports]
 
 
 def test_an_assignment_that_cannot_be_read_any_more_is_dropped(journal: Journal) -> None:
