@@ -1,62 +1,90 @@
 """How fast agents really are: stored frames are noted as they come and folded into the agents' documents now and then.
 
-What is noted and not yet folded dies with the process; it is policy, not truth. Samples teach nothing: a frame alone in its
-process is slow for the process's sake, and its work is only the agent's own word.
+Beside the time that an agent says its frames took stands the time that we saw pass: from when it was given the attempt, or last
+brought frames of it, until the store had these. Frames of an attempt that holds its chunk no more teach nothing; nor do samples:
+a frame alone in its process is slow for the process's sake, and its work is only the agent's own word.
+
+What is noted and not yet folded dies with the process; it is policy, not truth.
 """
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from contracts.events import FramesStored
 from contracts.values import MICRO, Kind
 from contracts.work import work
 from services.scheduler import metrics
-from services.scheduler.domain import pace
+from services.scheduler.domain import evidence, pace
 from services.scheduler.domain.agent import Agent, Decided, benchmark_of, learned
+from services.scheduler.domain.evidence import Shown
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.quick import replace
 from services.scheduler.domain.standing import verified
 from services.scheduler.repository import Agents, Jobs
 
+FORGOTTEN = timedelta(hours=1)
+
 
 @dataclass(frozen=True)
-class Shown:
+class Rendered:
     frame: int
     cpu_micros: int
     wall_micros: int
 
 
+class Attempts:
+    """When each attempt last brought something, as far as this process remembers."""
+
+    def __init__(self) -> None:
+        self._at: dict[str, datetime] = {}
+
+    def passed(self, attempt: str, given_at: datetime, now: datetime) -> int:
+        """Microseconds that count since it last brought something, or was given its chunk."""
+        last = self._at.get(attempt)
+        self._at[attempt] = now
+        return evidence.counted(now - (last or given_at), is_first=last is None)
+
+    def forget(self, now: datetime) -> None:
+        self._at = {attempt: at for attempt, at in self._at.items() if now - at < FORGOTTEN}
+
+
 class Learning:
     def __init__(self, jobs: Jobs, agents: Agents) -> None:
-        self._jobs, self._agents = jobs, agents
-        self._shown: dict[tuple[str, str], list[Shown]] = defaultdict(list)
+        self._jobs, self._agents, self._attempts = jobs, agents, Attempts()
+        self._rendered: dict[tuple[str, str], list[Rendered]] = defaultdict(list)
+        self._passed: dict[tuple[str, str], int] = defaultdict(int)
 
-    def note(self, event: FramesStored) -> None:
+    def note(self, event: FramesStored, given_at: datetime | None, now: datetime) -> None:
+        """`given_at`: when its attempt was given the chunk; None when it does not hold it."""
+        if event.kind is not Kind.RENDER or given_at is None:
+            return
+        self._passed[event.agent, event.job] += self._attempts.passed(event.attempt, given_at, now)
         for frame in event.frames:
-            if frame.seconds > 0 and event.kind is Kind.RENDER:
-                shown = Shown(frame.frame, frame.cpu_micros, int(frame.seconds * MICRO))
-                self._shown[event.agent, event.job].append(shown)
+            rendered = Rendered(frame.frame, frame.cpu_micros, int(frame.seconds * MICRO))
+            self._rendered[event.agent, event.job].append(rendered)
 
     async def fold(self) -> None:
         """One step of learning per agent and job since the last time."""
-        taken, self._shown = self._shown, defaultdict(list)
+        taken, self._rendered = self._rendered, defaultdict(list)
+        passed, self._passed = self._passed, defaultdict(int)
         jobs = await self._jobs.get_many({job for _, job in taken})
-        for (agent, job), shown in taken.items():
-            await self._fold_one(agent, jobs.get(job), shown)
+        for (agent, job), rendered in taken.items():
+            await self._fold_one(agent, jobs.get(job), rendered, passed[agent, job])
+        if taken:
+            self._attempts.forget(await self._agents.now())
 
-    async def _fold_one(self, agent: str, job: Job | None, shown: list[Shown]) -> None:
+    async def _fold_one(self, agent: str, job: Job | None, rendered: list[Rendered], passed: int) -> None:
         known = await self._agents.get(agent)
         if known is not None:
-            done, wall = sum(_work(known, job, one) for one in shown), sum(one.wall_micros for one in shown)
-            await self._agents.update(
-                agent, lambda state, now: _delivered(_learned(state, job, done, wall), job, len(shown), now)
-            )
+            done, wall = sum(_work(known, job, one) for one in rendered), sum(one.wall_micros for one in rendered)
+            shown = Shown(done, wall, passed)
+            await self._agents.update(agent, lambda state, now: _delivered(_learned(state, job, shown), job, len(rendered), now))
 
 
-def _learned(agent: Agent, job: Job | None, done: int, wall: int) -> Decided:
+def _learned(agent: Agent, job: Job | None, shown: Shown) -> Decided:
     """In general and on this job."""
-    return learned(agent if job is None else pace.measured(agent, job.job, done, wall), done, wall)
+    return learned(agent if job is None else pace.measured(agent, job.job, shown), shown)
 
 
 def _delivered(decided: Decided, job: Job | None, number: int, now: datetime) -> Decided:
@@ -67,7 +95,7 @@ def _delivered(decided: Decided, job: Job | None, number: int, now: datetime) ->
     return replace(agent, standing=verified(agent.standing, job.account, agent.owner, number, now)), events
 
 
-def _work(agent: Agent, job: Job | None, one: Shown) -> int:
+def _work(agent: Agent, job: Job | None, one: Rendered) -> int:
     """By the job's own curve where there is one: no agent's word about its CPU time makes it faster."""
     measured = work(one.cpu_micros, benchmark_of(agent))
     if job is None or job.curve is None:

@@ -6,14 +6,16 @@ the agent speaks of it, and ends with the agent's word (completed, failed, given
 always names the attempt, so that late and repeated facts free nothing that is not theirs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from contracts.events import AgentChanged, AgentEnrolled, AgentOrder, AgentOrdered, AgentReady, AgentRevoked, Event
 from contracts.values import Acceptance, Benchmark, Hardware
-from contracts.work import BENCHMARK_MICRO_WU, wupm
+from contracts.work import BENCHMARK_MICRO_WU
+from services.scheduler.domain import evidence as proofs
 from services.scheduler.domain import rows
+from services.scheduler.domain.evidence import Evidence, Shown
 from services.scheduler.domain.hands import Hand, after_pulse, after_ready
 from services.scheduler.domain.pace import Paces
 from services.scheduler.domain.policy import Policy
@@ -25,11 +27,8 @@ from services.scheduler.domain.states import AGENT_MOVES, HEARD_AGENT, Access, A
 READIES = 8
 REFERENCE = Benchmark(cpu_micros=BENCHMARK_MICRO_WU, wall_micros=BENCHMARK_MICRO_WU)
 """Stands in for an agent that has not shown a benchmark yet; what it may earn by that is bounded by the anchor."""
-LEARNING_PERCENT = 20
 MOST_HANDS = 2
 """For each slot: what is said to be about to end may be a lie."""
-MOST_CHANGE = 4
-"""One measurement counts at most as four times faster or slower than what is known."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ class Agent:
     micro_wu_per_minute: int = 0
     """Learned; of one slot."""
     told_micro_wu_per_minute: int = 0
+    evidence: Evidence = proofs.NONE
     paces: Paces = ()
     """On the jobs it worked on last."""
     interruptions: Rows = ()
@@ -121,8 +121,9 @@ def holds(agent: Agent, attempt: str) -> bool:
     return any(hand.attempt == attempt for hand in agent.hands)
 
 
-def ready(agent: Agent, said: AgentReady, message: str, now: datetime, policy: Policy) -> Decided:
-    """Its word about itself, taken over; hands it denies are gone, unless they may still be on their way to it."""
+def ready(agent: Agent, said: AgentReady, message: str, now: datetime, policy: Policy, others: Iterable[int] = ()) -> Decided:
+    """Its word about itself, taken over; hands it denies are gone, unless they may still be on their way to it. `others`: what is
+    known of the speeds of the farm's agents."""
     if agent.state not in HEARD_AGENT | {AgentState.ENROLLED, AgentState.OFFLINE}:
         return agent, [order_of(agent)] if agent.state is AgentState.SUSPENDED else []
     if said.run < agent.run or (message and message in agent.readies):
@@ -144,7 +145,7 @@ def ready(agent: Agent, said: AgentReady, message: str, now: datetime, policy: P
         word=agent.word + 1,
         closed_since=None,
         readies=(*agent.readies, message)[-READIES:],
-        micro_wu_per_minute=agent.micro_wu_per_minute or (wupm(benchmark) if benchmark else 0),
+        micro_wu_per_minute=agent.micro_wu_per_minute or (proofs.newcomer(benchmark, others) if benchmark else 0),
     )
     after, events = _offering(changed, said.reason)
     is_news = agent.order is AgentOrder.DRAIN and said.run != agent.run
@@ -232,18 +233,16 @@ def is_barred(agent: Agent, job: str, now: datetime) -> bool:
     return rows.is_barred(agent.interruptions, job, now)
 
 
-def learned(agent: Agent, micro_wu: int, wall_micros: int) -> Decided:
-    """Moves its speed towards what it has just shown; said aloud when it differs by more than a tenth from what was said."""
-    if micro_wu <= 0 or wall_micros <= 0:
+def learned(agent: Agent, shown: Shown) -> Decided:
+    """Moves its speed towards what it has just shown, as far as that is believed (domain.evidence); said aloud when it differs by
+    more than a tenth from what was said."""
+    speed = shown.speed()
+    if not speed:
         return agent, []
-    shown = micro_wu * 60_000_000 // wall_micros
-    known = agent.micro_wu_per_minute or shown
-    shown = min(max(shown, known // MOST_CHANGE), known * MOST_CHANGE)
-    changed = replace(agent, micro_wu_per_minute=max(1, (known * (100 - LEARNING_PERCENT) + shown * LEARNING_PERCENT) // 100))
+    evidence = proofs.noted(agent.evidence, shown, agent.slots)
+    changed = replace(agent, micro_wu_per_minute=proofs.moved(agent.micro_wu_per_minute, speed, evidence), evidence=evidence)
     told = agent.told_micro_wu_per_minute
-    if abs(changed.micro_wu_per_minute - told) * 10 <= told:
-        return changed, []
-    return _told(changed)
+    return (changed, []) if abs(changed.micro_wu_per_minute - told) * 10 <= told else _told(changed)
 
 
 def judged(agent: Agent, standing: Standing) -> Decided:

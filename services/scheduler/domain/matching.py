@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cached_property
 
 from contracts.values import Kind
-from services.scheduler.domain import audience, doubts
+from services.scheduler.domain import audience, doubts, evidence
 from services.scheduler.domain.agent import Agent, free_slots, is_barred
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.cutting import remaining
@@ -82,6 +82,11 @@ class Board:
         return max((agent.micro_wu_per_minute for agent in self.fleet), default=0)
 
     @cached_property
+    def _usual(self) -> int:
+        """Micro-WU a minute of a whole machine, in the middle of the fleet."""
+        return evidence.usual(agent.micro_wu_per_minute * agent.slots for agent in self.fleet if agent.slots)
+
+    @cached_property
     def _slots_there(self) -> int:
         return sum(agent.slots for agent in self.fleet)
 
@@ -143,7 +148,10 @@ class Board:
 
     def _farm(self) -> Farm:
         lenders = [agent for agent in self.fleet if agent.state is AgentState.ONLINE and not agent.house]
-        return Farm(sum(one.slots for one in lenders), sum(one.slots * one.micro_wu_per_minute for one in lenders))
+        return Farm(sum(one.slots for one in lenders), sum(map(self._part, lenders)))
+
+    def _part(self, agent: Agent) -> int:
+        return evidence.part(agent.micro_wu_per_minute, agent.slots, agent.evidence, self._usual)
 
     def _rank(self, job: str) -> Rank:
         return self._turns.rank(job)
@@ -197,7 +205,7 @@ class Board:
         """Micro-WU a minute of all agents that could render this job; the house's only when no lender could."""
         able = [agent for agent in self.fleet if self.able(agent, job, None)]
         lenders = [agent for agent in able if not agent.house]
-        return sum(agent.micro_wu_per_minute * agent.slots for agent in lenders or able)
+        return sum(map(self._part, lenders or able))
 
     def slots(self, job: Job) -> int:
         if job.job not in self.known_slots:

@@ -1,14 +1,16 @@
 """How fast an agent is on one job: the same machine is not equally fast on every scene, and its benchmark knows only one.
 
-Theory. Each time frames of a job are stored, their firm work over their wall time is one measurement. It counts at most as four
-times faster or slower than what is known of the agent, and what is used is the median of the last nine: so a false one moves
-nothing, and a lasting lie no more than fourfold. It sizes this agent's own chunks, and the time left that people are told.
+Theory. Each time frames of a job are stored, their firm work over their wall time is one measurement. The time is the agent's
+word, but never less than what we saw pass counts for (domain.evidence): a lasting lie makes it at most four times as fast as it
+is. A measurement counts at most as four times faster or slower than what is known of the agent, and what is used is the median
+of the last nine: a single false one moves nothing. It sizes this agent's own chunks, and the time left that people are told.
 """
 
 from dataclasses import dataclass
 from statistics import median_low
 from typing import TYPE_CHECKING
 
+from services.scheduler.domain.evidence import Shown
 from services.scheduler.domain.quick import replace
 
 if TYPE_CHECKING:
@@ -31,11 +33,11 @@ class Pace:
 Paces = tuple[Pace, ...]
 
 
-def measured(agent: "Agent", job: str, micro_wu: int, wall_micros: int) -> "Agent":
+def measured(agent: "Agent", job: str, measurement: Shown) -> "Agent":
     """With one measurement more; the jobs it worked on last are remembered."""
-    if micro_wu <= 0 or wall_micros <= 0:
+    shown = measurement.speed()
+    if not shown:
         return agent
-    shown = micro_wu * 60_000_000 // wall_micros
     known = agent.micro_wu_per_minute or shown
     shown = max(1, min(max(shown, known // BOUND), known * BOUND))
     before = next((one.shown for one in agent.paces if one.job == job), ())

@@ -53,10 +53,18 @@ async def ready(desk: Desk, batch: Sequence[Received[AgentReady]]) -> list[Outco
     for agent, words in said.items():
         await _give_up_denied(desk, saved[agent].state, words, now)
     ended = await _ended(desk, [saved[agent].state for agent in said])
-    await desk.dispatch.take([Asking(saved[agent], _ready(words, ended, desk.policy)) for agent, words in said.items()])
+    speeds = await _speeds(desk, [saved[agent].state for agent in said])
+    await desk.dispatch.take([Asking(saved[agent], _ready(words, ended, desk.policy, speeds)) for agent, words in said.items()])
     for agent in said:
         await desk.remind(agent)
     return [None if one.sender in saved else SenderFault(f"{one.sender} is not enrolled") for one in batch]
+
+
+async def _speeds(desk: Desk, ready: Sequence[Agent]) -> list[int]:
+    """Of the farm: what the benchmark of one that is new is held against."""
+    if all(agent.micro_wu_per_minute for agent in ready):
+        return []
+    return [one.micro_wu_per_minute for one in (await desk.dispatch.board()).fleet]
 
 
 async def _ended(desk: Desk, ready: Sequence[Agent]) -> set[str]:
@@ -66,13 +74,13 @@ async def _ended(desk: Desk, ready: Sequence[Agent]) -> set[str]:
     return {hand.attempt for hand in hands if hand.chunk in found and chunks.has_ended(found[hand.chunk].state, hand.attempt)}
 
 
-def _ready(words: Sequence[Received[AgentReady]], ended: set[str], policy: Policy) -> Decide[Agent]:
+def _ready(words: Sequence[Received[AgentReady]], ended: set[str], policy: Policy, speeds: Sequence[int]) -> Decide[Agent]:
     def decide(agent: Agent, now: datetime) -> Decided:
         events = []
         for word in words:
             agent = domain.freed(agent, *ended.difference(word.event.attempts))
             left = domain.denied(agent, word.event, now, policy) if _is_new_run(agent, word.event) else []
-            agent, more = domain.ready(agent, word.event, word.id, now, policy)
+            agent, more = domain.ready(agent, word.event, word.id, now, policy, speeds)
             for hand in left:
                 agent = domain.interrupted(agent, hand.job, now, policy)
             events += more

@@ -69,7 +69,7 @@ async def stored(desk: Desk, batch: Sequence[Received[FramesStored]]) -> list[Ou
     states = await _advance(desk, known, found, now)
     states |= await _overtake(desk, known, states)
     for one in known:
-        desk.learning.note(one.event)
+        desk.learning.note(one.event, _given_at(found[one.event.chunk].state, one.event.attempt), now)
         desk.quoting.note(one.event)
         metrics.FRAMES.labels(one.event.kind).inc(len(one.event.frames))
         if one.event.kind is Kind.SAMPLE:
@@ -83,6 +83,10 @@ async def stored(desk: Desk, batch: Sequence[Received[FramesStored]]) -> list[Ou
     for job in {state.job for state in done}:
         await desk.closing.finish(job)
     return [None if one.event.chunk in found else NotYet(f"chunk {one.event.chunk} is not known yet") for one in batch]
+
+
+def _given_at(chunk: Chunk, attempt: str) -> datetime | None:
+    return chunk.holder.at if chunk.holder is not None and chunk.holder.attempt == attempt else None
 
 
 async def _advance(

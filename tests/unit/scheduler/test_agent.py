@@ -6,6 +6,7 @@ from contracts.events import AgentChanged, AgentEnrolled, AgentReady, AgentRevok
 from contracts.values import Benchmark, Hardware
 from services.scheduler.domain import agent as agents
 from services.scheduler.domain.agent import Agent
+from services.scheduler.domain.evidence import Shown
 from services.scheduler.domain.hands import Hand
 from services.scheduler.domain.states import AgentState
 from tests.unit.scheduler.builders import GIB, NOW, POLICY, WU, a_hand, an_agent, later
@@ -144,15 +145,15 @@ def test_a_completed_chunk_breaks_the_row() -> None:
 
 def test_speed_moves_towards_what_was_shown_and_no_single_figure_moves_it_far() -> None:
     agent = an_agent(micro_wu_per_minute=100, told_micro_wu_per_minute=100)
-    agent, events = agents.learned(agent, 110, 60_000_000)
+    agent, events = agents.learned(agent, Shown(110, 60_000_000, 60_000_000))
     assert (agent.micro_wu_per_minute, events) == (102, [])
-    liar, _ = agents.learned(agent, 10**15, 1)
+    liar, _ = agents.learned(agent, Shown(10**15, 1, 60_000_000))
     assert liar.micro_wu_per_minute <= 102 * (80 + 4 * 20) // 100
 
 
 def test_a_speed_that_differs_by_a_tenth_is_told() -> None:
     agent = an_agent(micro_wu_per_minute=100, told_micro_wu_per_minute=100)
-    agent, (told,) = agents.learned(agent, 200, 60_000_000)
+    agent, (told,) = agents.learned(agent, Shown(200, 60_000_000, 60_000_000))
     assert isinstance(told, AgentChanged)
     assert told.micro_wu_per_minute == 120
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from contracts.values import Band, Curve, Knot
 from services.scheduler.domain import pace
 from services.scheduler.domain.agent import Agent
+from services.scheduler.domain.evidence import Shown
 from services.scheduler.domain.states import JobState
 from services.scheduler.progress import remaining
 from tests.unit.scheduler.builders import WU, a_sampled_job, an_agent, span
@@ -16,7 +17,7 @@ KNOWN = 60 * WU
 
 def shown(agent: Agent, *speeds: int, job: str = "job") -> Agent:
     for speed in speeds:
-        agent = pace.measured(agent, job, speed, MINUTE)
+        agent = pace.measured(agent, job, Shown(speed, MINUTE, MINUTE))
     return agent
 
 
@@ -33,7 +34,7 @@ def test_one_false_measurement_moves_nothing(honest: int, lie: int, at: int) -> 
 
 
 @given(lies=st.lists(st.integers(1, 10**15), min_size=1, max_size=40))
-def test_a_lasting_lie_moves_it_at_most_fourfold(lies: list[int]) -> None:
+def test_a_run_of_lies_moves_it_at_most_fourfold(lies: list[int]) -> None:
     assert KNOWN // 4 <= pace.of(shown(an_agent(), *lies), "job") <= KNOWN * 4
 
 
