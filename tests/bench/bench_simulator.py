@@ -85,7 +85,7 @@ def _policy(trials: Sequence[Trial], policy: str, mark: str) -> list[Row]:
         row(f"{mark}duplicate work", "", values("rough", "duplicate"), note="10 % slow, 20 % churn"),
         _waits(f"{mark}ten frames behind 100,000, to their first chunk", trials, policy),
         *([] if mark else _promises(trials)),
-        *([] if mark else [row("chunks within 25 % of 60 s after 3", "", values("calm", "aim"), better="higher")]),
+        *([] if mark else [_aim(world, values(world, "aim")) for world in WORLDS]),
     ]
 
 
@@ -104,6 +104,11 @@ def _promises(trials: Sequence[Trial]) -> list[Row]:
     bad = [one.impossible for one in ours if one.impossible is not None and one.impossible[1]]
     rows = [_share("deadlines kept of those said to be feasible", good)] if good else []
     return [*rows, _share("deadlines kept of those said to be impossible", bad)] if bad else rows
+
+
+def _aim(world: str, found: Sequence[float]) -> Row:
+    """The share of chunks that took what was aimed at; not those that a job's end or another job's turn made shorter."""
+    return row(f"chunks within 25 % of 60 s after 3, {world}", "", found, better="higher")
 
 
 def _p95(measure: str, values: Sequence[float]) -> Row:

@@ -77,11 +77,14 @@ async def farm_reactions(world: World, folder: Path, turns: int) -> dict[str, li
     try:
         losers = [await _loser(world, engine, job, agents) for _ in range(turns)]
         stops = [await _stop(farm, engine, job, agents) for _ in range(turns)]
+        told = {
+            one.frame: at for at, fact in ear.of(FramesStored, job=job) for one in fact.frames if at > watcher.since and one.key
+        }
+        await until(lambda: told.keys() <= watcher.seen.keys(), "every stored frame is seen on the page", PATIENCE_SECONDS)
     finally:
         looking.cancel()
         engine.close()
-    told = {one.frame: at for at, fact in ear.of(FramesStored, job=job) for one in fact.frames if at > watcher.since and one.key}
-    return {LOSER: losers, STOP: stops, SEEN: [watcher.seen[frame] - at for frame, at in told.items() if frame in watcher.seen]}
+    return {LOSER: losers, STOP: stops, SEEN: [watcher.seen[frame] - at for frame, at in told.items()]}
 
 
 async def _loser(world: World, engine: Any, job: str, agents: list[str]) -> float:

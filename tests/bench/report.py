@@ -49,10 +49,12 @@ def row(
     return Row(measure, unit, median, min(values), max(values), len(values), baseline, base, ratio, better, note)
 
 
-def publish(name: str, rows: Sequence[Row]) -> None:
-    """Print and write."""
+def publish(name: str, rows: Sequence[Row], faults: Sequence[str] = ()) -> None:
+    """Print and write. With `faults`, which make the figures worth nothing, it raises AssertionError afterwards."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     document = {"name": name, "commit": _commit(), "machine": _machine(), "rows": [asdict(one) for one in rows]}
+    if faults:
+        document["not_valid"] = list(faults)
     (FOLDER / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
     table = Table(title=f"{name}  ({_commit()})")
     for heading in ("measure", "median", "spread", "unit", "baseline", "baseline value", "ratio", "note"):
@@ -69,6 +71,7 @@ def publish(name: str, rows: Sequence[Row]) -> None:
             one.note,
         )
     Console(width=180).print(table)
+    assert not faults, f"these figures are not valid: {'; '.join(faults)}"
 
 
 def _figure(value: float | None) -> str:
