@@ -58,7 +58,8 @@ def _quoted_first(event: JobQuoted) -> Letter:
     if event.outlook is not None:
         words.append(_outlook(event.outlook))
     if not event.within_max_cost:
-        words.insert(0, "This is over the limit you set. To go on, submit the job again with a higher limit.")
+        raised = f"framelend job set {event.job} --max-cost {_amount(event.price_micro)}"
+        words.insert(0, f"This is over the limit you set, so it cannot be accepted as it is. To raise the limit first: {raised}")
     return Letter(f"Quote for job {_short(event.job)}: {_credits(event.price_micro)}", "Your quote is ready", tuple(words), rows)
 
 
@@ -135,8 +136,12 @@ def _short(job: str) -> str:
 
 
 def _credits(micro: int) -> str:
+    return f"{_amount(micro)} credits"
+
+
+def _amount(micro: int) -> str:
     fraction = f"{micro % MICRO:06d}".rstrip("0").ljust(2, "0")
-    return f"{micro // MICRO}.{fraction} credits"
+    return f"{micro // MICRO}.{fraction}"
 
 
 def _time(at: datetime) -> str:

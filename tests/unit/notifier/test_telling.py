@@ -114,7 +114,6 @@ def test_a_letter_says_what_to_do_next() -> None:
     quote = letter(a_quote())
     assert "2.50 credits" in quote.subject
     assert any("framelend accept j1" in words and "about 10 min" in words for words in quote.paragraphs)
-    assert "over the limit" in letter(a_quote(within=False)).paragraphs[0]
     failed = letter(JobFailed(job="j1", account="ada", code="c", reason="No camera.", hint="Add one.", log_tail="Error: x"))
     assert failed.paragraphs[:2] == ("No camera.", "Add one.")
     assert failed.tail == "Error: x"
@@ -211,6 +210,15 @@ def test_accounts_have_different_secrets() -> None:
     assert secret("ada", KEY) != secret("bob", KEY)
     assert secret("ada", KEY) != secret("ada", b"o" * 32)
     assert secret("ada", KEY).startswith("whsec_")
+
+
+def test_a_quote_over_the_renters_limit_says_first_how_to_raise_it() -> None:
+    """Words that stand first must work first: to accept such a quote is refused."""
+    said = letter(a_quote(within=False)).paragraphs
+    assert "over the limit" in said[0]
+    assert "framelend job set j1 --max-cost 2.50" in said[0]
+    assert not any("submit" in words for words in said)
+    assert not any("--max-cost" in words for words in letter(a_quote()).paragraphs)
 
 
 def test_a_further_price_says_why_what_it_is_about_and_what_no_answer_means() -> None:
