@@ -26,10 +26,16 @@ EXCHANGES = MappingProxyType({EVENTS: "topic", AGENTS: "topic", MAILBOXES: "dire
 RETRY_STEPS_MS = (500, 2_000, 10_000, 30_000, 120_000)
 """Growing delays of the one retry ladder each service has; the last step repeats until RETRIES are used up."""
 RETRIES = 12
-DEAD_LENGTH = 10_000
-MAILBOX_LENGTH = 256
-MAILBOX_BYTES = 4 << 20
 MAX_MESSAGE_BYTES = 262_144
+MAILBOX_LENGTH = 256
+MAILBOX_ARGUMENTS = MappingProxyType(
+    {"x-max-length": MAILBOX_LENGTH, "x-max-length-bytes": 4 << 20, "x-overflow": "reject-publish"}
+)
+AGENTS_BOUNDS = MappingProxyType({"x-max-length": 100_000, "x-max-length-bytes": 512 << 20})
+"""Of an inbox that agents fill, and of each step of a ladder that their words climb: neither many small ones nor few large ones
+may fill the broker's disk."""
+TRANSIENT_BOUNDS = MappingProxyType({"x-max-length": 10_000, "x-max-length-bytes": 64 << 20})
+DEAD_BOUNDS = MappingProxyType({"x-max-length": 10_000, "x-max-length-bytes": 256 << 20})
 
 
 @dataclass(frozen=True)
@@ -205,7 +211,7 @@ def queues(shards: int = 1) -> Iterator[Queue]:
                     yield _inbox(service, row, shard, shards)
         yield Queue(
             dead_letters(service),
-            {"x-queue-type": "quorum", "x-max-length": DEAD_LENGTH, "x-overflow": "drop-head"},
+            {"x-queue-type": "quorum", **DEAD_BOUNDS, "x-overflow": "drop-head"},
             ((DEAD, service),),
         )
         for step, delay in enumerate(RETRY_STEPS_MS):
@@ -217,12 +223,12 @@ def _inbox(service: str, row: Route, shard: int, shards: int) -> Queue:
     source = shard_exchange(shard) if shards > 1 and is_spread(service, row) else AGENTS
     binding = (source, f"*.{key}") if row.publisher == AGENT else (EVENTS, key)
     if row.transient:
-        arguments = {"x-queue-type": "classic", "x-max-length": 10_000, "x-overflow": "drop-head", "x-message-ttl": 60_000}
+        arguments = {"x-queue-type": "classic", **TRANSIENT_BOUNDS, "x-overflow": "drop-head", "x-message-ttl": 60_000}
     else:
         arguments = {"x-queue-type": "quorum", "x-delivery-limit": 100, "x-overflow": "reject-publish"}
         if row.publisher == AGENT:
             # No dead letter exchange: an agent sets its messages' time to live, and would park as many as it likes, unheard.
-            arguments |= {"x-max-length": 100_000, "x-max-length-bytes": 512 << 20}
+            arguments |= AGENTS_BOUNDS
         else:
             arguments |= {
                 "x-dead-letter-exchange": DEAD,
@@ -241,6 +247,7 @@ def _retry(service: str, step: int, delay: int) -> Queue:
         "x-message-ttl": delay,
         "x-dead-letter-exchange": "",
         "x-dead-letter-strategy": "at-least-once",
+        **AGENTS_BOUNDS,
         "x-overflow": "reject-publish",
     }
     return Queue(name, arguments, ((name, ""),))
@@ -251,11 +258,6 @@ def retry_exchanges() -> Iterator[str]:
     for service in SERVICES:
         for step in range(len(RETRY_STEPS_MS)):
             yield retry(service, step)
-
-
-MAILBOX_ARGUMENTS = MappingProxyType(
-    {"x-max-length": MAILBOX_LENGTH, "x-max-length-bytes": MAILBOX_BYTES, "x-overflow": "reject-publish"}
-)
 
 
 @dataclass(frozen=True)

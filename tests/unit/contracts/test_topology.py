@@ -10,13 +10,18 @@ from contracts.events import ChunkAssigned, Event, FramesStored, JobSubmitted, U
 from contracts.topology import (
     AGENT,
     AGENTS,
+    AGENTS_BOUNDS,
     BY_KEY,
     EVENTS,
+    MAILBOX_ARGUMENTS,
     MAILBOXES,
+    MAX_MESSAGE_BYTES,
+    RETRY_STEPS_MS,
     ROUTES,
     SERVICES,
     STORAGE,
     agent_permissions,
+    dead_letters,
     exchange,
     inbox,
     queues,
@@ -88,6 +93,23 @@ def test_whatever_agents_say_is_heard_by_one_that_can_have_them_cut_off() -> Non
     """The scheduler does it, storage reports; what others hear from agents one of these two hears too."""
     said = [route for route in ROUTES if route.publisher == AGENT]
     assert [route.event.__name__ for route in said if not {"scheduler", STORAGE} & set(route.subscribers)] == []
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_whatever_an_agents_word_can_reach_is_bounded_in_messages_and_in_bytes(shards: int) -> None:
+    """Its inboxes, the ladders it climbs when something is missing, and the place where what is wrong is parked."""
+    named = {queue.name: queue.arguments for queue in queues(shards)}
+    rows = [(service, row) for row in ROUTES if row.publisher == AGENT for service in row.subscribers]
+    heard = {inbox(service, row.event, shard) for service, row in rows for shard in range(shards)}
+    parked = {dead_letters(service) for service, _ in rows}
+    climbed = {retry(service, step) for service, _ in rows for step in range(len(RETRY_STEPS_MS))}
+    for name in heard | parked | climbed:
+        assert 0 < named[name]["x-max-length"] <= AGENTS_BOUNDS["x-max-length"], name
+        assert MAX_MESSAGE_BYTES <= named[name]["x-max-length-bytes"] <= AGENTS_BOUNDS["x-max-length-bytes"], name
+    assert set(MAILBOX_ARGUMENTS) >= {"x-max-length", "x-max-length-bytes"}
+    free = [name for name, told in named.items() if "x-max-length-bytes" not in told]
+    assert free, "positive control: what only services say waits without bounds, and is never dropped"
+    assert not {name.split(".v1")[0] for name in free} & {name.split(".v1")[0] for name in heard}
 
 
 def test_an_agents_name_is_no_pattern_for_anothers() -> None:
