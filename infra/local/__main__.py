@@ -88,6 +88,17 @@ def lend(
     farm.join(Layout.of(folder), [agents.Lent(agent, owner, agent, cpus=cpus)], say=_say)
 
 
+@app.command()
+def release(
+    agent: Annotated[str, typer.Argument(help="id of an agent in quarantine")],
+    reason: Annotated[str, typer.Option(help="kept with the agent")] = "the operator's word",
+    folder: Folder = None,
+) -> None:
+    """Let an agent out of quarantine, under the secret it had."""
+    agents.release(farmfile.read(Layout.of(folder)), agent, reason)
+    _say(f"{agent} is let in again and comes back by itself")
+
+
 @app.command(context_settings={"ignore_unknown_options": True})
 def add(
     name: str,

@@ -53,11 +53,21 @@ def enrol(layout: Layout, farm: FarmFile, lent: Lent) -> None:
         "--out",
         str(home / "agent.json"),
     ]
-    command = [str(PYTHON), "-m", "services.scheduler.enrol", *words, *(["--house"] if lent.house else [])]
+    _operators_word(farm, f"enrolment of {lent.agent}", *words, *(["--house"] if lent.house else []))
+
+
+def release(farm: FarmFile, agent: str, reason: str) -> None:
+    """Out of quarantine; it comes back by itself, under the secret it had."""
+    _operators_word(farm, f"release of {agent}", "release", "--agent", agent, "--reason", reason)
+
+
+def _operators_word(farm: FarmFile, what: str, *words: str) -> None:
+    """In the scheduler's own environment."""
+    command = [str(PYTHON), "-m", "services.scheduler.enrol", *words]
     told = {**kept_environment(), **environment("scheduler", farm)}
     done = subprocess.run(command, env=told, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise FarmError(f"enrolment of {lent.agent}", (done.stderr or done.stdout).strip()[-1500:])
+        raise FarmError(what, (done.stderr or done.stdout).strip()[-1500:])
 
 
 def part(layout: Layout, farm: FarmFile, lent: Lent) -> Part:

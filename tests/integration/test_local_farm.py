@@ -18,7 +18,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from infra.local import engine, farmfile, infrastructure, leftovers, ports, supervision
+from infra.local import agents, engine, farmfile, infrastructure, leftovers, ports, supervision
 from infra.local import farm as whole
 from infra.local.failure import FarmError
 from infra.local.farmfile import SERVICES, FarmFile
@@ -166,3 +166,9 @@ async def test_the_store_answers_only_what_is_signed(farm: FarmFile) -> None:
 def _store(farm: FarmFile, secret: str) -> Any:
     keys = {"aws_access_key_id": farm["FARM_S3_ACCESS_KEY"], "aws_secret_access_key": secret}
     return aioboto3.Session().client("s3", endpoint_url=farm.http("S3"), region_name="us-east-1", **keys)
+
+
+def test_the_operators_release_reaches_the_scheduler_and_lets_out_only_what_is_in_quarantine(farm: FarmFile) -> None:
+    """That one who is in it comes back is tried in tests/security/test_flood.py."""
+    with pytest.raises(FarmError, match="nobody is not enrolled, not quarantined"):
+        agents.release(farm, "nobody", "a test")
