@@ -29,7 +29,7 @@ class Times:
 
     def mark(self, name: str, at: float | None = None) -> None:
         """Now, or `at` in seconds since the epoch."""
-        self.marks.setdefault(name, round((at or time.time()) - self.began, 1))
+        self.marks.setdefault(name, round((time.time() if at is None else at) - self.began, 1))
 
 
 def submit(renter: Client, scene: Path, work: Path) -> Job:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
+import time
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,31 +23,58 @@ from infra.demo.cast import Person
 from infra.demo.play import Times
 from infra.demo.witness import Witness
 from infra.local.agents import HOUSE
+from infra.local.failure import FarmError
 from infra.local.farmfile import FarmFile
 
 ASKED = 48
+AUDIT_WAIT_SECONDS = 90
+CHECKS = 'framelend_sweeps_total{outcome="done",service="billing",sweep="the books are checked"}'
+LEDGER_SUM, MISMATCHES = "framelend_billing_ledger_sum", "framelend_billing_mismatches"
 console = Console()
 
 
-def write(
-    folder: Path, farm: FarmFile, job: Job, witness: Witness, owners: Mapping[str, Person], renter: Person, times: Times
-) -> dict[str, Any]:
-    """Everything; returns the report."""
-    estimate = next(fact for _, fact in witness.said(JobEstimated) if fact.job == job.id)
-    measured = witness.measured(job.id)
-    plots.quote(estimate, measured, folder / "quote.png")
+@dataclass(frozen=True)
+class Books:
+    """What a check of all postings found; `wrong` counts balances that they do not bear out."""
+
+    ledger_sum_micro: int
+    wrong: int
+
+
+def write(folder: Path, farm: FarmFile, job: Job, witness: Witness, renter: Person, times: Times) -> dict[str, Any]:
+    """Everything but `report.json`, which is `keep`'s; returns the report."""
+    estimate = next((fact for _, fact in witness.said(JobEstimated) if fact.job == job.id), None)
+    if estimate is None:
+        raise FarmError("the witness", "did not hear what the job was estimated at", advice="see `make logs NAME=scheduler`")
+    plots.quote(estimate, witness.measured(job.id), folder / "quote.png")
     _invoice(folder, job)
     _mail(folder, farm, renter)
-    report = _report(farm, job, witness, estimate, measured, times)
+    return told(job, witness, estimate, times, audited(farm))
+
+
+def keep(folder: Path, report: Mapping[str, Any]) -> None:
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
-    return report
 
 
-def _report(
-    farm: FarmFile, job: Job, witness: Witness, estimate: JobEstimated, measured: Mapping[int, int], times: Times
-) -> dict[str, Any]:
+def faults(report: Mapping[str, Any]) -> list[str]:
+    """Why this demo has failed although its job ended; empty when all is well."""
+    frames, ledger = report["frames"], report["ledger_sum_micro"]
+    counted = sum(one["frames"] for one in report["agents"])
+    found = {
+        f"{frames['asked'] - frames['stored']} frames are missing": frames["stored"] != frames["asked"],
+        f"its agents account for {counted} of {frames['stored']} frames": counted != frames["stored"],
+        f"{frames['measured']} of {frames['stored']} frames were measured": frames["measured"] != frames["stored"],
+        f"the ledger sums to {ledger} micro-credits instead of 0": ledger != 0,
+        f"{report['balances_wrong']} balances are not what the postings say": report["balances_wrong"] != 0,
+        f"{len(report.get('dashboard_silent', ()))} queries of the dashboard have no data": bool(report.get("dashboard_silent")),
+    }
+    return [text for text, is_so in found.items() if is_so]
+
+
+def told(job: Job, witness: Witness, estimate: JobEstimated, times: Times, books: Books) -> dict[str, Any]:
+    """The report of a job that is settled. `ok` is judged by `faults`."""
     assert job.settlement is not None, "the demo waits for the bill"
-    quoted = [frame for r in estimate.frames for frame in r]
+    quoted, measured = [frame for r in estimate.frames for frame in r], witness.measured(job.id)
     earned = {line.agent: line for line in job.agents}
     speeds, learned = witness.seconds(job.id), witness.learned()
     agents = [
@@ -61,16 +89,21 @@ def _report(
         }
         for agent, (wall, wu) in sorted(speeds.items())
     ]
-    return {
+    report = {
         "commit": _commit(),
-        "ok": job.stored == ASKED,
         "seconds": {"setup": times.marks["set up"], "first_picture": times.marks["first picture"], "total": times.marks["done"]},
-        "frames": {"asked": ASKED, "stored": job.stored, "rendered_twice": witness.rendered_twice(job.id)},
+        "frames": {
+            "asked": ASKED,
+            "stored": job.stored,
+            "rendered_twice": witness.rendered_twice(job.id),
+            "measured": len(measured),
+        },
         "agents": agents,
         "speed_ratio": _ratios([one for one in agents if one["id"] != HOUSE.agent]),
         "price_micro": int(job.quote.price * MICRO) if job.quote else 0,
         "charged_micro": int(job.settlement.charged * MICRO),
-        "ledger_sum_micro": ledger_sum(farm),
+        "ledger_sum_micro": books.ledger_sum_micro,
+        "balances_wrong": books.wrong,
         "quote": {
             "expected_wu": estimate.micro_wu.expected / MICRO,
             "low_wu": estimate.micro_wu.low / MICRO,
@@ -79,25 +112,38 @@ def _report(
         },
         "steps": times.marks,
     }
+    return {**report, "ok": not faults(report)}
 
 
 def _ratios(lent: list[dict[str, Any]]) -> dict[str, float]:
-    """Fastest lender ÷ slowest, by the speed the scheduler learned and by the wall time of their frames."""
+    """Fastest lender ÷ slowest, by the speed the scheduler learned and by their frames' wall time; 0 unless two have one."""
     told: dict[str, float] = {}
     for name in ("wupm_learned", "wupm_by_wall"):
         speeds = [one[name] for one in lent if one[name]]
-        told[name] = round(max(speeds) / min(speeds), 2) if speeds else 0.0
+        told[name] = round(max(speeds) / min(speeds), 2) if len(speeds) > 1 else 0.0
     return told
 
 
-def ledger_sum(farm: FarmFile) -> int:
-    """Of all postings of the farm, as billing's own metric tells it; must be 0."""
-    with urllib.request.urlopen(f"{farm.http('BILLING')}/metrics", timeout=10) as answer:
-        text = answer.read().decode()
-    found = re.search(r"^framelend_billing_ledger_sum\S* (\S+)$", text, re.MULTILINE)
-    if found is None:
-        raise LookupError("billing does not tell its ledger's sum")
-    return int(float(found.group(1)))
+def audited(farm: FarmFile) -> Books:
+    """What billing finds in its books when it looks at all of them from now on. Raises FarmError when it does not look."""
+    address, until = f"{farm.http('BILLING')}/metrics", time.monotonic() + AUDIT_WAIT_SECONDS
+    before = _figures(address)[CHECKS]
+    while (now := _figures(address))[CHECKS] < before + 2:  # the one under way may have begun before the last posting
+        if time.monotonic() > until:
+            raise FarmError(
+                "billing", f"has not checked its books for {AUDIT_WAIT_SECONDS} s", advice="see `make logs NAME=billing`"
+            )
+        time.sleep(0.5)
+    return Books(int(now[LEDGER_SUM]), int(now[MISMATCHES]))
+
+
+def _figures(address: str) -> dict[str, float]:
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        lines = [line.rpartition(" ") for line in answer.read().decode().splitlines()]
+    return {
+        name: next((float(value) for metric, _, value in lines if metric == name), 0.0)
+        for name in (CHECKS, LEDGER_SUM, MISMATCHES)
+    }
 
 
 def _invoice(folder: Path, job: Job) -> None:

@@ -15,9 +15,11 @@ from contracts.events import AgentChanged, AgentReady, Event, FramesRendered, Fr
 from contracts.topology import AGENTS, EVENTS
 from contracts.values import Benchmark
 from contracts.work import work
+from infra.local.failure import FarmError
 from infra.local.farmfile import FarmFile
 
 E = TypeVar("E", bound=Event)
+LISTEN_SECONDS = 20
 
 
 class Witness:
@@ -25,15 +27,20 @@ class Witness:
 
     def __init__(self, farm: FarmFile) -> None:
         self._url = farm.amqp_url(*farm.rabbit_admin)
-        self._heard: list[tuple[str, Event]] = []
+        self._heard: dict[str, tuple[str, Event]] = {}
+        """By message: what is told again is the same fact."""
         self.first_picture: float | None = None
         """When the first frame of any job was stored, in seconds since the epoch."""
         self._listening, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._listen()), name="witness", daemon=True)
 
     def start(self) -> None:
+        """Listens when this returns. Raises FarmError when it cannot: what it misses nobody tells it later."""
         self._thread.start()
-        self._listening.wait(20)
+        if not self._listening.wait(LISTEN_SECONDS):
+            raise FarmError(
+                "the witness", f"does not hear the broker within {LISTEN_SECONDS} s", advice="see `make logs NAME=rabbitmq`"
+            )
 
     def stop(self) -> None:
         self._stop.set()
@@ -41,7 +48,7 @@ class Witness:
 
     def said(self, event: type[E]) -> Iterator[tuple[str, E]]:
         """(who, what) of every event of this type so far; who is an agent's id for what agents say."""
-        for key, fact in list(self._heard):
+        for key, fact in list(self._heard.values()):
             if isinstance(fact, event):
                 yield key.removesuffix(f".{event.key()}"), fact
 
@@ -98,6 +105,10 @@ class Witness:
             fact = read(str(message.type), message.body)
         except NotAnEvent:
             return
-        self._heard.append((str(message.routing_key), fact))
+        self.hear(str(message.message_id), str(message.routing_key), fact, time.time())
+
+    def hear(self, message: str, key: str, fact: Event, now: float) -> None:
+        """One message, however often it comes. `now`: seconds since the epoch."""
+        self._heard.setdefault(message, (key, fact))
         if isinstance(fact, FramesStored) and self.first_picture is None:
-            self.first_picture = time.time()
+            self.first_picture = now

@@ -43,10 +43,15 @@ def _up(layout: Layout, only: str, say: Say) -> FarmFile:
     topology(farm)
     say(_line("topology", "exchanges, queues, users and permissions are in place"))
     if only == ALL:
-        run(layout, services(layout, farm), say)
-        join(layout, [agents.HOUSE], say)
+        serve(layout, farm, say)
     say(f"up; everything about it is in {layout.env_file}")
     return farm
+
+
+def serve(layout: Layout, farm: FarmFile, say: Say = print) -> None:
+    """Our services and the house agent, where the infrastructure is up."""
+    run(layout, services(layout, farm), say)
+    join(layout, [agents.HOUSE], say)
 
 
 def _supervisor(layout: Layout, say: Say) -> FarmFile:

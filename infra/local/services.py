@@ -46,7 +46,10 @@ def _own(name: str, farm: FarmFile, vhost: str) -> dict[str, str]:
             "FRAMELEND_CHUNK_SECONDS": farm.values.get("FARM_CHUNK_SECONDS", "60"),
             "FRAMELEND_SHARD": f"1/{farm.scheduler_shards}",
         },
-        "billing": {"FRAMELEND_AUDIT_WINDOW_SECONDS": "0"},
+        "billing": {
+            "FRAMELEND_AUDIT_WINDOW_SECONDS": "0",
+            "FRAMELEND_AUDIT_SECONDS": farm.values.get("FARM_AUDIT_SECONDS", "30"),
+        },
         "intake": {
             "FRAMELEND_OPERATOR_KEY": farm["FARM_OPERATOR_KEY"],
             "FRAMELEND_WEBHOOK_KEY": farm["FARM_WEBHOOK_KEY"],

@@ -277,13 +277,17 @@ async def test_a_declined_quote_cannot_be_accepted_any_more(world: World, billin
     assert "declined" in (await world.hear(HoldRefused, job=story.job)).text
 
 
-async def test_a_balance_that_the_postings_do_not_bear_out_is_found(world: World, billing: Process) -> None:
+async def test_a_wrong_balance_and_a_posting_that_does_not_sum_to_zero_are_found(world: World, billing: Process) -> None:
     """The control of every `books_agree`: one micro-credit too much is seen."""
     story = await Story(world).opened()
     accounts = world.database(BILLING)["accounts"]
     await accounts.update_one({"_id": story.renter}, {"$inc": {"available_micro": 1}})
     await until(lambda: metric(billing, "framelend_billing_mismatches") == 1, "the sweep finds it")
     await accounts.update_one({"_id": story.renter}, {"$inc": {"available_micro": -1}})
+    postings = world.database(BILLING)["postings"]
+    await postings.insert_one({"_id": "crooked", "legs": [{"account": "farm:fee", "amount": 5}]})
+    await until(lambda: metric(billing, "framelend_billing_ledger_sum") == 5, "the sweep finds that, too")
+    await postings.delete_one({"_id": "crooked"})
     await books_agree(world, billing)
 
 
