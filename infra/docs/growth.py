@@ -13,6 +13,12 @@ from contracts.topology import ROUTES
 
 RECORD = Path("contracts/schemas")
 Schema = Mapping[str, Any]
+UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
+LOWER = ("minimum", "exclusiveMinimum", "minLength", "minItems")
+LOOKED_AT = frozenset({"properties", "required", "enum", "items", "anyOf", "$defs", *UPPER, *LOWER})
+"""Keywords with a rule of their own; any other must stay as it is."""
+WORDS = frozenset({"title", "description", "default"})
+"""What neither reader nor writer checks."""
 
 
 def schemas() -> dict[str, dict[str, Any]]:
@@ -24,54 +30,68 @@ def recorded(folder: Path = RECORD) -> dict[str, dict[str, Any]]:
     return {path.name.removesuffix(".json"): json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
 
 
-def broken_promises(before: Schema, after: Schema, where: str = "") -> Iterator[str]:
-    """What a reader or writer built on `before` would trip over under `after`."""
-    yield from _fields(_resolved(before, before), _resolved(after, after), before, after, where)
-
-
-def _fields(old: Schema, new: Schema, before: Schema, after: Schema, where: str) -> Iterator[str]:
-    properties, now = old.get("properties", {}), new.get("properties", {})
-    for name in sorted(set(new.get("required", [])) - set(old.get("required", []))):
-        yield f"{where}{name} has become required"
-    for name, kind in properties.items():
-        if name not in now:
-            yield f"{where}{name} is gone"
-        else:
-            yield from _kind(_resolved(kind, before), _resolved(now[name], after), before, after, f"{where}{name}")
+def broken_promises(before: Schema, after: Schema) -> Iterator[str]:
+    """What a reader or a writer built on `before` would trip over under `after`."""
+    yield from _kind(_resolved(before, before), _resolved(after, after), before, after, "")
 
 
 def _kind(old: Schema, new: Schema, before: Schema, after: Schema, where: str) -> Iterator[str]:
-    if "properties" in old:
-        yield from _fields(old, new, before, after, f"{where}.")
-    if old.get("type") != new.get("type") and "type" in old:
-        yield f"{where} was {old.get('type')}, is {new.get('type')}"
-    for value in old.get("enum", []):
-        if value not in new.get("enum", [value]):
-            yield f"{where} no longer knows {value!r}"
+    yield from _fields(old, new, before, after, f"{where}." if where else "")
+    yield from _values(old, new, where)
     yield from _bounds(old, new, where)
     if "items" in old and "items" in new:
         yield from _kind(_resolved(old["items"], before), _resolved(new["items"], after), before, after, f"{where}[]")
-    if "anyOf" in old:
+    if "anyOf" in old or "anyOf" in new:
         yield from _alternatives(old, new, before, after, where)
+    for keyword in sorted((old.keys() | new.keys()) - LOOKED_AT - WORDS):
+        if old.get(keyword) != new.get(keyword):
+            yield f"{where or 'the event'}: {keyword} was {old.get(keyword)}, is {new.get(keyword)}"
+
+
+def _fields(old: Schema, new: Schema, before: Schema, after: Schema, prefix: str) -> Iterator[str]:
+    properties, now = old.get("properties", {}), new.get("properties", {})
+    must, must_now = set(old.get("required", [])), set(new.get("required", []))
+    for name in sorted(must_now - must):
+        yield f"{prefix}{name} has become required"
+    for name in sorted((must - must_now) & now.keys()):
+        yield f"{prefix}{name} need not be there any more"
+    for name, kind in properties.items():
+        if name not in now:
+            yield f"{prefix}{name} is gone"
+        else:
+            yield from _kind(_resolved(kind, before), _resolved(now[name], after), before, after, f"{prefix}{name}")
+
+
+def _values(old: Schema, new: Schema, where: str) -> Iterator[str]:
+    """A value less is one that a writer may not say any more; one more is one that a reader does not know."""
+    values, now = old.get("enum", []), new.get("enum", [])
+    yield from (f"{where} no longer knows {value!r}" for value in values if value not in now)
+    yield from (f"{where} may be {value!r} too" for value in now if value not in values)
 
 
 def _alternatives(old: Schema, new: Schema, before: Schema, after: Schema, where: str) -> Iterator[str]:
-    """Each alternative of before must still be one, unbroken."""
+    """Each alternative of before must still be one, unbroken, and there is no other."""
+    known = [_resolved(one, before) for one in old.get("anyOf", [old])]
     offered = [_resolved(one, after) for one in new.get("anyOf", [new])]
-    for one in (_resolved(one, before) for one in old["anyOf"]):
+    for one in known:
         if not any(not list(_kind(one, other, before, after, where)) for other in offered):
-            yield f"{where} no longer takes {one.get('title', one.get('type'))}"
+            yield f"{where} no longer takes {_called(one)}"
+    for other in offered:
+        if not any(not list(_kind(one, other, before, after, where)) for one in known):
+            yield f"{where} takes {_called(other)} too"
+
+
+def _called(kind: Schema) -> object:
+    return kind.get("title", kind.get("type"))
 
 
 def _bounds(old: Schema, new: Schema, where: str) -> Iterator[str]:
-    for upper in ("maximum", "maxLength", "maxItems"):
+    for upper in UPPER:
         if upper in new and new[upper] < old.get(upper, float("inf")):
             yield f"{where}: {upper} was {old.get(upper)}, is {new[upper]}"
-    for lower in ("minimum", "minLength", "minItems"):
+    for lower in LOWER:
         if lower in new and new[lower] > old.get(lower, float("-inf")):
             yield f"{where}: {lower} was {old.get(lower)}, is {new[lower]}"
-    if "pattern" in new and new["pattern"] != old.get("pattern"):
-        yield f"{where}: its pattern changed"
 
 
 def _resolved(kind: Schema, root: Schema) -> Schema:

@@ -26,7 +26,26 @@ def test_a_new_optional_field_breaks_nothing() -> None:
     before = FramesStored.model_json_schema()
     after = copy.deepcopy(before)
     after["properties"]["comment"] = {"type": "string", "default": ""}
+    after["$defs"]["StoredFrame"]["properties"]["comment"] = {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None}
     assert list(broken_promises(before, after)) == []
+
+
+def test_other_words_about_a_field_and_wider_bounds_break_nothing() -> None:
+    before = FramesStored.model_json_schema()
+    after = copy.deepcopy(before)
+    after["properties"]["frames"]["maxItems"] += 1
+    after["properties"]["job"] |= {"title": "Job", "description": "Whose."}
+    assert list(broken_promises(before, after)) == []
+
+
+def test_an_alternative_that_comes_or_goes_is_caught() -> None:
+    text, number, nothing = {"type": "string"}, {"type": "integer"}, {"type": "null"}
+    before, fewer, more = (
+        {"properties": {"x": {"anyOf": kinds}}} for kinds in ([text, nothing], [text], [text, nothing, number])
+    )
+    assert list(broken_promises(before, before)) == []
+    assert list(broken_promises(before, fewer)) == ["x no longer takes null"]
+    assert list(broken_promises(before, more)) == ["x takes integer too"]
 
 
 @pytest.mark.parametrize(
@@ -40,6 +59,18 @@ def test_a_new_optional_field_breaks_nothing() -> None:
         lambda s: s["properties"]["frames"].update(maxItems=1),
         lambda s: s["$defs"]["StoredFrame"]["properties"].pop("key"),
         lambda s: s["$defs"]["StoredFrame"]["properties"]["bytes"].update(maximum=1),
+        lambda s: s["$defs"]["StoredFrame"]["properties"]["bytes"].update(exclusiveMaximum=1),
+        lambda s: s["$defs"]["StoredFrame"]["properties"]["bytes"].update(exclusiveMinimum=1),
+        lambda s: s["$defs"]["StoredFrame"]["required"].append("comment"),
+        lambda s: s["$defs"]["Kind"]["enum"].append("rehearsal"),
+        lambda s: s["$defs"]["Kind"].pop("enum"),
+        lambda s: s["required"].remove("job"),
+        lambda s: s["properties"]["job"].update(format="uuid"),
+        lambda s: s["properties"]["job"].pop("pattern"),
+        lambda s: s["properties"]["job"].update(enum=["only-this"]),
+        lambda s: s["properties"]["frames"].update(uniqueItems=True),
+        lambda s: s["properties"].update(job={"anyOf": [s["properties"]["job"], {"type": "integer"}]}),
+        lambda s: s.update(additionalProperties=False),
     ],
 )
 def test_each_way_to_break_a_promise_is_caught(breaking: Break) -> None:
