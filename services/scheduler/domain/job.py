@@ -27,6 +27,7 @@ from contracts.events import (
 from contracts.values import Band, Curve, Kind, Picture, Ranges, RenderSettings
 from services.scheduler.domain.doubts import NONE as NO_DOUBTS
 from services.scheduler.domain.doubts import Doubts
+from services.scheduler.domain.peaks import MemoryPeak, Raised
 from services.scheduler.domain.quick import replace
 from services.scheduler.domain.states import ENDED, JOB_MOVES, JobState, check
 
@@ -79,15 +80,6 @@ class Former:
 
 
 @dataclass(frozen=True)
-class MemoryPeak:
-    """The most that attempts on one owner's machines took."""
-
-    owner: str
-    house: bool
-    peak_bytes: int
-
-
-@dataclass(frozen=True)
 class Job:
     job: str
     account: str
@@ -111,7 +103,10 @@ class Job:
     memory_peaks: tuple[MemoryPeak, ...] = ()
     ran_out_of_memory: bool = False
     ran_out: tuple[str, ...] = ()
-    """Owners whose attempts had too little of `memory_bytes`."""
+    """Owners whose attempts had too little of `memory_bytes`, fewer than doubt it."""
+    raised: Raised | None = None
+    raised_by: tuple[str, ...] = ()
+    """Owners whose word has raised it; they are not heard again."""
     doubts: Doubts = NO_DOUBTS
     missed: datetime | None = None
     """The deadline that was told to be missed."""
@@ -206,6 +201,13 @@ def controlled(job: Job | None, said: JobControlled, now: datetime) -> Decided:
     if said.action is Action.CANCEL:
         return cancelled(job, f"cancelled by {said.by}")
     return _paused(job, said.by) if said.action is Action.PAUSE else _resumed(job)
+
+
+def remarked(job: Job, reason: str) -> Decided:
+    """Where it is, with words that its renter should read. Not a second time, nor beneath a pause."""
+    return (
+        (job, []) if job.reason == reason or is_over(job) or job.state is JobState.PAUSED else _told(replace(job, reason=reason))
+    )
 
 
 def cancelled(job: Job, reason: str) -> Decided:

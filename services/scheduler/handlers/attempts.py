@@ -54,8 +54,7 @@ async def inspection_reported(desk: Desk, event: InspectionReported) -> None:
         raise SenderFault("the grant is not for an inspection")
     agent = await desk.agent(event.grant.agent)
     work = _work(desk, agent, event.cpu_micros, desk.policy.inspect_budget)
-    board = await desk.dispatch.board()
-    largest = max((one.hardware.memory_bytes for one in board.fleet if one.hardware), default=0)
+    largest = await _largest(desk)
 
     def decide(job: Job, _: datetime) -> Decided:
         job, events = inspected(job, event, work, largest)
@@ -117,15 +116,18 @@ def _failed_at(agent: Agent, kind: Kind, event: ChunkFailed, now: datetime, poli
     return agents.failed(agents.freed(agent, event.attempt), event.job, now, policy)
 
 
+async def _largest(desk: Desk) -> int:
+    """Most memory that a machine has."""
+    return max((one.hardware.memory_bytes for one in (await desk.dispatch.board()).fleet if one.hardware), default=0)
+
+
 async def _tried(desk: Desk, chunk: Chunk, agent: Agent, event: ChunkFailed) -> None:
-    to_house = await _is_doubted(desk, chunk, agent, event.fault)
+    to_house = await _is_doubted(desk, chunk, agent, event.fault) or await _is_short(desk, chunk, agent, event.fault)
 
     def decide(state: Chunk, now: datetime) -> tuple[Chunk, bool]:
         fault, frame, by_house = event.fault, event.frame, agent.house
         return tries.failed(state, event.attempt, fault, frame, by_house, now, desk.policy, event.delivered, to_house)
 
-    if event.fault is Fault.MEMORY:
-        await desk.job(chunk.job, lambda job, _: (memory.ran_out(job, agent.owner), []))
     if decide(chunk, await desk.now())[1]:
         await desk.job(chunk.job, lambda job, _: _failed(job, chunk, event))
     await desk.chunks.update(chunk.chunk, lambda state, now: (decide(state, now)[0], []))
@@ -142,6 +144,16 @@ async def _is_doubted(desk: Desk, chunk: Chunk, agent: Agent, fault: Fault) -> b
     new = Doubt(agent.owner, chunk.chunk)
     job = await desk.job(chunk.job, lambda job, _: (replace(job, doubts=doubts.raised(job.doubts, new.owner, new.chunk)), []))
     return new in job.doubts.open
+
+
+async def _is_short(desk: Desk, chunk: Chunk, agent: Agent, fault: Fault) -> bool:
+    """Whether the house is to see now how much memory it takes."""
+    if fault is not Fault.MEMORY or chunk.kind not in (Kind.SAMPLE, Kind.RENDER):
+        return False
+    largest = await _largest(desk)
+    lack = memory.Lack(agent.owner, agent.house, chunk.chunk, agent.hardware.memory_bytes if agent.hardware else 0)
+    job = await desk.job(chunk.job, lambda job, _: memory.ran_out(job, lack, largest))
+    return memory.is_to_be_tried(job, chunk.chunk)
 
 
 async def _over_budget(desk: Desk, chunk: Chunk, agent: Agent, event: ChunkFailed) -> None:

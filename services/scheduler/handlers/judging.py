@@ -9,7 +9,7 @@ from contracts.events import Fault
 from services.scheduler import metrics
 from services.scheduler.desk import Desk
 from services.scheduler.domain import agent as agents
-from services.scheduler.domain import doubts, standing
+from services.scheduler.domain import doubts, memory, standing
 from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.chunk import Chunk, Failure
 from services.scheduler.domain.job import Decided, Job
@@ -25,6 +25,8 @@ async def completed(desk: Desk, chunk: Chunk) -> None:
         return
     if any(one.fault == Fault.SCENE for one in chunk.failed_on):
         await refuted(desk, chunk)
+    if any(one.fault == Fault.MEMORY for one in chunk.failed_on):
+        await desk.job(chunk.job, lambda job, _: (memory.tried(job, chunk), []))
     guilty = [one for one in chunk.failed_on if one.fault in OF_THE_MACHINE]
     known = await desk.agents.read_many({*(one.agent for one in guilty), *(one.agent for one in chunk.deliveries)})
     owners = {known[one.agent].state.owner for one in chunk.deliveries if one.agent in known}

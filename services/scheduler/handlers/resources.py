@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from contracts.events import ResourcesSampled
@@ -13,11 +14,18 @@ from services.scheduler.desk import Desk
 from services.scheduler.domain import chunk as chunks
 from services.scheduler.domain import memory
 from services.scheduler.domain.agent import Agent
+from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Decided, Job
 
 Outcome = BaseException | None
-Peak = tuple[str, bool, int]
-"""Owner, whether it is the house, bytes."""
+
+
+@dataclass(frozen=True)
+class Peak:
+    agent: Agent
+    chunk: Chunk
+    attempt: str
+    bytes: int
 
 
 def register(inboxes: Inboxes, desk: Desk) -> None:
@@ -39,20 +47,18 @@ async def sampled(desk: Desk, batch: Sequence[Received[ResourcesSampled]]) -> li
         had = chunk is not None and chunk.job == one.event.job and chunks.knows(chunk, one.event.attempt, one.sender)
         outcomes.append(None if had or not one.event.last else SenderFault(f"{one.sender} was never given this attempt"))
         if had and agent is not None and chunk is not None and chunk.kind in (Kind.SAMPLE, Kind.RENDER):
-            peaks[one.event.job].append(_peak(agent, one.event))
+            peaks[one.event.job].append(Peak(agent, chunk, one.event.attempt, one.event.resources.memory_peak_bytes))
     for job, seen in peaks.items():
         await _note(desk, job, seen)
     return outcomes
 
 
-def _peak(agent: Agent, event: ResourcesSampled) -> Peak:
-    return agent.owner, agent.house, event.resources.memory_peak_bytes
-
-
 async def _note(desk: Desk, job: str, peaks: Sequence[Peak]) -> None:
     def decide(state: Job, _: datetime) -> Decided:
-        for owner, house, peak in peaks:
-            state = memory.noted(state, owner, house, peak)
+        for one in peaks:
+            state = memory.noted(state, one.agent.owner, one.agent.house, one.bytes)
+            if one.agent.house:
+                state = memory.tried(memory.houses(state, one.chunk.chunk, one.attempt, one.bytes), one.chunk)
         return state, []
 
     known = await desk.jobs.get(job)
