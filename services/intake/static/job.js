@@ -22,9 +22,6 @@ function colour(agent) {
   if (!agents.has(agent)) agents.set(agent, COLOURS[agents.size % COLOURS.length]);
   return agents.get(agent);
 }
-function cellOf(frame) {
-  return cells.get(span === 1 ? frame : frames[Math.floor(frames.indexOf(frame) / span) * span]);
-}
 
 function layGrid() {
   const text = job.frames || job.asked_frames;
@@ -36,8 +33,9 @@ function layGrid() {
   $("grid").classList.toggle("small", small);
   if (job.width && job.height) $("grid").style.setProperty("--shape", `${job.width} / ${job.height}`);
   cells.clear();
-  $("grid").replaceChildren(...frames.filter((_, at) => at % span === 0).map((frame) => {
-    const cell = el("div", { className: "cell", title: `Frame ${frame}` });
+  $("grid").replaceChildren(...frames.filter((_, at) => at % span === 0).map((frame, at) => {
+    const last = frames[Math.min(frames.length, (at + 1) * span) - 1];
+    const cell = el("div", { className: "cell", title: last === frame ? `Frame ${frame}` : `Frames ${frame} to ${last}` });
     if (!small) cell.append(el("span", { textContent: frame }));
     cell.addEventListener("click", () => cell.classList.contains("stored") && openFrame(frame));
     cells.set(frame, cell);
@@ -45,14 +43,20 @@ function layGrid() {
   }));
   paint();
 }
+function stateOf(some, rendering) {
+  if (some.every((frame) => status.get(frame) === "stored")) return "stored";
+  if (some.some((frame) => status.has(frame))) return "arriving";
+  return some.some((frame) => rendering.has(frame)) ? "rendering" : "";
+}
 function paint() {
   if (painting) return;
   painting = true;
   requestAnimationFrame(() => {
     painting = false;
     const rendering = new Set((job?.agents || []).flatMap((one) => one.rendering));
+    let at = 0;
     for (const [frame, cell] of cells) {
-      const now = status.get(frame) || (rendering.has(frame) ? "rendering" : "");
+      const now = stateOf(frames.slice(at, (at += span)), rendering);
       cell.className = `cell ${now}`;
       if (byAgent.has(frame)) cell.style.setProperty("--agent", colour(byAgent.get(frame)));
       if (now === "stored" && frames.length <= PICTURES && !cell.querySelector("img")) picture(cell, frame);
