@@ -50,7 +50,7 @@ def _outlook(outlook: Outlook) -> str:
     words = {"feasible": "can be kept", "tight": "[yellow]is tight[/]", "impossible": "[red]cannot be kept[/]"}
     word = words.get(outlook.feasibility, _plain(outlook.feasibility))
     when, earliest = outlook.deadline.astimezone(), outlook.earliest.astimezone()
-    return f"Your deadline, {when:%Y-%m-%d %H:%M}, {word}: begun at once, it could be done at {earliest:%Y-%m-%d %H:%M}."
+    return f"Your deadline, {when:%Y-%m-%d %H:%M}, {word}: begun without delay, it could be done at {earliest:%Y-%m-%d %H:%M}."
 
 
 def ending(job: Job) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from tests.integration.intake_stage import (  # noqa: F401
 )
 from tests.waiting import until
 
+SOON = datetime.now(UTC) + timedelta(days=1)
 PUBLIC = {
     "/v1/accounts", "/v1/account", "/v1/account/webhook", "/v1/account/key", "/v1/agents", "/v1/agents/codes",
     "/v1/agents/enrol", "/v1/earnings", "/v1/offers", "/v1/farm", "/v1/farm/orders",
@@ -205,6 +207,7 @@ ABSURD: list[tuple[dict[str, Any], str]] = [
     ({"max_cost": ""}, "invalid-max-cost"),
     ({"deadline": "2001-01-01T00:00:00Z"}, "deadline-over"),
     ({"deadline": "2099-01-01T00:00:00"}, "invalid-request"),
+    ({"deadline": SOON.isoformat(), "start_at": (SOON + timedelta(days=1)).isoformat()}, "start-after-deadline"),
     ({"blend": "other.blend"}, "invalid-blend"),
     ({"settings": {"samples": 0}}, "invalid-request"),
     ({"settings": {"scripts": True}}, "invalid-request"),

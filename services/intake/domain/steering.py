@@ -37,6 +37,8 @@ def changed(id: str, job: Job, change: Mapping[str, Any], by: str, now: datetime
     wanted = job.wishes
     if "start_at" in change:
         wanted = wanted.model_copy(update={"start_at": _start(job, change["start_at"], now)})
+    if "start_at" in change or "deadline" in change:
+        check_times(wanted.start_at, limits.deadline)
     if change.get("priority") is not None:
         wanted = wanted.model_copy(update={"priority": change["priority"]})
     bid = change.get("price_per_wu_micro") or job.price_per_wu_micro
@@ -129,6 +131,13 @@ def begins(at: datetime | None, now: datetime) -> datetime | None:
     if at is not None and not now < at <= now + LONGEST_AHEAD:
         raise Refused(Why.INVALID, "start-unfit", "The start must be ahead, by at most 30 days.", "Name another time.")
     return at
+
+
+def check_times(start: datetime | None, deadline: datetime | None) -> None:
+    """Raises Refused for a job that would be late before it begins."""
+    if start is not None and deadline is not None and start >= deadline:
+        text = f"The job would start at {start:%Y-%m-%d %H:%M} UTC, and its deadline is {deadline:%Y-%m-%d %H:%M} UTC."
+        raise Refused(Why.INVALID, "start-after-deadline", text, "Name an earlier start or a later deadline.")
 
 
 def _conflict(code: str, text: str, advice: str) -> Refused:

@@ -89,7 +89,7 @@ def _outlook(outlook: Outlook | None) -> str:
         Feasibility.TIGHT: "The deadline is tight",
         Feasibility.IMPOSSIBLE: "The deadline cannot be kept",
     }
-    return f" {words[outlook.feasibility]}: begun at once, the job could be done at {outlook.earliest:%Y-%m-%d %H:%M} UTC."
+    return f" {words[outlook.feasibility]}: begun without delay, the job could be done at {outlook.earliest:%Y-%m-%d %H:%M} UTC."
 
 
 def _missed(event: DeadlineMissed) -> Told:

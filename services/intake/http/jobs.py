@@ -169,6 +169,7 @@ def _job(asked: NewJob, account: str, frames: Ranges, upload: Upload, now: datet
     if asked.deadline is not None and asked.deadline <= now:
         raise Refused(Why.INVALID, "deadline-over", "The deadline is in the past.", "Name a later one, or none.")
     wishes = Wishes(start_at=steering.begins(asked.start_at, now), priority=asked.priority)
+    steering.check_times(asked.start_at, asked.deadline)
     most = micro(asked.max_cost, "max_cost", MOST_COST_MICRO) if asked.max_cost is not None else None
     return Job(
         account=account,

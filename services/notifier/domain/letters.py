@@ -70,7 +70,7 @@ def _outlook(outlook: Outlook) -> str:
         Feasibility.IMPOSSIBLE: "cannot be kept, also if the whole farm did nothing else",
     }
     deadline = f"Your deadline of {_time(outlook.deadline)} {words[outlook.feasibility]}"
-    return f"{deadline}: begun at once, the job could be done at {_time(outlook.earliest)}."
+    return f"{deadline}: begun without delay, the job could be done at {_time(outlook.earliest)}."
 
 
 def _missed(event: DeadlineMissed) -> Letter:

@@ -3,6 +3,7 @@
 Theory. At the estimate the farm is taken as it is: the agents that could render this job, less what other deadlines need of
 them. Impossible is said only where the low end of the work would be late on the whole farm; feasible only where its high end
 fits, with a reserve, into what a deadline gives right of way to (domain.ranking) and no other deadline needs. The rest is tight.
+A job with a scheduled start is judged as if it were begun then.
 """
 
 from collections.abc import Mapping
@@ -49,7 +50,12 @@ def with_outlook(
 def _end(work: int, speed: int, job: Job, now: datetime, policy: Policy) -> datetime:
     """No sooner than its costliest frame on a machine like the reference."""
     seconds = max(work * 60 // max(1, speed), job.most_micro_wu // 10**6)
-    return now + timedelta(seconds=seconds + policy.copy_start)
+    return _begins(job, now) + timedelta(seconds=seconds + policy.copy_start)
+
+
+def _begins(job: Job, now: datetime) -> datetime:
+    """Nothing of it is rendered before its scheduled start."""
+    return max(now, job.wishes.start_at or now)
 
 
 def _claimed(job: Job, now: datetime, policy: Policy) -> int:
@@ -58,7 +64,7 @@ def _claimed(job: Job, now: datetime, policy: Policy) -> int:
     if due is None or due <= now or job.micro_wu is None or job.state not in RENDERING:
         return 0
     left = job.micro_wu.expected * sum(map(len, job.uncut)) // max(1, job.to_render)
-    return left * 60 // max(60, int((due - now).total_seconds()) - policy.deadline_reserve)
+    return left * 60 // max(60, int((due - _begins(job, now)).total_seconds()) - policy.deadline_reserve)
 
 
 def is_late(job: Job, now: datetime) -> bool:

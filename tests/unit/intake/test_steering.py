@@ -93,6 +93,7 @@ def test_the_bid_may_change_until_a_price_is_made_of_it() -> None:
         ({"deadline": NOW}, "deadline-over"),
         ({"start_at": NOW}, "start-unfit"),
         ({"start_at": NOW + timedelta(days=31)}, "start-unfit"),
+        ({"start_at": NOW + timedelta(hours=2), "deadline": NOW + timedelta(hours=2)}, "start-after-deadline"),
     ],
 )
 def test_times_that_are_over_or_too_far_are_refused(change: dict[str, Any], code: str) -> None:
@@ -103,6 +104,8 @@ def test_a_start_may_be_moved_and_taken_back_until_rendering_has_begun() -> None
     job, (told,) = changed(a_held_job(), start_at=NOW + timedelta(hours=1))
     assert wishes(told).start_at == NOW + timedelta(hours=1)
     assert changed(job, start_at=None)[0].wishes.start_at is None
+    assert refused(job, deadline=NOW + timedelta(minutes=59)) == "start-after-deadline"
+    assert changed(job, deadline=NOW + timedelta(minutes=61))[0].limits.deadline, "control"
     assert refused(replace(job, state="rendering"), start_at=NOW + timedelta(hours=2)) == "already-begun"
 
 

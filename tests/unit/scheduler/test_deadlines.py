@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from contracts.events import DeadlineMissed, JobEstimated, JobRendered
+from contracts.events import DeadlineMissed, JobEstimated, JobRendered, Wishes
 from contracts.values import Band, Curve, Feasibility, Knot, Limits
 from services.scheduler.domain import deadlines
 from services.scheduler.domain.job import Job
@@ -48,6 +48,14 @@ def test_what_other_deadlines_need_is_not_promised_twice() -> None:
 
 def test_a_frame_longer_than_the_time_left_cannot_be_shared_by_many() -> None:
     assert said(600, most_micro_wu=700 * WU) is Feasibility.IMPOSSIBLE
+
+
+def test_a_job_that_starts_tomorrow_is_not_promised_for_today() -> None:
+    tomorrow = later(86_400)
+    assert said(600, wishes=Wishes(start_at=tomorrow)) is Feasibility.IMPOSSIBLE
+    assert said(86_400 + 600, wishes=Wishes(start_at=tomorrow)) is Feasibility.FEASIBLE
+    assert said(86_400 + 120, wishes=Wishes(start_at=tomorrow)) is Feasibility.TIGHT, "what comes before its start is of no use"
+    assert said(600, wishes=Wishes(start_at=later(-60))) is Feasibility.FEASIBLE
 
 
 @given(first=st.integers(1, 2000), more=st.integers(0, 2000))
