@@ -49,7 +49,8 @@ def test_what_is_said_of_a_deadline_stands_beside_the_price_and_in_the_jobs_stor
         job=JOB, account=RENTER, version=1, curve=Curve(knots=(Knot(frame=1, micro_wu=1),)), frames=(), micro_wu=a_band(1),
         seconds=a_band(1), outlook=OUTLOOK,
     )  # fmt: skip
-    assert "The deadline is tight: begun without delay, the job could be done at 2026-11-21 08:50 UTC." in timeline.entry(estimate).text
+    told = timeline.entry(estimate).text
+    assert "The deadline is tight: begun without delay, the job could be done at 2026-11-21 08:50 UTC." in told
 
 
 def test_a_missed_deadline_is_told_once_for_each_deadline() -> None:
