@@ -25,12 +25,13 @@ from services.scheduler.gate import Gate
 from services.scheduler.halting import Halting
 from services.scheduler.handlers import routes
 from services.scheduler.learning import Learning
+from services.scheduler.leases import Hearing
 from services.scheduler.progress import Progress
 from services.scheduler.quarantine import Quarantine
 from services.scheduler.quoting import Quoting
 from services.scheduler.repository import Agents, Choices, Chunks, Farms, Jobs, Quotes, Standing
 from services.scheduler.signing import Signing
-from services.scheduler.sweeps import Hearing, sweeps
+from services.scheduler.sweeps import sweeps
 from services.scheduler.traffic import Traffic
 
 MOST_REMEMBERED, MOST_JOBS = 10_000, 3_000

@@ -26,11 +26,12 @@ from services.scheduler.domain import chunk as chunks_domain
 from services.scheduler.domain import pace
 from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.assignment import assigned
-from services.scheduler.domain.chunk import Chunk, Holder
+from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.copies import is_ending
 from services.scheduler.domain.cutting import chunk_of
 from services.scheduler.domain.devices import gpu_for
 from services.scheduler.domain.hands import Hand
+from services.scheduler.domain.holding import Holder
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.matching import Board, Offer
 from services.scheduler.domain.policy import Policy

@@ -179,7 +179,7 @@ class Machine:
             self._wire.time.after(max(0.0, seconds - AHEAD), lambda: self._look_ahead(task))
             if kind is Kind.INSPECT:
                 self._wire.time.after(SURVEY, lambda: self._surveyed(task))
-            else:
+            elif not (self.nature.is_hanging and kind is Kind.RENDER):
                 self._next(task)
 
     def _fail(self, task: Task) -> None:

@@ -12,11 +12,12 @@ from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.quotes import Quote
 from services.scheduler.handlers import agents, attempts, frames, jobs, steering
 from services.scheduler.learning import Learning
+from services.scheduler.leases import Hearing, Leases
 from services.scheduler.progress import Progress
 from services.scheduler.quoting import Quoting
 from services.scheduler.repository import Quotes
 from services.scheduler.signing import Signing
-from services.scheduler.sweeps import Hearing, Leases, Promises, Repairs
+from services.scheduler.sweeps import Promises, Repairs
 from tests.sim.shelves import AgentShelf, ChunkShelf, JobShelf, Shelf
 from tests.sim.virtual import Time
 from tests.unit.scheduler.builders import IMAGE

@@ -38,6 +38,8 @@ class Weather:
     """Machines that say they are four times as fast as they are, and that their frames took a quarter of the time."""
     broken: float = 0.0
     """Machines that fail whatever they are given."""
+    hanging: float = 0.0
+    """Machines that take their chunks, pulse, and render nothing."""
     lost_mail: float = 0.0
     """Assignments and stops that never arrive."""
     lost_pulses: float = 0.0
@@ -61,6 +63,7 @@ class Nature:
     """Real wall seconds times this is what it says its frames took."""
     leaves_at: float = math.inf
     is_broken: bool = False
+    is_hanging: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,8 +97,9 @@ def _nature(setting: Setting, chance: random.Random) -> Nature:
         return Nature(speed * weather.slowness, speed * noise, 1.0, leaves)
     if kind < weather.slow + weather.liars:
         return Nature(speed, 4.0 * speed * noise, 0.25, leaves)
-    is_broken = kind < weather.slow + weather.liars + weather.broken
-    return Nature(speed, speed * noise, 1.0, leaves, is_broken)
+    ill = kind - weather.slow - weather.liars
+    is_hanging = weather.broken <= ill < weather.broken + weather.hanging
+    return Nature(speed, speed * noise, 1.0, leaves, ill < weather.broken, is_hanging)
 
 
 def scene(setting: Setting, order: Order) -> list[int]:

@@ -81,6 +81,16 @@ def test_broken_machines_are_kept_away_and_the_work_gets_done_by_the_others() ->
     assert found[0] * 2 < found[1], found
 
 
+def test_a_machine_that_pulses_and_renders_nothing_holds_a_job_up_for_minutes() -> None:
+    """Control: with nothing but what all its frames may take together it is much longer."""
+    setting = Setting(1, 10, (Order("film", "ada", 600, 1.0),), Weather(hanging=0.1), tick=0.2)
+    assert sum(one.is_hanging for one in natures(setting)) == 1
+    a_frame = Policy().frame_floor + Policy().slack
+    patient = Policy(slack=10 * a_frame)
+    found = [measures.outcome(lived(setting, policy)).makespan for policy in (Policy(), patient)]
+    assert found[0] < 1.5 * a_frame < 3 * a_frame < found[1], found
+
+
 def test_a_short_job_behind_a_long_one_starts_within_one_chunk_time_and_first_come_first_served_makes_it_wait() -> None:
     setting = worlds.queue(1, agents=10, frames=1_500, short=1)
     for dispatch, policy, waits in ((Dispatch, Policy(), False), (naive.Fifo, naive.fixed(Policy()), True)):

@@ -9,7 +9,8 @@ from contracts.values import Kind, Picture, frames
 from contracts.work import price
 from services.scheduler.domain import job as jobs
 from services.scheduler.domain.agent import Agent
-from services.scheduler.domain.chunk import Chunk, Holder, missing
+from services.scheduler.domain.chunk import Chunk, missing
+from services.scheduler.domain.holding import Holder
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.memory import need
 from services.scheduler.domain.orders import by_hand
@@ -35,12 +36,12 @@ def assigned(
     limits = _limits(job, chunk, agent, policy)
     left = missing(chunk)
     number = max(1, sum(len(span) for span in left))
-    hard_end = now + timedelta(seconds=number * limits.seconds_per_frame + policy.slack)
+    last_end = now + timedelta(seconds=number * limits.seconds_per_frame + policy.slack)
     size = job.picture or NO_PICTURE
     grant = Grant(
         agent=agent.agent, job=job.job, chunk=chunk.chunk, attempt=attempt, kind=chunk.kind, frames=left,
         generation=chunk.generation, version=chunk.version, bundle=job.asked.bundle, picture=size, max_bytes=max_bytes(size),
-        until=hard_end + policy.after("grace"),
+        until=last_end + policy.after("grace"),
     )  # fmt: skip
     told = ChunkAssigned(
         grant=grant, image=image, blend=job.asked.blend, bundle_bytes=job.asked.bundle_bytes, settings=job.asked.settings,
@@ -49,7 +50,16 @@ def assigned(
         earns_micro=_earns(job, chunk), price=jobs.bid(job), engine=job.facts.engine if job.facts else "", renter=job.account,
         chosen=by_hand(agent),
     )  # fmt: skip
-    return Holder(attempt, agent.agent, now, hard_end), told
+    patience = limits.seconds_per_frame + policy.slack
+    first = now + timedelta(seconds=patience + _fetching(job, agent, policy))
+    return Holder(attempt, agent.agent, now, min(first, last_end), last_end=last_end, patience=patience), told
+
+
+def _fetching(job: Job, agent: Agent, policy: Policy) -> int:
+    """Seconds in which a slow line brings the bundle, unless it is there."""
+    if job.asked is None or job.asked.bundle in agent.bundles:
+        return 0
+    return job.asked.bundle_bytes // policy.slow_line
 
 
 def _limits(job: Job, chunk: Chunk, agent: Agent, policy: Policy) -> Limits:

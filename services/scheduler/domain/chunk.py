@@ -13,10 +13,13 @@ from enum import StrEnum
 from contracts.events import AttemptCancelled, AttemptVoid, Event
 from contracts.values import Kind, Ranges, count, frames, ranges
 from services.scheduler.domain import spans
+from services.scheduler.domain.holding import Holder, is_at_its_last, went_on
 from services.scheduler.domain.quick import replace
 from services.scheduler.domain.states import CHUNK_MOVES, HELD_CHUNK, OPEN_CHUNK, ChunkState, check
 
 FORMER = 16
+NOTHING = "nothing came"
+"""An attempt that was given up for it: what a failure is called that its agent says nothing of."""
 
 
 class Ending(StrEnum):
@@ -30,19 +33,7 @@ class Ending(StrEnum):
     GIVEN_BACK = "given back"
     FAILED = "failed"
     LOST = "lost"
-    """Not heard of, never picked up, or its hard end was reached."""
-
-
-@dataclass(frozen=True)
-class Holder:
-    attempt: str
-    agent: str
-    at: datetime
-    hard_end: datetime
-    done_at: datetime | None = None
-    """When its agent said that nothing is left to do."""
-    awaited: Ranges = ()
-    """It was given up by then, and these frames of it lie in the store, unverified."""
+    """Not heard of, never picked up, or at its hard end: no frame had come in time."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +62,7 @@ class Tries:
 
 @dataclass(frozen=True)
 class Failure:
-    """`fault`: which kind, or "refused" for a picture that the store did not take."""
+    """`fault`: which kind, "refused" for a picture that the store did not take, or NOTHING."""
 
     agent: str
     at: datetime
@@ -161,7 +152,14 @@ def brought(chunk: Chunk, attempt: str, agent: str, stored: Iterable[int], now: 
         deliveries=delivered_by(chunk.deliveries, attempt, agent, fresh),
         elsewhere=spans.without(chunk.elsewhere, fresh),
     )
-    return advanced(alive(changed, attempt), attempt, now)
+    return advanced(progressed(alive(changed, attempt), attempt, now), attempt, now)
+
+
+def progressed(chunk: Chunk, attempt: str, now: datetime) -> Chunk:
+    """A frame of this attempt has been stored: of the holder's, it moves the hard end."""
+    if chunk.holder is None or chunk.holder.attempt != attempt:
+        return chunk
+    return replace(chunk, holder=went_on(chunk.holder, now))
 
 
 def answered(chunk: Chunk, attempt: str, now: datetime) -> Decided:
@@ -203,9 +201,16 @@ def voided(chunk: Chunk, attempt: str, reason: str, now: datetime) -> Decided:
 def timed_out(chunk: Chunk, attempt: str, now: datetime) -> Decided:
     """Its hard end is reached. One that has said it is done is left to `settle`: its frames may lie in the store, unverified, and
     would be rendered twice."""
-    if chunk.holder is None or chunk.holder.done_at is not None:
+    if chunk.holder is None or chunk.holder.done_at is not None or now < chunk.holder.hard_end:
         return chunk, []
-    return voided(chunk, attempt, "the attempt has reached its hard end", now)
+    is_last = is_at_its_last(chunk.holder, now)
+    reason = "the attempt has reached its hard end" if is_last else "no frame of it has come in time"
+    return voided(_unfit(chunk, chunk.holder.agent, now), attempt, reason, now)
+
+
+def _unfit(chunk: Chunk, agent: str, now: datetime) -> Chunk:
+    """Others have it before this agent gets it again."""
+    return replace(chunk, failed_on=(*chunk.failed_on, Failure(agent, now, NOTHING))[-FORMER:])
 
 
 def void_of(chunk: Chunk, attempt: str, agent: str, reason: str) -> AttemptVoid:

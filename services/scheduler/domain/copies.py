@@ -3,10 +3,10 @@
 Theory. A job ends with its slowest chunk. When nothing is left to cut, an idle agent may get a copy of a chunk in hand: a chunk
 of its own, whose frames are the later half of those still missing (the holder works from the front). It goes to the chunks
 expected to end last, and only where that saves time worth having (M. Zaharia et al., *Improving MapReduce Performance in
-Heterogeneous Environments*, OSDI 2008). Each frame that one of the two brings is told to the other; when nothing is missing any
-more the loser is stopped and not punished: what it had finished is paid by the farm. A copy that is given up is closed, not
-queued. All copies of a job together are worth a twentieth of it at most, or one chunk. Where a deadline is in danger, idle agents
-are kept from new work until it has its copies.
+Heterogeneous Environments*, OSDI 2008). Of a holder of which nothing comes at all a copy takes all that is missing. Each frame
+that one of the two brings is told to the other; when nothing is missing any more the loser is stopped and not punished: what it
+had finished is paid by the farm. A copy that is given up is closed, not queued. All copies of a job together are worth a
+twentieth of it at most, or one chunk. Where a deadline is in danger, idle agents are kept from new work until it has its copies.
 Storage keeps the first picture of a frame whatever we believe, so a crash in the middle costs work, never a frame.
 """
 
@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from contracts.events import CopiesHonoured, Event
-from contracts.values import Curve, Kind, Ranges, frames, ranges
+from contracts.values import Curve, Kind, Ranges, count, frames, ranges
 from services.scheduler.domain.agent import Agent, free_slots
-from services.scheduler.domain.chunk import Chunk, Decided, Ending, advanced, delivered_by, missing
+from services.scheduler.domain.chunk import Chunk, Decided, Ending, advanced, delivered_by, missing, progressed
 from services.scheduler.domain.deadlines import is_pressed
+from services.scheduler.domain.holding import silence
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.matching import Board
 from services.scheduler.domain.policy import Policy
@@ -92,15 +93,19 @@ def _stragglers(board: Board, held: Sequence[Chunk]) -> list[Straggler]:
 
 
 def straggler(chunk: Chunk, job: Job, speed: int, now: datetime, policy: Policy) -> Straggler:
-    """`speed` of its holder in micro-WU a minute. Much later than planned, it goes on as it has shown."""
+    """`speed` of its holder in micro-WU a minute. Much later than planned, it goes on as it has shown. One of which nothing has
+    come since long is not counted on at all: a copy takes everything that is missing."""
     assert job.curve is not None
     assert chunk.holder is not None
     left = list(frames(missing(chunk)))
     mine = [one.frames for one in chunk.deliveries if one.attempt == chunk.holder.attempt]
     done, whole = sum(_work(job.curve, spans) for spans in mine), sum(map(job.curve.wu, left))
-    back = left[len(left) // 2 :]
     passed = max(0, int((now - chunk.holder.at).total_seconds()))
     planned = (done + whole) * 60 // max(1, speed)
+    stands = silence(chunk.holder, now)
+    if stands > policy.copy_patience + 2 * planned // max(1, count(chunk.frames)):
+        return Straggler(chunk, ranges(left), whole, max(stands, planned - passed), 0)
+    back = left[len(left) // 2 :]
     shown = (whole * passed // done if done else passed) if passed > planned + policy.copy_patience else 0
     ends, work = max(0, planned - passed, shown), sum(map(job.curve.wu, back))
     return Straggler(chunk, ranges(back), work, ends, ends * (whole - work) // max(1, whole))
@@ -165,7 +170,7 @@ def superfluous(chunk: Chunk, attempt: str, agent: str, version: int, late: Sequ
     honour = [frame for frame in ours if frame not in paid] if _in_good_faith(chunk, attempt, agent) else []
     events: list[Event] = []
     if honour:
-        chunk = replace(chunk, honoured=delivered_by(chunk.honoured, attempt, agent, honour))
+        chunk = progressed(replace(chunk, honoured=delivered_by(chunk.honoured, attempt, agent, honour)), attempt, now)
         events.append(CopiesHonoured(job=chunk.job, attempt=attempt, agent=agent, version=version, frames=tuple(honour)))
     chunk, more = elsewhere(chunk, ours, attempt, now)
     return chunk, [*events, *more]

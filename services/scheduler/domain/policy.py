@@ -28,7 +28,9 @@ class Policy:
     retry_same: int = 15
     """An agent may try a chunk it has failed on again after this time; others at once."""
     slack: int = 120
-    """Start-up, download and upload, added to the hard end of an attempt."""
+    """Start-up, download and upload, added to the hard end of an attempt and to the time for each frame to be stored."""
+    slow_line: int = MIB
+    """Bytes a second in which a bundle is fetched at the worst: the first frame of an attempt may be so much later."""
     grace: int = 900
     """How long a grant outlives its attempt's hard end."""
 

@@ -168,12 +168,14 @@ def _work(desk: Desk, agent: Agent | None, frame: StoredFrame) -> int:
 
 
 async def completed(desk: Desk, batch: Sequence[Received[FramesCompleted]]) -> list[Outcome]:
-    """A sign of life of the attempt, no more."""
+    """A sign of life of the attempt, no more; and storage owes a word on them."""
     now = await desk.now()
     outcomes: list[Outcome] = [
         None if is_good(one.event.grant, desk.keys, now) else SenderFault("the grant is not good") for one in batch
     ]
     good = {one.event.grant.chunk: one for one, wrong in zip(batch, outcomes, strict=True) if wrong is None}
+    if good:
+        desk.verification.claimed(now)
     found = await desk.chunks.read_many(good)
     changes = [Change(saved, domain.alive(saved.state, good[id].event.grant.attempt)) for id, saved in found.items()]
     await desk.chunks.save([change for change in changes if change.state != change.before.state])

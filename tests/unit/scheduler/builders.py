@@ -6,8 +6,9 @@ from typing import Any
 from contracts.events import JobSubmitted, SceneFacts
 from contracts.values import Band, Benchmark, Curve, FrameRange, Hardware, Kind, Knot, Picture, Ranges
 from services.scheduler.domain.agent import Agent
-from services.scheduler.domain.chunk import Chunk, Holder
+from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.hands import Hand
+from services.scheduler.domain.holding import Holder
 from services.scheduler.domain.job import Job, Sample
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import AgentState, JobState

@@ -24,12 +24,13 @@ from services.scheduler.gate import Gate
 from services.scheduler.halting import Halting
 from services.scheduler.handlers import agents, attempts, conduct, farm, frames, jobs, lenders, offers, resources, steering
 from services.scheduler.learning import Learning
+from services.scheduler.leases import Hearing, Leases
 from services.scheduler.progress import Progress
 from services.scheduler.quarantine import Quarantine
 from services.scheduler.quoting import Quoting
 from services.scheduler.repository import Farms, Quotes
 from services.scheduler.signing import Signing
-from services.scheduler.sweeps import Hearing, Leases, Promises, Repairs
+from services.scheduler.sweeps import Promises, Repairs
 from services.scheduler.traffic import Traffic
 from tests.unit.scheduler.builders import IMAGE
 from tests.unit.scheduler.management import Management

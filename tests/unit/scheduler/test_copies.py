@@ -62,6 +62,14 @@ def test_what_the_holder_has_delivered_is_not_copied() -> None:
     assert list(frames(one.copy.frames)) == [6, 7, 8], "of 3 to 8"
 
 
+def test_of_a_holder_that_has_brought_nothing_since_long_everything_is_copied() -> None:
+    stands = claimed(a_chunk(8, version=1), a_holder(agent="slow", at=later(-100)))
+    (one,) = chosen([stands], an_agent("idle"))
+    assert list(frames(one.copy.frames)) == list(range(1, 9))
+    works, _ = brought(stands, "first", "slow", [1], later(0))
+    assert chosen([works], an_agent("idle")) == []
+
+
 def test_a_single_frame_is_copied_whole() -> None:
     slower = replace(a_slow_agent(), micro_wu_per_minute=WU)
     board = Board(later(30), POLICY, IMAGE, {"job": an_ending_job(1)}, [slower, an_agent("idle")], [])
@@ -82,9 +90,9 @@ def test_the_house_the_holder_and_who_may_not_have_the_job_get_nothing() -> None
 
 def test_an_agent_that_is_a_little_late_is_left_alone_and_one_that_is_very_late_is_not() -> None:
     """Eight frames of one WU were planned for eight seconds; nothing has come."""
-    board_at = {seconds: Board(later(seconds), POLICY, IMAGE, {"job": an_ending_job()}, [], []) for seconds in (95, 105)}
+    board_at = {seconds: Board(later(seconds), POLICY, IMAGE, {"job": an_ending_job()}, [], []) for seconds in (90, 105)}
     late = claimed(a_chunk(8, version=1), a_holder(agent="quick"))
-    for seconds, is_copied in ((95, False), (105, True)):
+    for seconds, is_copied in ((90, False), (105, True)):
         board_at[seconds].fleet = [an_agent("quick", hands=(a_hand(),)), an_agent("idle")]
         assert bool(copies.chosen(board_at[seconds], [late], {})) is is_copied
 

@@ -262,7 +262,9 @@ def test_an_assignment_says_everything_and_is_signed_only_at_the_last_moment() -
     holder, told = assigned(job, chunk, agent, "attempt", IMAGE, NOW, POLICY)
     assert told.grant.mac == ""
     assert (told.grant.agent, told.grant.attempt, told.grant.version) == ("ann", "attempt", 1)
-    assert told.grant.until == holder.hard_end + POLICY.after("grace")
+    assert holder.last_end == later(6 * 120 + 120)
+    assert told.grant.until == holder.last_end + POLICY.after("grace")
+    assert holder.hard_end == later(120 + 120), "the first frame's"
     assert (told.max_seconds_per_frame, told.lease_seconds, told.budget_seconds) == (120, 30, None)
     assert told.earns_micro == 6 * 100, "six frames of one WU at the renter's bid"
     keys = {"1": b"k" * 32}

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from services.scheduler.sweeps import Hearing
+from services.scheduler.leases import Hearing
 from tests.unit.scheduler.builders import NOW, later
 
 

@@ -5,15 +5,28 @@ from datetime import datetime
 
 import pytest_asyncio
 
-from contracts.events import AgentPulse, AttemptInHand, AttemptVoid, ChunkAssigned, ChunkCompleted, JobProgressed
-from contracts.values import frames
+from contracts.events import (
+    AgentPulse,
+    AttemptInHand,
+    AttemptVoid,
+    ChunkAssigned,
+    ChunkCompleted,
+    FramesStored,
+    JobProgressed,
+    StoredFrame,
+)
+from contracts.values import Kind, frames
 from services.scheduler.domain import chunk as chunks
 from services.scheduler.domain.agent import Agent, Decided, pulsed
 from services.scheduler.domain.chunk import Chunk, Ending
 from services.scheduler.domain.cutting import cut
+from services.scheduler.domain.holding import Holder
 from services.scheduler.domain.states import AgentState, ChunkState, JobState
-from tests.unit.scheduler.builders import POLICY, a_chunk, a_job, a_sampled_job, an_agent
+from tests.unit.scheduler.builders import POLICY, WU, a_chunk, a_job, a_sampled_job, an_agent
 from tests.unit.scheduler.office import Office
+
+FRAME = 120 + 120
+"""Seconds for each frame to be stored."""
 
 
 @pytest_asyncio.fixture
@@ -106,19 +119,67 @@ async def test_a_completed_attempt_with_frames_missing_is_given_out_again(office
 async def test_a_live_agent_that_never_delivers_cannot_keep_a_chunk(office: Office) -> None:
     held = the_chunk(office).holder
     assert held is not None
-    await pass_time(office, 4 * 120 + 120, "ann", "bob")
+    await pass_time(office, FRAME + POLICY.settle, "ann", "bob")
     assert endings(office) == []
     await pass_time(office, 10, "ann", "bob")
     assert endings(office) == [Ending.LOST]
     (void,) = [one for one in office.told if isinstance(one, AttemptVoid)]
     assert (void.agent, void.attempt) == ("ann", held.attempt)
+    assert "no frame" in void.reason
+
+
+async def test_who_delivers_frame_after_frame_keeps_its_chunk_to_its_last_end(office: Office) -> None:
+    held = the_chunk(office).holder
+    assert held is not None
+    for frame in (1, 2):
+        await pass_time(office, FRAME - 20, "ann", "bob")
+        await office.hear(stored(held, frame))
+    await pass_time(office, 4 * 120 + 120 - 2 * (FRAME - 20), "ann", "bob")
+    assert endings(office) == []
+    await pass_time(office, 5, "ann", "bob")
+    assert endings(office) == [Ending.LOST]
+
+
+async def test_while_storage_owes_its_word_nobody_is_held_to_have_brought_nothing(office: Office) -> None:
+    """Its frames lie in the store. Nor is a silence of storage's waited for without end."""
+    held = the_chunk(office).holder
+    assert held is not None
+    await pass_time(office, FRAME - 20, "ann", "bob")
+    office.desk.verification.claimed(office.clock.at)
+    await pass_time(office, 20 + POLICY.settle_silent, "ann", "bob")
+    assert endings(office) == []
+    await pass_time(office, 10, "ann", "bob")
+    assert endings(office) == [Ending.LOST]
+
+
+async def test_a_new_process_hears_what_was_stored_meanwhile_before_it_ends_an_attempt(office: Office) -> None:
+    held = the_chunk(office).holder
+    assert held is not None
+    await pass_time(office, 30, "ann", "bob")
+    office.clock.pass_by(FRAME)
+    office.begin(POLICY)
+    await pass_time(office, 10, "ann", "bob")
+    assert endings(office) == []
+    await office.hear(stored(held, 1))
+    await pass_time(office, FRAME - 10, "ann", "bob")
+    assert endings(office) == []
+
+
+def stored(holder: Holder, frame: int) -> FramesStored:
+    kept = StoredFrame(
+        frame=frame, file_sha256="c" * 64, pixel_sha256="c" * 64, bytes=1, cpu_micros=WU, seconds=1.0, key="k"
+    )  # fmt: skip
+    return FramesStored(
+        job="job", chunk="chunk", attempt=holder.attempt, agent=holder.agent, version=1, kind=Kind.RENDER, generation=0,
+        frames=(kept,),
+    )  # fmt: skip
 
 
 async def test_the_hard_end_takes_nothing_that_its_agent_has_completed(office: Office) -> None:
     """Storage is away meanwhile; the frames lie there, and rendering them again would be for nothing."""
     held = the_chunk(office).holder
     assert held is not None
-    await pass_time(office, 4 * 120 + 110, "ann", "bob")
+    await pass_time(office, FRAME, "ann", "bob")
     await office.hear(ChunkCompleted(job="job", chunk="chunk", attempt=held.attempt), "ann")
     await pass_time(office, POLICY.settle_silent, "ann", "bob")
     assert endings(office) == []
