@@ -161,7 +161,7 @@ async def _place(
                 settings=settings,
                 folders=folders,
                 engine=engine,
-                cache=BundleCache(folders.cache, settings.agent_cache_bytes),
+                cache=BundleCache(folders.cache, settings.agent_cache_bytes, settings.agent_keep_free_bytes),
                 journal=journal,
                 outbox=Outbox(journal, announcer),
                 announcer=announcer,

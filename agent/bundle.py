@@ -6,8 +6,10 @@ and renamed. Containers see it read-only, so jobs with the same bundle share it.
 
 import asyncio
 import contextlib
+import errno
 import os
 import shutil
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,15 +19,14 @@ from agent import unpack
 
 FILES = "files"
 UNFINISHED = ".new-"
-FREE_DISK_BYTES = 512 << 20
-"""Never filled up."""
 
 
 class BundleCache:
-    """Least recently used entries go first; entries in use never."""
+    """Least recently used entries go first; entries in use never. `keep_free_bytes` of the disk stay free, whatever is added."""
 
-    def __init__(self, folder: Path, most_bytes: int) -> None:
-        self._folder, self._most = folder, most_bytes
+    def __init__(self, folder: Path, most_bytes: int, keep_free_bytes: int) -> None:
+        self._folder, self._most, self._keep_free = folder, most_bytes, keep_free_bytes
+        self._unpacking = threading.Lock()  # two at a time would each take the room that is left
         self._users: Counter[str] = Counter()
         self._turns: dict[str, asyncio.Lock] = {}
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,18 +63,27 @@ class BundleCache:
         return await asyncio.to_thread(self._add, sha256, archive)
 
     def _add(self, sha256: str, archive: Path) -> Path:
+        with self._unpacking:
+            self._unpack(sha256, archive)
+            self._evict(keep=sha256)
+        return self._folder / sha256 / FILES
+
+    def _unpack(self, sha256: str, archive: Path) -> None:
         new = self._folder / f"{UNFINISHED}{sha256}"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         try:
-            room = max(0, shutil.disk_usage(self._folder).free - FREE_DISK_BYTES)
-            size = unpack.unpack(archive, new / FILES, unpack.Limits(min(room, self._most)))
+            size = unpack.unpack(archive, new / FILES, unpack.Limits(min(max(0, self._room()), self._most)))
+            if self._room() < 0:  # files take whole blocks
+                raise OSError(errno.ENOSPC, "no room for it in what its owner keeps free")
             (new / "bytes").write_text(str(size), encoding="ascii")
             new.rename(self._folder / sha256)
         finally:
             shutil.rmtree(new, ignore_errors=True)
-        self._evict(keep=sha256)
-        return self._folder / sha256 / FILES
+
+    def _room(self) -> int:
+        """Bytes that may still be used; below 0 when more are used already."""
+        return shutil.disk_usage(self._folder).free - self._keep_free
 
     def _evict(self, keep: str) -> None:
         entries = self._entries()

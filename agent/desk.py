@@ -14,7 +14,6 @@ from agent.domain.admission import Machine, PassedOver, Refused, admit
 from agent.domain.attempt import Attempt, Phase, Standing
 from agent.domain.progress import is_ending
 from agent.journal import Remembered
-from agent.rendering import picture_path
 from agent.runner import Runner
 from agent.traces import AttemptTrace
 from agent.workplace import Workplace
@@ -278,7 +277,7 @@ class Desk:
             self._place.journal.forget(attempt)
             return
         now = self._place.now()
-        paths = {held[0].frame: picture_path(self._place, attempt, held[0].frame) for held in past.frames}
+        paths = {held[0].frame: self._place.folders.picture(attempt, held[0].frame) for held in past.frames}
         frames = [held for held in past.frames if paths[held[0].frame].is_file()]
         self._place.folders.clear_spool(attempt, frozenset(paths.values()))
         taken_up = machine.take_up(past.assignment, frames, past.ended, now, now + past.seconds_left, past.surveyed)

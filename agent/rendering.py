@@ -7,7 +7,6 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -35,6 +34,7 @@ CPU_LOOKS, EARLY_LOOK = 10, 2
 """Every so many looks what the container takes is asked for too; early at first, for chunks that do not last."""
 LINES_PER_FRAME, LINES_PER_SECOND = 2_000, 4
 """The driver says two lines a second and one per frame."""
+KILLS_AT_ONCE = 2  # one by a verdict may wait for the engine, an order does not wait for it, and more would not help
 GRACE_SECONDS = 30.0
 """A container ends by itself so long after its grant, should nobody have ended it."""
 
@@ -54,12 +54,12 @@ class Render:
         meter: Meter,
     ) -> None:
         self._place, self._assignment, self._trace, self._feed, self._attempt = place, assignment, trace, feed, attempt
-        self._grant, self._meter = assignment.grant, meter
-        self._folder = place.folders.work / self._grant.attempt
+        self._grant, self._meter, self._folder = assignment.grant, meter, place.folders.work / assignment.grant.attempt
         self._running: Running | Process | None = None
         self._turn: asyncio.Task[bool] | None = None
         self._lines_since_frame, self._has_slot = 0, False
         self._is_to_be_frozen, self._holding = False, asyncio.Lock()
+        self._killing, self._refusals = asyncio.Semaphore(KILLS_AT_ONCE), 0
         self._began = time.monotonic()
         self._decoder = self._new_decoder()
 
@@ -102,18 +102,24 @@ class Render:
     async def kill(self) -> None:
         """While it waits for its turn it gives up; while it is being started, the start brings another order to kill."""
         if self._running is None:
-            if self._turn is not None and not self._turn.done():
+            if self._turn is not None:
                 self._turn.cancel()
-            return
+        elif not self._killing.locked():
+            async with self._killing:
+                await self._kill(self._running)
+
+    async def _kill(self, running: Running | Process) -> None:
         with contextlib.suppress(EngineAway, TimeoutError):
             judged = (why := self._attempt().stopping) is not None and why.fault is not None  # an order waits for nothing
-            if judged and await asyncio.wait_for(self._running.is_paused(), 10) and not self._is_to_be_frozen:
+            if judged and await asyncio.wait_for(running.is_paused(), 10) and not self._is_to_be_frozen:
                 self._feed(signals.StoodStill())
-            self._feed(signals.CpuSeen(await asyncio.wait_for(self._running.cpu_micros(), 0.5)))
+            self._feed(signals.CpuSeen(await asyncio.wait_for(running.cpu_micros(), 0.5)))
         try:
-            await self._running.kill()
+            await running.kill()
         except EngineAway as away:
-            log.error("a container could not be killed", why=str(away))
+            self._refusals += 1
+            if self._refusals.bit_count() == 1:  # the 1st, 2nd, 4th, 8th …: it is asked again while it is there
+                log.error("a container could not be killed", times=self._refusals, why=str(away))
 
     async def hold(self, frozen: bool) -> None:
         """Freezes or thaws the container. Orders may overtake each other on their way to Docker: the last one given counts."""
@@ -196,10 +202,10 @@ class Render:
         if line == TOO_MUCH or self._talks_too_much():
             return self._misbehaved("the container does not stop talking", None)
         try:
-            if self._grant.kind is Kind.INSPECT:
-                self._feed(signals.Surveyed(survey.read_report(self._grant, b"" if line == TOO_LONG else line)))
-            else:
+            if self._grant.kind is not Kind.INSPECT:
                 await self._claimed(claims.read_claim(line))
+            elif not self._attempt().surveyed:
+                self._feed(signals.Surveyed(survey.read_report(self._grant, b"" if line == TOO_LONG else line)))
         except (claims.NonsenseClaim, survey.NonsenseReport) as nonsense:
             self._misbehaved(f"the container speaks nonsense: {nonsense}", None)
 
@@ -251,7 +257,7 @@ class Render:
 
     async def _picture(self, claim: claims.FrameDone, took: float) -> RenderedFrame:
         """From the bytes we received; its costs are claims, held below what the clock allows."""
-        path = picture_path(self._place, self._grant.attempt, claim.frame)
+        path = self._place.folders.picture(self._grant.attempt, claim.frame)
         received = await pictures.receive(self._counted(claim.bytes), path)
         seconds = min(claim.seconds, took + 1.0)
         return RenderedFrame(
@@ -271,10 +277,9 @@ class Render:
     def _finished(self, picture: RenderedFrame) -> signals.Input:
         if self._grant.kind is not Kind.PROBE:
             return signals.FrameTaken(picture)
-        picture_path(self._place, self._grant.attempt, picture.frame).unlink(missing_ok=True)
-        cost = {"cpu_micros": picture.cpu_micros, "seconds": picture.seconds}
-        scale = self._assignment.scale_percent
-        return signals.Probed(ProbeMeasured(grant=self._grant, frame=picture.frame, scale_percent=scale, **cost))
+        self._place.folders.picture(self._grant.attempt, picture.frame).unlink(missing_ok=True)
+        cost = {"cpu_micros": picture.cpu_micros, "seconds": picture.seconds, "scale_percent": self._assignment.scale_percent}
+        return signals.Probed(ProbeMeasured(grant=self._grant, frame=picture.frame, **cost))
 
     def _misbehaved(self, text: str, frame: int | None) -> None:
         log.error("container misbehaved", attempt=self._grant.attempt, job=self._grant.job, why=text)
@@ -293,8 +298,3 @@ class Render:
         with contextlib.suppress(EngineAway):
             stats = await running.stats()
             self._feed(signals.CpuSeen(await self._meter.look(stats, self._place.now()), room(stats, self.proc)))
-
-
-def picture_path(place: Workplace, attempt: str, frame: int) -> Path:
-    """Where a finished frame is kept until it is delivered and a while longer."""
-    return place.folders.spool / attempt / pictures.file_name(frame)

@@ -13,7 +13,7 @@ from agent import metrics
 from agent.domain import machine, signals
 from agent.domain.attempt import Attempt, Phase, Standing
 from agent.fetching import Fetch, NoBundle
-from agent.rendering import Render, picture_path
+from agent.rendering import Render
 from agent.traces import AttemptTrace
 from agent.workplace import Workplace
 from contracts.events import BundleGranted, Event, FrameUpload, UploadGranted
@@ -145,7 +145,7 @@ class Runner:
 
     async def _upload(self, upload: FrameUpload) -> None:
         began = time.monotonic()
-        path = picture_path(self._place, self.attempt.id, upload.frame)
+        path = self._place.folders.picture(self.attempt.id, upload.frame)
         stored = await self._place.uploader.put(path, upload, self._valid_until - self._place.now())
         if stored:
             self._meter.sent(upload.bytes)

@@ -17,6 +17,7 @@ from agent.container import Engine
 from agent.gpus import Gpus
 from agent.journal import Journal
 from agent.outbox import Outbox
+from agent.pictures import file_name
 from agent.process import Processes
 from agent.resources import Meters
 from agent.settings import AgentSettings
@@ -47,6 +48,10 @@ class Folders:
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(exist_ok=True)
         self.spool.mkdir(exist_ok=True)
+
+    def picture(self, attempt: str, frame: int) -> Path:
+        """Where a finished frame is kept until it is delivered and a while longer."""
+        return self.spool / attempt / file_name(frame)
 
     def clear_spool(self, attempt: str, kept: frozenset[Path]) -> None:
         """Pictures that were being copied or checked when the agent died: nobody was told of them."""

@@ -120,6 +120,8 @@ class Attempt:
     """Frames measured only; their pictures are thrown away."""
     ending: Ending | None = None
     stopping: Ending | None = None
+    kill_asked_at: float = 0.0
+    """When its end was last asked for: an engine may refuse, or not answer."""
     complaint: Complaint | None = None
     """What the container itself said went wrong, before it exited."""
     container_since: float | None = None

@@ -23,6 +23,8 @@ LAST_DELIVERY_SECONDS = 30
 """An attempt that failed or is given back waits this long for its finished frames before it says so: they need not be
 rendered again elsewhere."""
 LINGER_SECONDS = 600
+KILL_AGAIN_SECONDS = 5
+"""A container that is to be ended and is still there is asked for again: the engine may have refused."""
 Held = Iterable[tuple[RenderedFrame, Standing]]
 
 
@@ -66,12 +68,12 @@ def _bundle_lost(attempt: Attempt, lost: s.BundleLost, now: float) -> Decision:
 def _container_started(attempt: Attempt, what: s.ContainerStarted, now: float) -> Decision:
     started = replace(attempt, container_since=now, frame_since=now, alive_at=now, cpus=what.cpus)
     if attempt.phase is not Phase.RENDERING or attempt.stopping:
-        return started, (s.KillContainer(),)
+        return _asked_to_end(started, now)
     return started, () if attempt.frozen_since is None else (s.FreezeContainer(),)
 
 
-def _misbehaved(attempt: Attempt, what: s.ContainerMisbehaved, _: float) -> Decision:
-    return _kill(attempt, what.ending)
+def _misbehaved(attempt: Attempt, what: s.ContainerMisbehaved, now: float) -> Decision:
+    return _kill(attempt, what.ending, now)
 
 
 def _exited(attempt: Attempt, exited: s.ContainerExited, now: float) -> Decision:
@@ -91,11 +93,15 @@ def _container_lost(attempt: Attempt, lost: s.ContainerLost, now: float) -> Deci
     return _over(attempt, attempt.stopping or lost.ending, now)
 
 
-def _kill(attempt: Attempt, why: Ending) -> Decision:
+def _kill(attempt: Attempt, why: Ending, now: float) -> Decision:
     """Its exit will end the attempt; the first reason stands."""
     if attempt.phase is not Phase.RENDERING or attempt.stopping:
         return attempt, ()
-    return replace(attempt, stopping=why), (s.KillContainer(),)
+    return _asked_to_end(replace(attempt, stopping=why), now)
+
+
+def _asked_to_end(attempt: Attempt, now: float) -> Decision:
+    return replace(attempt, kill_asked_at=now), (s.KillContainer(),)
 
 
 def _over(attempt: Attempt, ending: Ending, now: float) -> Decision:
@@ -112,7 +118,7 @@ def _withdrawn(attempt: Attempt, order: s.Withdrawn, now: float) -> Decision:
         over, _ = _over(attempt, why, now)
         return over, (s.DropBundle(),)
     if attempt.phase is Phase.RENDERING:
-        return replace(attempt, stopping=why), (s.KillContainer(),)
+        return _asked_to_end(replace(attempt, stopping=why), now)
     return (replace(attempt, ending=why), ()) if attempt.phase is Phase.DELIVERING else (attempt, ())
 
 
@@ -131,20 +137,27 @@ def _give_back(attempt: Attempt, order: s.GiveBack, now: float) -> Decision:
     if attempt.phase is Phase.FETCHING:
         over, _ = _over(attempt, why, now)
         return over, (s.DropBundle(),)
-    return _kill(attempt, why)
+    return _kill(attempt, why, now)
 
 
 def _tick(attempt: Attempt, _: s.Tick, now: float) -> Decision:
     gap = asleep(attempt, now)
     attempt = replace(attempt, looked_at=now)
-    if now >= attempt.ends_at and attempt.phase is not Phase.ENDED:
+    if now >= attempt.ends_at and attempt.phase is not Phase.ENDED and not _is_withdrawn(attempt):
         return _withdrawn(attempt, s.Withdrawn("the grant has ended"), now)
-    if attempt.phase is not Phase.RENDERING or attempt.container_since is None or attempt.stopping:
+    if attempt.phase is not Phase.RENDERING or attempt.container_since is None:
         return attempt, ()
+    if attempt.stopping:
+        return _asked_to_end(attempt, now) if now - attempt.kill_asked_at >= KILL_AGAIN_SECONDS else (attempt, ())
     attempt, why = slept(attempt, gap) if gap else (attempt, None)
     if why is None and attempt.frozen_since is None:
         why = overdue(attempt, now)
-    return _kill(attempt, why) if why else (attempt, ())
+    return _kill(attempt, why, now) if why else (attempt, ())
+
+
+def _is_withdrawn(attempt: Attempt) -> bool:
+    why = attempt.stopping or attempt.ending
+    return why is not None and why.end is End.WITHDRAWN
 
 
 # --- delivery

@@ -1,12 +1,20 @@
-"""Docker's socket behind a door that can be shut: for the agent behind it the engine is gone, for everybody else it is not."""
+"""Docker's socket behind a door that can be shut: for the agent behind it the engine is gone, for everybody else it is not.
+
+Or the engine is there and refuses one thing for a while, as it does when its own helpers hang.
+"""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from infra.local.engine import host
+
+WORDS = b'{"message": "the engine will not now"}'
+REFUSAL = (
+    b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(WORDS) + WORDS
+)
 
 
 class Door:
@@ -17,6 +25,7 @@ class Door:
         self._writers: set[asyncio.StreamWriter] = set()
         self._listening: asyncio.Server | None = None
         self._is_shut = False
+        self.kills_to_refuse, self.kills_refused = 0, 0
 
     @property
     def address(self) -> str:
@@ -45,15 +54,33 @@ class Door:
         with contextlib.suppress(OSError):
             engine_reader, engine_writer = await asyncio.open_unix_connection(host().removeprefix("unix://"))
             self._writers |= {writer, engine_writer}
-            await asyncio.gather(_pass_on(reader, engine_writer), _pass_on(engine_reader, writer))
+            await asyncio.gather(self._asked(reader, engine_writer, writer), _pass_on(engine_reader, writer))
             self._writers -= {writer, engine_writer}
+            engine_writer.close()
+        writer.close()
+
+    async def _asked(self, reader: asyncio.StreamReader, engine: asyncio.StreamWriter, asker: asyncio.StreamWriter) -> None:
+        """The agent's client sends a request's head at once and the next one when it has its answer."""
+
+        def is_let_in(block: bytes) -> bool:
+            head = block.partition(b"\r\n")[0]
+            if self.kills_to_refuse == self.kills_refused or not (head.startswith(b"POST ") and b"/kill" in head):
+                return True
+            self.kills_refused += 1
+            asker.write(REFUSAL)
+            return False
+
+        await _pass_on(reader, engine, is_let_in)
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pass_on(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_let_in: Callable[[bytes], bool] = lambda _: True
+) -> None:
     with contextlib.suppress(OSError):
         while block := await reader.read(1 << 16):
-            writer.write(block)
-            await writer.drain()
+            if is_let_in(block):
+                writer.write(block)
+                await writer.drain()
         if writer.can_write_eof():
             writer.write_eof()
 

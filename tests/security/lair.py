@@ -121,7 +121,7 @@ class Lair:
             settings=AgentSettings(agent_file=folder / "agent.json", agent_dir=folder, agent_cpus=1.5, agent_slots=3),
             folders=self.folders,
             engine=Engine(journal.home(), guards),
-            cache=BundleCache(self.folders.cache, 1 << 30),
+            cache=BundleCache(self.folders.cache, 1 << 30, 0),
             journal=journal,
             outbox=Outbox(journal, announcer),
             announcer=announcer,

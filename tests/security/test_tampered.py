@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from agent.bundle import BundleCache
-from agent.rendering import picture_path
 from contracts.events import ChunkReleased, FramesRendered, Release
 from tests.integration.agent.conftest import image, running, scenes, stage, store, world
 from tests.integration.agent.goods import Bundle, a_bundle
@@ -67,7 +66,7 @@ async def test_but_for_its_hash_the_changed_bundle_would_have_been_unpacked(
 ) -> None:
     honest, archive = a_bundle(scenes / "marker_camera"), tmp_path / "archive"
     archive.write_bytes(tamper(honest))
-    files = await BundleCache(tmp_path / "cache", 1 << 30).add(honest.sha256, archive)
+    files = await BundleCache(tmp_path / "cache", 1 << 30, 0).add(honest.sha256, archive)
     assert (files / "scene.blend").is_file()
 
 
@@ -77,6 +76,6 @@ async def test_a_frame_cannot_be_changed_after_it_was_handed_over(tmp_path: Path
         assert raid.pictures == [1]
         assert "frame it was not given" in raid.ending.text
         (held,) = raid.runner.attempt.frames
-        kept = picture_path(lair.place, raid.runner.attempt.id, 1).read_bytes()
+        kept = lair.folders.picture(raid.runner.attempt.id, 1).read_bytes()
     assert kept == a_png()
     assert hashlib.sha256(kept).hexdigest() == held.picture.file_sha256

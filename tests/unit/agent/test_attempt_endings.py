@@ -88,6 +88,45 @@ def test_a_silent_and_idle_container_is_stopped_but_a_silent_busy_one_is_not() -
     assert [said.fault for said in idle.exits(137).told(ChunkFailed)] == [Fault.MACHINE]
 
 
+@pytest.mark.parametrize(
+    "order",
+    [
+        signals.Withdrawn("cancelled"),
+        signals.GiveBack("his machine"),
+        signals.ContainerMisbehaved(failed(Fault.MACHINE, "nonsense")),
+    ],
+    ids=["cancelled", "given back", "misbehaved"],
+)
+def test_a_container_that_is_still_there_is_asked_to_end_again_until_it_has_gone_and_not_at_every_look(
+    order: signals.Input,
+) -> None:
+    life = Life.rendering().on(order)
+    for _ in range(80):
+        life.on(signals.Tick(), after=0.25)
+    assert len(life.wants(signals.KillContainer)) == 1 + 4, "every five seconds"
+    life.exits(137)
+    life.on(*[signals.Tick()] * 3, after=60.0)
+    assert len(life.wants(signals.KillContainer)) == 1 + 4
+
+
+def test_when_the_grant_has_ended_and_the_engine_refuses_it_is_asked_no_more_often_either() -> None:
+    life = Life(an_assignment(1), ends_at=200.0)
+    life.on(signals.BundleFetched(), signals.ContainerStarted(), signals.SceneOpened())
+    life.on(signals.Tick(), after=100.0)
+    for _ in range(40):
+        life.on(signals.Tick(), after=0.25)
+    assert len(life.wants(signals.KillContainer)) == 1 + 2
+
+
+def test_a_container_that_is_not_there_yet_is_asked_to_end_when_it_is() -> None:
+    life = Life().on(signals.BundleFetched(), signals.Withdrawn("cancelled"))
+    for _ in range(10):
+        life.on(signals.Tick(), after=5.0)
+    assert len(life.wants(signals.KillContainer)) == 1
+    life.on(signals.ContainerStarted(), signals.Tick(), after=5.0)
+    assert len(life.wants(signals.KillContainer)) == 2
+
+
 def test_the_first_reason_to_stop_a_container_stands() -> None:
     life = Life.rendering().on(signals.ContainerMisbehaved(failed(Fault.MACHINE, "nonsense")))
     life.on(signals.ContainerMisbehaved(failed(Fault.SCENE, "more nonsense")))

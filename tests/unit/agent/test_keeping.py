@@ -35,7 +35,7 @@ def a_place(home: Path, http: httpx.AsyncClient) -> Workplace:
         settings=settings,
         folders=folders,
         engine=Engine("home"),
-        cache=BundleCache(folders.cache, most_bytes=500),
+        cache=BundleCache(folders.cache, most_bytes=500, keep_free_bytes=0),
         journal=journal,
         outbox=Outbox(journal, nobody),
         announcer=nobody,

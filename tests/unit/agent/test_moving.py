@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +39,7 @@ def an_archive(path: Path, size: int) -> Path:
 
 
 async def test_the_cache_drops_what_was_used_longest_ago_and_never_what_is_in_use(tmp_path: Path) -> None:
-    cache = BundleCache(tmp_path / "cache", most_bytes=2_500)
+    cache = BundleCache(tmp_path / "cache", most_bytes=2_500, keep_free_bytes=0)
     archive = an_archive(tmp_path / "a.zip", 1_000)
     first, second, third, fourth = (letter * 64 for letter in "abcd")
     await cache.add(first, archive)
@@ -53,16 +54,25 @@ async def test_the_cache_drops_what_was_used_longest_ago_and_never_what_is_in_us
 
 
 async def test_a_bundle_that_does_not_unpack_leaves_nothing_in_the_cache(tmp_path: Path) -> None:
-    cache = BundleCache(tmp_path / "cache", most_bytes=500)
+    cache = BundleCache(tmp_path / "cache", most_bytes=500, keep_free_bytes=0)
     with pytest.raises(Exception, match="no room"):
         await cache.add(HASH, an_archive(tmp_path / "a.zip", 1_000))
     assert cache.find(HASH) is None
     assert list((tmp_path / "cache").iterdir()) == []
 
 
+async def test_what_its_owner_keeps_free_of_the_disk_is_not_unpacked_into(tmp_path: Path) -> None:
+    archive, free = an_archive(tmp_path / "a.zip", 1_000_000), shutil.disk_usage(tmp_path).free
+    generous = BundleCache(tmp_path / "cache", most_bytes=1 << 40, keep_free_bytes=free * 2)
+    with pytest.raises(OSError, match="no room"):
+        await generous.add(HASH, archive)
+    assert list((tmp_path / "cache").iterdir()) == []
+    assert await BundleCache(tmp_path / "cache", most_bytes=1 << 40, keep_free_bytes=free // 2).add(HASH, archive)
+
+
 def test_what_a_crash_left_half_unpacked_is_removed(tmp_path: Path) -> None:
     (tmp_path / f".new-{HASH}" / "files").mkdir(parents=True)
-    cache = BundleCache(tmp_path, most_bytes=500)
+    cache = BundleCache(tmp_path, most_bytes=500, keep_free_bytes=0)
     assert list(tmp_path.iterdir()) == []
     assert cache.find(HASH) is None
 
