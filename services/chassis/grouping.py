@@ -13,7 +13,7 @@ from secrets import token_hex
 from typing import Any
 
 from pymongo import UpdateMany, UpdateOne
-from pymongo.errors import AutoReconnect, BulkWriteError, DocumentTooLarge, ServerSelectionTimeoutError
+from pymongo.errors import AutoReconnect, BulkWriteError, DocumentTooLarge, NetworkTimeout, ServerSelectionTimeoutError
 
 from services.chassis.metrics import GROUP
 
@@ -59,7 +59,7 @@ class GroupedWrites:
         statements = [statement(alike, token) for alike in _alike(writes)]
         try:
             matched = await self._matched(statements)
-        except ServerSelectionTimeoutError:  # it was looked for long enough
+        except (ServerSelectionTimeoutError, NetworkTimeout):  # it was looked for, or waited for, long enough
             raise
         except AutoReconnect:
             matched = await self._matched(statements)  # where the first time has come through nothing matches any more

@@ -9,14 +9,15 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import pymongo
 import structlog
 import uvicorn
 from aio_pika.abc import AbstractRobustConnection
-from motor.motor_asyncio import AsyncIOMotorClient
 from starlette.types import ASGIApp
 
 from contracts.bus import Announcement, Announcer, connect
 from contracts.events import Event
+from services.chassis import database as databases
 from services.chassis import logs, metrics, sweeps, traces
 from services.chassis.clock import DatabaseClock
 from services.chassis.conduct import Limits
@@ -112,7 +113,7 @@ def _spare_the_collector() -> None:
 @asynccontextmanager
 async def grounded(name: str, settings: ServiceSettings) -> AsyncIterator[Ground]:
     """What a service, or an operator's command that acts as one, stands on. Raises what connecting raises."""
-    client: Any = AsyncIOMotorClient(settings.mongo_url.get_secret_value(), tz_aware=True, appname=name)
+    client = databases.client(name, settings)
     database = client[settings.mongo_database]
     try:
         async with await connect(settings.amqp_url.get_secret_value(), name) as connection:
@@ -124,11 +125,8 @@ async def grounded(name: str, settings: ServiceSettings) -> AsyncIterator[Ground
 
 
 async def _start(ground: Ground, service: Service, stack: AsyncExitStack) -> list[asyncio.Task[None]]:
-    for repository in service.repositories:
-        await repository.pending.ensure_indexes()
-        stack.push_async_callback(repository.pending.settled)
-    if service.prepare is not None:
-        await service.prepare()
+    with pymongo.timeout(databases.INDEXED_SECONDS):
+        await _prepare(service, stack)
     for close in service.closing:
         stack.push_async_callback(close)
     ground.doorkeeper.reports_to(service.misconduct)
@@ -150,6 +148,14 @@ async def _start(ground: Ground, service: Service, stack: AsyncExitStack) -> lis
         tasks.append(asyncio.create_task(batch.run()))
     await broker.start()
     return tasks
+
+
+async def _prepare(service: Service, stack: AsyncExitStack) -> None:
+    for repository in service.repositories:
+        await repository.pending.ensure_indexes()
+        stack.push_async_callback(repository.pending.settled)
+    if service.prepare is not None:
+        await service.prepare()
 
 
 def _leftovers(ground: Ground, service: Service) -> list[Sweep]:

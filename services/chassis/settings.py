@@ -17,6 +17,6 @@ class ServiceSettings(BaseSettings):
     log_level: str = "INFO"
     otlp_url: str | None = None
     sweep_seconds: float = 5.0
-    """How often leftovers are announced; an event is a leftover after twice this time."""
+    """How often leftovers are announced: events saved ten seconds ago or more."""
     guard_inboxes: bool = True
     """Off, no agent is too loud or too wrong for us: only to show what the guard is for."""

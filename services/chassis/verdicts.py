@@ -11,7 +11,7 @@
 from enum import StrEnum
 
 from aio_pika.exceptions import AMQPError
-from pymongo.errors import AutoReconnect, ConnectionFailure, ExecutionTimeout, NetworkTimeout
+from pymongo.errors import AutoReconnect, ConnectionFailure, ExecutionTimeout, NetworkTimeout, PyMongoError
 
 from contracts.bus import NotAnEvent, NotAnnounced
 
@@ -50,4 +50,9 @@ def verdict(raised: BaseException | None) -> Verdict:
         return Verdict.SENDER
     if isinstance(raised, NotYet):
         return Verdict.NOT_YET
-    return Verdict.WORLD if isinstance(raised, _WORLD) else Verdict.OURS
+    return Verdict.WORLD if isinstance(raised, _WORLD) or _out_of_time(raised) else Verdict.OURS
+
+
+def _out_of_time(raised: BaseException) -> bool:
+    """A group of writes, or one that waits for its copies, runs out of its time under another name."""
+    return isinstance(raised, PyMongoError) and raised.timeout

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from contracts.events import Event
 from contracts.values import Digest
+from services.chassis.database import reached
 from services.chassis.repository import SavedThenTold
 from services.chassis.service import Ground, Service
 from services.chassis.settings import ServiceSettings
@@ -77,7 +78,7 @@ async def build(ground: Ground) -> Service:
         inboxes=routes(memory, ground.doorkeeper),
         repositories=[accounts.saved, accounts.orders, memory.uploads.saved, memory.jobs.saved, *_others(memory)],
         prepare=prepare,
-        http=Guard(application(desk)),
+        http=Guard(application(desk), lambda: reached(ground.database)),
         stopping=memory.bell.silence,
         sweeps=[Sweep("farm", 2, memory.farm.get)],
         notes=memory.farm.notes,

@@ -45,6 +45,8 @@ class Wire:
         self._server: asyncio.Server | None = None
         self._lines: list[_Line] = []
         self._trap: tuple[str, bytes, Way] | None = None
+        self._flows = asyncio.Event()
+        self._flows.set()
 
     async def open(self) -> None:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
@@ -54,6 +56,13 @@ class Wire:
         """The next connection of this name that says these words is held there: SAID before they arrive, ANSWERED after they
         have arrived and before any answer."""
         self._trap = (name, words.encode(), way)
+
+    def stall(self) -> None:
+        """Every connection stays, and nothing passes on any of them, until `flow` is called: a server that hangs."""
+        self._flows.clear()
+
+    def flow(self) -> None:
+        self._flows.set()
 
     def holds(self) -> bool:
         return any(line.held for line in self._lines)
@@ -107,6 +116,7 @@ class Wire:
                     self._listen(line, data)
                 if line.held is way:
                     await line.let_go.wait()  # or until the wire is cut
+                await self._flows.wait()
                 target.write(data)
                 await target.drain()
         target.close()

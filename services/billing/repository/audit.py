@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import pymongo
 from pymongo.read_concern import ReadConcern
 
 from services.billing.domain.job import Stage
@@ -11,6 +12,8 @@ from services.chassis.service import Ground
 
 FIELDS = ("available_micro", "held_micro", "pending_micro", "payable_micro", "debt_micro")
 JOBS_AT_ONCE = 2_000
+SECONDS = 60.0
+"""For all postings there are: as long as the server lets a transaction live. It holds no lock, and nobody waits for it."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,10 @@ class Audit:
 
     async def run(self) -> Report:
         """Reads postings, accounts and open jobs at one point in time."""
+        with pymongo.timeout(SECONDS):
+            return await self._run()
+
+    async def _run(self) -> Report:
         async with await self._client.start_session() as session, session.start_transaction(read_concern=ReadConcern("snapshot")):
             rebuilt = await self._rebuilt(session)
             kept = await self._database["accounts"].find({}, dict.fromkeys(FIELDS, 1), session=session).to_list(None)

@@ -1,11 +1,11 @@
-"""What stands before every route: a span, a bound on the body, a measure, and the last catch.
+"""What stands before every route: a span, a database to ask, a bound on the body, a measure, and the last catch.
 
 Plain ASGI, so that streams pass through unbuffered.
 """
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -30,9 +30,15 @@ SECONDS = Histogram(
 _CARRIED = (b"traceparent", b"tracestate")
 
 
+async def _open() -> None:
+    """Nothing to wait for."""
+
+
 class Guard:
-    def __init__(self, app: ASGIApp, most_bytes: int = MOST_BYTES) -> None:
-        self._app, self._most = app, most_bytes
+    """`ready` is waited for before anything is asked of the app; it raises when that would be in vain."""
+
+    def __init__(self, app: ASGIApp, ready: Callable[[], Awaitable[None]] = _open, most_bytes: int = MOST_BYTES) -> None:
+        self._app, self._ready, self._most = app, ready, most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -53,6 +59,7 @@ class Guard:
             await send(message)
 
         try:
+            await self._ready()
             await self._bounded(scope, receive, sent)
         except Exception as error:
             if not started:
