@@ -10,6 +10,8 @@ from contracts.events import Event
 from contracts.topology import AGENT, EXCHANGES, ROUTES, SERVICES, Route, exchange, inbox
 from infra.docs.growth import schemas
 
+VHOST = "farm"
+"""The farm's own; the broker's first one, `/`, stays empty."""
 HEAD = "<!-- made by `make docs`; do not edit -->\n\n"
 
 
@@ -80,15 +82,22 @@ def asyncapi_page() -> str:
 
 
 def _channel(route: Route) -> dict[str, Any]:
-    name = exchange(route.event)
-    address = {AGENT: f"{{agent}}.{route.event.key()}"}.get(route.publisher, route.event.key())
+    name, address = exchange(route.event), _address(route)
+    where = {"name": name, "type": EXCHANGES[name], "durable": True, "vhost": VHOST}
+    one_agent = {"parameters": {"agent": {"description": "The agent's id, which is its broker user."}}}
     return {
-        "address": "{agent}" if route.subscribers == (AGENT,) else address,
+        "address": address,
+        **(one_agent if "{agent}" in address else {}),
         "messages": {route.event.__name__: {"$ref": f"#/components/messages/{route.event.__name__}"}},
-        "bindings": {
-            "amqp": {"is": "routingKey", "exchange": {"name": name, "type": EXCHANGES[name], "durable": True, "vhost": "/"}}
-        },
+        "bindings": {"amqp": {"is": "routingKey", "exchange": where}},
     }
+
+
+def _address(route: Route) -> str:
+    """The routing key, with a place for the agent who says it or to whose mailbox it goes."""
+    if AGENT in route.subscribers:
+        return "{agent}"
+    return f"{{agent}}.{route.event.key()}" if route.publisher == AGENT else route.event.key()
 
 
 def _operations() -> dict[str, Any]:
