@@ -26,7 +26,7 @@ from agent import limits
 from agent.container import WARDEN, Engine, EngineAway, EngineRefused, Exit
 from agent.hearing import STDERR_MOST_BYTES, Blocks, Voice
 from agent.lender import UnusableSettings
-from agent.lockdown import Guards, Spec, out_bytes
+from agent.lockdown import UID, Guards, Spec, out_bytes
 from agent.settings import AgentSettings
 
 log = structlog.get_logger()
@@ -44,6 +44,8 @@ _PROBE = "import bpy, sys; sys.stdout.write(bpy.utils.resource_path('LOCAL'))"
 async def chosen(settings: AgentSettings, home: str) -> "Engine | Processes":
     """What renders on this machine. Raises UnusableSettings with what is missing."""
     if settings.agent_executor == "docker":
+        if why := shared_user(os.geteuid()):
+            raise UnusableSettings(why)
         return Engine(home)
     if not settings.accept.renters:
         raise UnusableSettings("executor = process needs [accept] renters: name the accounts whose scenes may run here")
@@ -55,6 +57,13 @@ async def chosen(settings: AgentSettings, home: str) -> "Engine | Processes":
     modules = await asyncio.to_thread(_modules, settings.agent_blender_python, settings.agent_driver)
     log.warning("no sandbox", gives_up=GIVES_UP)
     return Processes(home, settings, modules)
+
+
+def shared_user(own: int) -> str | None:
+    """What is wrong with running as this user: a stranger's scene that gets out of its container must not be the agent there."""
+    if own != UID:
+        return None
+    return f"user {UID} is the one that render containers run as: run the agent as another (its image does, without --user)"
 
 
 async def _docker_answers() -> bool:

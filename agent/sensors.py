@@ -42,6 +42,7 @@ class Sensors:
             idle_seconds=self._person.idle_seconds(now) if rules.idle_seconds is not None else None,
             other_cores=self._load.other_cores(now, boxes) if rules.load_cores is not None else None,
             program=self._programs.running(boxes) if rules.programs else None,
+            sees_all=self._programs.sees_all(),
             on_battery=None if rules.on_battery else on_battery(self._roots.sys),
             celsius=self._heat(now) if rules.hot_celsius is not None else None,
         )

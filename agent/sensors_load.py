@@ -11,6 +11,8 @@ LEAST_SECONDS = 0.4
 YOUNG_LOOKS, AGAIN_LOOKS = 4, 60
 """A process is looked at so often before its name is believed, for between fork and exec it still has its parent's; later only
 every so often."""
+_EVERYBODYS = "pid:[4026531836]"
+"""The namespace of processes that the kernel starts with (PROC_PID_INIT_INO in its proc_ns.h)."""
 _USER, _NICE, _SYSTEM, _IRQ, _SOFTIRQ = 0, 1, 2, 5, 6
 
 
@@ -98,6 +100,13 @@ class Programs:
             if looks <= YOUNG_LOOKS or looks % AGAIN_LOOKS == 0:
                 self._see(process, boxes)
         return next(iter(self._found.values()), None)
+
+    def sees_all(self) -> bool:
+        """False in a namespace of processes of its own, as containers have: there the machine's programs do not show."""
+        try:
+            return os.readlink(self._proc / "self/ns/pid") == _EVERYBODYS
+        except OSError:
+            return True
 
     def _see(self, process: str, boxes: frozenset[str]) -> None:
         name = _text(self._proc / process / "comm").strip()

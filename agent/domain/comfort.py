@@ -74,6 +74,8 @@ class Facts:
     idle_seconds: float | None = None
     other_cores: float | None = None
     program: str | None = None
+    sees_all: bool = True
+    """Whether every process of the machine is seen: in a container of its own the agent sees none but itself."""
     on_battery: bool | None = None
     celsius: float | None = None
 
@@ -198,6 +200,7 @@ def unknown(rules: Rules, facts: Facts) -> tuple[str, ...]:
     seen: tuple[tuple[bool, str], ...] = (
         (rules.idle_seconds is not None and facts.idle_seconds is None, "whether somebody uses keyboard or mouse"),
         (rules.load_cores is not None and facts.other_cores is None, "what other programs use"),
+        (bool(rules.programs) and not facts.sees_all, "which programs run: the agent's own container hides them (--pid host)"),
         (not rules.on_battery and facts.on_battery is None, "whether it runs on battery"),
         (rules.hot_celsius is not None and facts.celsius is None, "how hot it is"),
     )

@@ -10,7 +10,7 @@ from framelend import Client, Job, bundling
 from tests.farm.farmhouse import Account, Farm
 
 
-async def submitted(farm: Farm, renter: Account, scene: Path, frames: str | None, price: str = "0.01", **more: str) -> str:
+async def submitted(farm: Farm, renter: Account, scene: Path, frames: str | None, price: str = "0.01", **more: Any) -> str:
     """Bundle, upload, submit (`more`: what else `Client.submit` takes); the job's id."""
     return await asyncio.to_thread(_submitted, farm, renter, scene, frames, price, **more)
 

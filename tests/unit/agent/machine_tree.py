@@ -53,6 +53,13 @@ class Tree:
         self.put(self.proc / f"{number}/comm", f"{name}\n")
         self.put(self.proc / f"{number}/cgroup", f"0::{cgroup}\n")
 
+    def namespace(self, number: int) -> None:
+        """Of the agent's own processes."""
+        link = self.proc / "self/ns/pid"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(f"pid:[{number}]")
+
     def supply(self, name: str, **files: str) -> None:
         for file, text in files.items():
             self.put(self.sys / f"class/power_supply/{name}/{file}", f"{text}\n")

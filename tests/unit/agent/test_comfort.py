@@ -54,7 +54,9 @@ def test_each_objection_freezes_at_once_and_says_why_and_without_its_rule_it_doe
 
 def test_what_cannot_be_known_objects_to_nothing_and_is_said() -> None:
     assert after(Mood(), (0.0, facts())).stance is Stance.LENDING
+    assert len(unknown(STRICT, facts(sees_all=False))) == 5
     assert len(unknown(STRICT, facts())) == 4
+    assert unknown(rules(), facts(sees_all=False)) == (), "without a rule there is nothing to be kept"
     assert unknown(STRICT, QUIET) == ()
 
 

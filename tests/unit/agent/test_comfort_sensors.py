@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.domain.comfort import Rules
+from agent.domain.comfort import Rules, unknown
 from agent.sensors import Roots, Sensors
 from agent.sensors_load import Load, Programs
 from agent.sensors_person import Person
@@ -141,6 +141,16 @@ def test_an_old_process_that_becomes_blender_is_found_after_a_while(tree: Tree) 
         programs.running(frozenset())
     tree.process(7, "blender")
     assert "blender" in [programs.running(frozenset()) for _ in range(60)]
+
+
+def test_in_a_container_of_its_own_it_does_not_pretend_to_see_the_owners_programs(tree: Tree) -> None:
+    """The control: in the namespace that the kernel starts with it sees them all."""
+    rules, roots = Rules(programs=("blender",)), Roots(tree.proc, tree.sys, tree.dev)
+    for number, sees_all in ((4_026_531_836, True), (4_026_532_217, False)):
+        tree.namespace(number)
+        found = Sensors(rules, roots, frozenset).read(0.0, None)
+        assert found.sees_all is sees_all
+        assert len(unknown(rules, found)) == (0 if sees_all else 1)
 
 
 # --- power and heat

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from agent.lockdown import UID
+from agent.process import shared_user
 from infra.images import wheels
-from infra.images.ours import LOCK
+from infra.images.ours import HERE, LOCK
 from infra.local.layout import CHECKOUT
 
 
@@ -42,3 +44,14 @@ def test_the_hash_of_inputs_changes_with_a_files_content_and_with_its_name(tmp_p
     second.unlink()
     first.unlink()
     place.rmdir()
+
+
+def test_the_agent_in_its_image_is_not_the_user_that_strangers_scenes_run_as() -> None:
+    """And where somebody gives it that number all the same, it says so and does not start."""
+    lines = (HERE / "agent/Dockerfile").read_text(encoding="utf-8").splitlines()
+    (user,) = [line.removeprefix("USER ") for line in lines if line.startswith("USER ")]
+    number, group = map(int, user.split(":"))
+    assert UID not in (number, group)
+    assert 0 not in (number, group)
+    assert shared_user(number) is None
+    assert "render containers" in (shared_user(UID) or "")
