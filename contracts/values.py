@@ -175,7 +175,8 @@ class Feasibility(StrEnum):
 
 
 class Outlook(Value):
-    """What the farm, as it is when the work is estimated, makes of a deadline. `earliest`: if the job were begun at once."""
+    """What the farm, as it is when the work is estimated, makes of a deadline. `earliest`: if the job were begun as soon
+    as it may be, at once or at its scheduled start."""
 
     feasibility: Feasibility
     deadline: AwareDatetime

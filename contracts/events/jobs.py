@@ -185,6 +185,8 @@ class JobStateChanged(Event):
     state: Label
     reason: Text = ""
     revision: int
+    outlook: Outlook | None = None
+    """Of a deadline or a start that its renter has moved since the estimate."""
 
 
 class JobRendered(Event):

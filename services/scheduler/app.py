@@ -129,7 +129,7 @@ def desk(ground: Ground, settings: Settings, kept: Stores) -> Desk:
         dispatch=dispatch,
         closing=Closing(jobs, chunks, dispatch),
         learning=Learning(jobs, agents),
-        quoting=Quoting(jobs, agents, kept.quotes, policy),
+        quoting=Quoting(jobs, agents, kept.quotes, policy, dispatch),
         progress=Progress(jobs, chunks, agents, ground.say, shard),
         policy=policy,
         keys=settings.keys(),

@@ -14,11 +14,13 @@ from contracts.work import work
 from services.chassis import traces
 from services.chassis.repository import Unknown
 from services.scheduler import metrics
+from services.scheduler.dispatch import Dispatch
 from services.scheduler.domain import drift
 from services.scheduler.domain import quotes as domain
 from services.scheduler.domain.agent import Agent, benchmark_of
 from services.scheduler.domain.curves import PPM
-from services.scheduler.domain.job import Job
+from services.scheduler.domain.deadlines import with_outlook
+from services.scheduler.domain.job import Decided, Job
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.quotes import Quote
 from services.scheduler.repository import Agents, Jobs, Quotes
@@ -30,8 +32,8 @@ Shown = list[tuple[int, int]]
 
 
 class Quoting:
-    def __init__(self, jobs: Jobs, agents: Agents, quotes: Quotes, policy: Policy) -> None:
-        self._jobs, self._agents, self._quotes, self._policy = jobs, agents, quotes, policy
+    def __init__(self, jobs: Jobs, agents: Agents, quotes: Quotes, policy: Policy, dispatch: Dispatch) -> None:
+        self._jobs, self._agents, self._quotes, self._policy, self._dispatch = jobs, agents, quotes, policy, dispatch
         self._shown: dict[tuple[str, int], dict[str, Shown]] = defaultdict(lambda: defaultdict(list))
 
     async def made(self, job: Job, event: JobQuoted) -> None:
@@ -73,8 +75,14 @@ class Quoting:
         known = await self._jobs.get(quote.job)
         if known is None:
             return
+        board = await self._dispatch.board()
+
+        def decide(job: Job, _: object) -> Decided:
+            after, events = drift.requoted(job, quote, self._policy, board.speed(job))
+            return after, with_outlook(events, after, board.speed(after), board.jobs, board.now, self._policy)
+
         with traces.under(known.trace):
-            after = await self._jobs.update(quote.job, lambda job, _: drift.requoted(job, quote, self._policy))
+            after = await self._jobs.update(quote.job, decide)
         if after.version > known.version:
             metrics.REQUOTES.inc()
             log.warning("quote left its band", job=quote.job, version=quote.version, reason=after.reason)

@@ -42,7 +42,7 @@ class Office:
         self.desk = Desk(
             jobs=self.jobs, chunks=self.chunks, agents=self.agents, dispatch=self.dispatch,
             closing=Closing(self.jobs, self.chunks, self.dispatch), learning=Learning(self.jobs, self.agents),
-            quoting=Quoting(self.jobs, self.agents, self.quotes, policy),
+            quoting=Quoting(self.jobs, self.agents, self.quotes, policy, self.dispatch),
             progress=Progress(self.jobs, self.chunks, self.agents, self._tell), policy=policy, keys=KEYS,
             say=self._tell, now=time.now,
         )  # fmt: skip

@@ -128,6 +128,8 @@ class Job:
     seconds: Band | None = None
     estimate_version: int = 0
     quote: Quote | None = None
+    outlook: Outlook | None = None
+    """Told since that quote, because the deadline or the start was moved."""
     expired_version: int = 0
     deposit_micro: int = 0
     held_version: int = 0
@@ -158,6 +160,12 @@ class Job:
     def wanted(self) -> Wishes:
         """All that stands, as it is told with every control."""
         return self.wishes.model_copy(update={"deadline": self.limits.deadline, "price_per_wu_micro": self.price_per_wu_micro})
+
+    @property
+    def outlook_now(self) -> Outlook | None:
+        """On the deadline as it stands; None when what was said is about another one."""
+        said = self.outlook or (self.quote.outlook if self.quote else None)
+        return said if said is not None and said.deadline == self.limits.deadline else None
 
     def affords(self, quote: Quote) -> bool:
         """By the renter's limit as it stands."""

@@ -41,7 +41,8 @@ def folded(job: Job, event: Event) -> Job:
 def _state(job: Job, event: JobStateChanged) -> Job:
     if event.revision < job.state_revision:
         return job
-    return replace(job, state=event.state, reason=event.reason, state_revision=event.revision)
+    told = replace(job, state=event.state, reason=event.reason, state_revision=event.revision)
+    return replace(told, outlook=event.outlook) if event.outlook else told
 
 
 def _progress(job: Job, event: JobProgressed) -> Job:
@@ -86,7 +87,7 @@ def _quoted(job: Job, event: JobQuoted) -> Job:
         event.version, event.price_micro, event.lines, event.micro_wu, event.seconds, event.expires_at, event.within_max_cost,
         event.outlook, event.reason, event.left_frames, event.left_micro, event.left_before_micro,
     )  # fmt: skip
-    return replace(job, quote=firm)
+    return replace(job, quote=firm, outlook=None)
 
 
 def _expired(job: Job, event: QuoteExpired) -> Job:

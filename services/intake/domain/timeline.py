@@ -65,7 +65,10 @@ Told = tuple[str, str, Mapping[str, Any]]
 
 
 def _state(event: JobStateChanged) -> Told:
-    return str(event.revision), event.reason or f"The job is {event.state}.", {"state": event.state, "revision": event.revision}
+    text = event.reason or f"The job is {event.state}."
+    if event.outlook is not None:
+        text = f"The deadline is {event.outlook.deadline:%Y-%m-%d %H:%M} UTC now.{_outlook(event.outlook)}"
+    return str(event.revision), text, {"state": event.state, "revision": event.revision}
 
 
 def _inspected(event: JobInspected) -> Told:

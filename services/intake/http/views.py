@@ -143,7 +143,7 @@ def _quote(quote: Quote, known: Job, now: datetime) -> shapes.QuoteView:
         within_max_cost=known.affords(quote),
         answer=_word(mine),
         open=not over and known.affords(quote) and (mine is None or (mine.accepted and refused)),
-        outlook=quote.outlook,
+        outlook=known.outlook_now,
         reason=quote.reason,
         left_frames=quote.left_frames,
         left_price=None if quote.left_micro is None else credit_text(quote.left_micro),

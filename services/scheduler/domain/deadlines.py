@@ -6,17 +6,19 @@ fits, with a reserve, into what a deadline gives right of way to (domain.ranking
 A job with a scheduled start is judged as if it were begun then.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from contracts.events import DeadlineMissed, Event, JobEstimated
 from contracts.values import Band, Feasibility, Outlook
+from services.scheduler.domain import job as jobs
 from services.scheduler.domain.job import Decided, Job
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import JobState
 
 RENDERING = frozenset({JobState.QUEUED, JobState.RENDERING})
+JUDGED = RENDERING | {JobState.QUOTED, JobState.REQUOTING}
 
 
 def deadline(job: Job) -> datetime | None:
@@ -28,7 +30,7 @@ def outlook(job: Job, speed: int, others: Mapping[str, Job], now: datetime, poli
     due = deadline(job)
     if due is None or job.micro_wu is None or not speed:
         return None
-    work = job.micro_wu
+    work = _left(job, job.micro_wu)
     free = speed * policy.urgent_percent // 100 - sum(_claimed(one, now, policy) for one in others.values() if one.job != job.job)
     earliest = _end(work.expected, speed, job, now, policy)
     if _end(work.low, speed, job, now, policy) > due:
@@ -47,10 +49,36 @@ def with_outlook(
     return [one.model_copy(update={"outlook": seen}) if isinstance(one, JobEstimated) else one for one in events]
 
 
+def seen_again(
+    before: Job | None, decided: Decided, fleet: Callable[[Job], int], others: Mapping[str, Job], now: datetime, policy: Policy
+) -> Decided:
+    """Its renter has moved the deadline or the start since it was judged: told anew, where the job is. `fleet`: micro-WU a minute
+    of all who could render it."""
+    job, events = decided
+    if before is None or _times(before) == _times(job) or jobs.stage(job) not in JUDGED:
+        return decided
+    seen = outlook(job, fleet(job), others, now, policy)
+    if seen is None:
+        return decided
+    job, told = jobs.retold(job)
+    return job, [*events, *(one.model_copy(update={"outlook": seen}) for one in told)]
+
+
+def _times(job: Job) -> tuple[datetime | None, datetime | None]:
+    return deadline(job), job.wishes.start_at
+
+
+def _left(job: Job, work: Band) -> Band:
+    """Work of the frames that nobody has."""
+    uncut, whole = sum(map(len, job.uncut)), max(1, job.to_render)
+    return Band(low=work.low * uncut // whole, expected=work.expected * uncut // whole, high=work.high * uncut // whole)
+
+
 def _end(work: int, speed: int, job: Job, now: datetime, policy: Policy) -> datetime:
-    """No sooner than its costliest frame on a machine like the reference."""
+    """No sooner than its costliest frame on a machine like the reference, after what is in hand."""
     seconds = max(work * 60 // max(1, speed), job.most_micro_wu // 10**6)
-    return _begins(job, now) + timedelta(seconds=seconds + policy.copy_start)
+    under_way = policy.chunk if job.state is JobState.RENDERING else 0
+    return _begins(job, now) + timedelta(seconds=seconds + under_way + policy.copy_start)
 
 
 def _begins(job: Job, now: datetime) -> datetime:
@@ -63,7 +91,7 @@ def _claimed(job: Job, now: datetime, policy: Policy) -> int:
     due = deadline(job)
     if due is None or due <= now or job.micro_wu is None or job.state not in RENDERING:
         return 0
-    left = job.micro_wu.expected * sum(map(len, job.uncut)) // max(1, job.to_render)
+    left = _left(job, job.micro_wu).expected
     return left * 60 // max(60, int((due - _begins(job, now)).total_seconds()) - policy.deadline_reserve)
 
 

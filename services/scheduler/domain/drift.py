@@ -49,8 +49,9 @@ def _lately(quote: Quote, policy: Policy) -> int | None:
     return records.ratio_ppm(quote.witnesses, policy.drift_owners, policy.drift_frames, late=True)
 
 
-def requoted(job: Job, quote: Quote, policy: Policy) -> Decided:
-    """The next version, for what is not cut yet. Frames under way are finished; nothing new is given out."""
+def requoted(job: Job, quote: Quote, policy: Policy, fleet: int) -> Decided:
+    """The next version, for what is not cut yet. Frames under way are finished; nothing new is given out. `fleet`: micro-WU a
+    minute of all agents that could render this job now; 0: nobody is there, and the time is as it was estimated."""
     ratio = drifted(job, quote, policy)
     if ratio is None or job.curve is None or job.micro_wu is None or job.seconds is None:
         return job, []
@@ -65,7 +66,7 @@ def requoted(job: Job, quote: Quote, policy: Policy) -> Decided:
         curve=curve,
         former=(*job.former, Former(job.version, job.curve)),
         micro_wu=_of(band, expected),
-        seconds=_of(seconds, seconds.expected * expected // max(1, band.expected)),
+        seconds=_of(seconds, expected * 60 // fleet if fleet else seconds.expected * expected // max(1, band.expected)),
         most_micro_wu=job.most_micro_wu * ratio // PPM,
         to_render=count(job.uncut),
     )

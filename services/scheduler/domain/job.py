@@ -165,7 +165,7 @@ def submitted(job: Job | None, asked: JobSubmitted, now: datetime) -> Decided:
     """The renter's word; if a cancel was here first, the job ends at once."""
     if job is None:
         fresh = Job(asked.job, asked.account, now, asked)
-        return _told(replace(fresh, reason="waiting for the sampling deposit to be held"))
+        return retold(replace(fresh, reason="waiting for the sampling deposit to be held"))
     if job.asked is not None:
         return job, []
     known = replace(job, asked=asked)
@@ -177,7 +177,7 @@ def advanced(job: Job, to: JobState, reason: str) -> Decided:
     check(JOB_MOVES, f"job {job.job}", stage(job), to, "; ".join(job.story))
     if job.state is JobState.PAUSED and to not in ENDED:
         return replace(job, stage=to), []
-    return _told(replace(job, state=to, stage=None, reason=reason))
+    return retold(replace(job, state=to, stage=None, reason=reason))
 
 
 def hold_refused(job: Job, refused: HoldRefused) -> Decided:
@@ -206,7 +206,7 @@ def controlled(job: Job | None, said: JobControlled, now: datetime) -> Decided:
 def remarked(job: Job, reason: str) -> Decided:
     """Where it is, with words that its renter should read. Not a second time, nor beneath a pause."""
     return (
-        (job, []) if job.reason == reason or is_over(job) or job.state is JobState.PAUSED else _told(replace(job, reason=reason))
+        (job, []) if job.reason == reason or is_over(job) or job.state is JobState.PAUSED else retold(replace(job, reason=reason))
     )
 
 
@@ -272,7 +272,7 @@ def _ended(job: Job, to: JobState, reason: str) -> Decided:
     if job.measured and stage(job) in (JobState.INSPECTING, JobState.ESTIMATING):
         measured.append(sampling_measured(job, ANCHOR_FACTOR))
     check(JOB_MOVES, f"job {job.job}", job.state, to, "; ".join(job.story))
-    job, told = _told(replace(job, state=to, stage=None, reason=reason, uncut=(), cuts=()))
+    job, told = retold(replace(job, state=to, stage=None, reason=reason, uncut=(), cuts=()))
     return job, [*measured, *told]
 
 
@@ -280,16 +280,16 @@ def _paused(job: Job, by: str) -> Decided:
     if job.state is JobState.PAUSED:
         return job, []
     check(JOB_MOVES, f"job {job.job}", job.state, JobState.PAUSED, "; ".join(job.story))
-    return _told(replace(job, state=JobState.PAUSED, stage=job.state, reason=f"paused by {by}; finished frames are kept"))
+    return retold(replace(job, state=JobState.PAUSED, stage=job.state, reason=f"paused by {by}; finished frames are kept"))
 
 
 def _resumed(job: Job) -> Decided:
     if job.state is not JobState.PAUSED or job.stage is None:
         return job, []
-    return _told(replace(job, state=job.stage, stage=None, reason="resumed"))
+    return retold(replace(job, state=job.stage, stage=None, reason="resumed"))
 
 
-def _told(job: Job) -> Decided:
+def retold(job: Job) -> Decided:
     """One move more: the revision grows and the move is told and remembered."""
     job = replace(job, revision=job.revision + 1, story=(*job.story, f"{job.state}: {job.reason}"[:200])[-STORY:])
     changed = JobStateChanged(job=job.job, account=job.account, state=job.state, reason=job.reason[:2000], revision=job.revision)

@@ -11,7 +11,7 @@ from services.scheduler import metrics
 from services.scheduler.closing import MOST_OPEN
 from services.scheduler.desk import Desk
 from services.scheduler.domain import agent as agents
-from services.scheduler.domain import wishes
+from services.scheduler.domain import deadlines, wishes
 from services.scheduler.domain.job import Decided, Job
 
 log = structlog.get_logger()
@@ -21,7 +21,13 @@ def register(inboxes: Inboxes, desk: Desk) -> None:
     @inboxes.on(JobControlled)
     async def on_job_controlled(event: JobControlled) -> None:
         await _forgive(desk, event)
-        job = await desk.jobs.update_or_add(event.job, lambda job, now: _controlled(job, event, now))
+        board = await desk.dispatch.board()
+
+        def decide(job: Job | None, now: datetime) -> Decided:
+            after, events = _controlled(job, event, now)
+            return deadlines.seen_again(job, (after, events), board.speed, board.jobs, now, desk.policy)
+
+        job = await desk.jobs.update_or_add(event.job, decide)
         metrics.JOB_CONTROLS.labels(event.action).inc()
         await desk.closing.settle(job)
         await desk.closing.finish(event.job)

@@ -1,12 +1,13 @@
 """What a renter wants of his job besides its frames is asked for in words that can be checked, and passed on."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from contracts import events as e
-from contracts.values import Audience, Curve, Feasibility, Knot, Order, Outlook
+from contracts.values import Audience, Curve, Feasibility, Knot, Limits, Order, Outlook
 from services.intake.domain import jobs, projections, timeline
 from services.intake.domain.refusals import Refused
 from services.intake.http.jobs import NewJob, wanted
@@ -51,6 +52,19 @@ def test_what_is_said_of_a_deadline_stands_beside_the_price_and_in_the_jobs_stor
     )  # fmt: skip
     told = timeline.entry(estimate).text
     assert "The deadline is tight: begun without delay, the job could be done at 2026-11-21 08:50 UTC." in told
+
+
+def test_what_was_said_of_another_deadline_is_not_shown_until_something_is_said_of_this_one() -> None:
+    quoted = projections.folded(a_job(limits=Limits(deadline=SOON)), a_quote(1).model_copy(update={"outlook": OUTLOOK}))
+    assert quoted.outlook_now == OUTLOOK
+    moved = replace(quoted, limits=Limits(deadline=SOON + timedelta(hours=1)))
+    assert moved.outlook_now is None
+    fresh = OUTLOOK.model_copy(update={"deadline": SOON + timedelta(hours=1), "feasibility": Feasibility.FEASIBLE})
+    told = e.JobStateChanged(job=JOB, account=RENTER, state="queued", revision=9, outlook=fresh)
+    assert projections.folded(moved, told).outlook_now == fresh
+    assert "2026-11-21 10:00 UTC now. The deadline can be kept" in timeline.entry(told).text
+    again = projections.folded(projections.folded(moved, told), a_quote(2))
+    assert again.outlook_now is None, "a further version says its own"
 
 
 def test_a_missed_deadline_is_told_once_for_each_deadline() -> None:

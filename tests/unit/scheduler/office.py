@@ -95,7 +95,7 @@ class Office:
         self.desk = Desk(
             jobs=self.jobs, chunks=self.chunks, agents=self.agents, dispatch=dispatch,
             closing=Closing(self.jobs, self.chunks, dispatch), learning=Learning(self.jobs, self.agents),
-            quoting=Quoting(self.jobs, self.agents, self.quotes, policy),
+            quoting=Quoting(self.jobs, self.agents, self.quotes, policy, dispatch),
             progress=Progress(self.jobs, self.chunks, self.agents, self._tell, shard), policy=policy, keys=KEYS,
             say=self._say, now=self.clock.now, shard=shard,
         )  # fmt: skip

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from contracts.events import DeadlineMissed, JobEstimated, JobRendered, Wishes
-from contracts.values import Band, Curve, Feasibility, Knot, Limits
+from contracts.events import Action, DeadlineMissed, JobControlled, JobEstimated, JobRendered, JobStateChanged, Wishes
+from contracts.values import Band, Curve, Feasibility, Knot, Limits, Outlook
 from services.scheduler.domain import deadlines
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.states import ChunkState, JobState
@@ -136,3 +136,37 @@ async def test_frames_that_came_twice_do_not_make_the_rest_less_than_nothing() -
     office.clock.pass_by(31)
     await office.sweep()
     assert [one.lacking for one in misses(office)] == [0]
+
+
+# --- moved by its renter
+
+
+async def moved(job: Job, seconds: float) -> list[Outlook]:
+    """What is told when its deadline is set so far ahead."""
+    office = Office()
+    await office.jobs.store.add("due", job)
+    for at in range(10):
+        await office.agents.add(an_agent(f"a{at}"), ())
+    wanted = Wishes(deadline=later(seconds))
+    await office.hear(JobControlled(job="due", account="ada", revision=1, action=Action.RESUME, by="ada", wishes=wanted))
+    return [one.outlook for one in office.told if isinstance(one, JobStateChanged) and one.outlook is not None]
+
+
+@pytest.mark.parametrize("state", [JobState.QUOTED, JobState.QUEUED, JobState.RENDERING])
+async def test_a_deadline_that_is_set_later_is_judged_at_once(state: JobState) -> None:
+    job = a_sampled_job(1000, job="due", state=state)
+    (soon,) = await moved(job, 60)
+    (far,) = await moved(job, 6000)
+    assert (soon.feasibility, soon.deadline) == (Feasibility.IMPOSSIBLE, later(60))
+    assert (far.feasibility, far.deadline) == (Feasibility.FEASIBLE, later(6000))
+
+
+async def test_what_is_rendered_already_needs_no_time_any_more() -> None:
+    (whole,) = await moved(a_sampled_job(1000, job="due"), 6000)
+    (half,) = await moved(a_sampled_job(1000, job="due", uncut=span(501, 1000)), 6000)
+    assert (whole.earliest - NOW, half.earliest - NOW) == (timedelta(seconds=105), timedelta(seconds=55))
+
+
+async def test_before_the_estimate_and_where_nothing_was_moved_nothing_is_told() -> None:
+    assert await moved(a_sampled_job(job="due", state=JobState.ESTIMATING, micro_wu=None, version=0), 60) == []
+    assert await moved(due(60), 60) == []

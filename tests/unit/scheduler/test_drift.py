@@ -43,7 +43,7 @@ def seen(*ratios: float, done: int = 40, quote: Quote | None = None) -> Quote:
 
 def test_a_job_dearer_than_its_band_is_asked_about_what_is_left() -> None:
     before = a_rendering_job()
-    job, events = drift.requoted(before, seen(1.6, 1.6, 1.6), POLICY)
+    job, events = drift.requoted(before, seen(1.6, 1.6, 1.6), POLICY, 0)
     moved, asked = events
     assert isinstance(moved, JobStateChanged)
     assert isinstance(asked, JobEstimated)
@@ -54,7 +54,7 @@ def test_a_job_dearer_than_its_band_is_asked_about_what_is_left() -> None:
 
 
 def test_within_the_band_nobody_is_asked() -> None:
-    assert drift.requoted(a_rendering_job(), seen(1.3, 1.3, 1.3), POLICY) == (a_rendering_job(), []), "12 of 15 WU too much"
+    assert drift.requoted(a_rendering_job(), seen(1.3, 1.3, 1.3), POLICY, 0) == (a_rendering_job(), []), "12 of 15 WU too much"
 
 
 def test_a_dear_stretch_that_is_over_asks_nobody() -> None:
@@ -110,13 +110,13 @@ def test_fewer_liars_than_honest_owners_have_nobody_asked(honest: int, lie: floa
 
 
 def test_while_it_is_asked_nothing_new_is_given_out() -> None:
-    job, _ = drift.requoted(a_rendering_job(), seen(1.6, 1.6), POLICY)
+    job, _ = drift.requoted(a_rendering_job(), seen(1.6, 1.6), POLICY, 0)
     assert job.state not in WORKING
     assert cut(job, [60 * WU], 1, (), POLICY) == (job, [])
 
 
 def test_accepted_it_goes_on_and_frames_earn_what_their_attempts_version_says() -> None:
-    job, _ = drift.requoted(a_rendering_job(), seen(1.6, 1.6), POLICY)
+    job, _ = drift.requoted(a_rendering_job(), seen(1.6, 1.6), POLICY, 0)
     assert answers.held(job, CreditsHeld(job="job", account="ada", version=1, amount_micro=1)) == (job, [])
     job, _ = answers.held(job, CreditsHeld(job="job", account="ada", version=2, amount_micro=1))
     assert job.state is JobState.RENDERING
@@ -131,7 +131,7 @@ def test_accepted_it_goes_on_and_frames_earn_what_their_attempts_version_says() 
 
 
 def test_declined_it_ends_with_what_is_finished() -> None:
-    job, _ = drift.requoted(a_rendering_job(), seen(1.6, 1.6), POLICY)
+    job, _ = drift.requoted(a_rendering_job(), seen(1.6, 1.6), POLICY, 0)
     assert answers.declined(job, 1, "no") == (job, [])
     job, events = answers.declined(job, 2, "the price was declined")
     assert job.state is JobState.CANCELLED

@@ -1,21 +1,23 @@
 """From stored frames to the renter's answer: the scheduler's own handlers and sweeps on memory."""
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from contracts.events import CreditsHeld, FramesStored, JobEstimated, JobQuoted, QuoteDeclined, QuoteExpired, StoredFrame
-from contracts.values import Band, Kind
+from contracts.values import Band, Feasibility, Kind, Limits
 from services.scheduler.domain.job import Job
-from services.scheduler.domain.states import JobState
-from tests.unit.scheduler.builders import NOW, WU, a_sampled_job, an_agent, span
+from services.scheduler.domain.states import AgentState, JobState
+from tests.unit.scheduler.builders import NOW, WU, a_sampled_job, a_submission, an_agent, span
 from tests.unit.scheduler.office import Office
 
 BAND = Band(low=90 * WU, expected=100 * WU, high=110 * WU)
 
 
-async def an_office(**changes: Any) -> Office:
+async def an_office(lenders: tuple[str, ...] = ("ann", "bob", "cyd"), **changes: Any) -> Office:
     """A job of a hundred frames of 1 WU is quoted; forty of its frames are given out."""
     office = Office()
-    for name in ("ann", "bob", "cyd"):
+    for name in lenders:
         await office.agents.add(an_agent(name), ())
     fields: dict[str, Any] = {"state": JobState.ESTIMATING, "micro_wu": BAND, **changes}
     await office.jobs.store.add("job", a_sampled_job(**fields))
@@ -78,6 +80,20 @@ async def test_a_dear_job_is_asked_about_once_and_goes_on_when_the_new_price_is_
     assert await office.quotes.get("job", 2) is not None
     await office.hear(CreditsHeld(job="job", account="ada", version=2, amount_micro=1))
     assert office.job().state is JobState.RENDERING
+
+
+async def test_a_new_price_comes_with_the_time_by_the_farm_as_it_is_and_with_what_that_means_for_the_deadline() -> None:
+    office = await an_office()
+    due = NOW + timedelta(seconds=30)
+    await office.jobs.update("job", lambda job, _: (replace(job, asked=a_submission(limits=Limits(deadline=due))), []))
+    (asked,) = await rendered(office, ann=2.0, bob=2.0, cyd=2.0)
+    assert asked.seconds.expected == asked.micro_wu.expected // (3 * WU)
+    assert asked.outlook is not None
+    assert (asked.outlook.feasibility, asked.outlook.deadline) == (Feasibility.IMPOSSIBLE, due)
+    alone = await an_office(lenders=("ann",))
+    await alone.agents.add(an_agent("bob", state=AgentState.OFFLINE), ())
+    (asked,) = await rendered(alone, ann=2.0, bob=2.0)
+    assert asked.seconds.expected == asked.micro_wu.expected // WU, "control: one machine is there"
 
 
 async def test_one_lender_alone_has_nobody_asked() -> None:
