@@ -2,20 +2,26 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import psutil
-from aiormq.exceptions import AMQPError, AuthenticationError, ProbableAuthenticationError
+from aio_pika import Connection
+from aio_pika.abc import AbstractConnection
+from aiormq.exceptions import AMQPError, AuthenticationError, ChannelClosed, ProbableAuthenticationError
+from yarl import URL
 
 from agent.container import Engine, EngineAway
 from agent.domain.admission import MIN_MEMORY_BYTES
 from agent.lockdown import Spec
+from agent.process import shared_user
 from agent.settings import AgentSettings, Credential, UnusableCredential, read_credential
-from agent.storefront import Storefront
-from contracts.bus import connect, new_id
+from agent.storefront import Storefront, Unanswered, ahead
+from contracts.bus import new_id
 from contracts.topology import mailbox
 
 OLDEST_DOCKER = (20, 10)
@@ -70,7 +76,13 @@ async def _sandbox(settings: AgentSettings) -> list[Finding]:
         docker = await _docker(engine)
         if not docker.ok:
             return [docker]
-        looks = [await _image(engine, settings), await _limits(engine), await _container(engine, settings), await _gpu(engine)]
+        looks = [
+            _user(),
+            await _image(engine, settings),
+            await _limits(engine),
+            await _container(engine, settings),
+            await _gpu(engine),
+        ]
         return [docker, *looks]
     finally:
         engine.close()
@@ -84,6 +96,11 @@ async def _docker(engine: Engine) -> Finding:
         return Finding("Docker", False, f"does not answer: {away}", f"{mend}, then log in again; or set DOCKER_HOST.")
     new = tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) >= OLDEST_DOCKER
     return Finding("Docker", new, f"version {version}", "" if new else "Install version 20.10 or newer.")
+
+
+def _user() -> Finding:
+    wrong = shared_user(os.geteuid())
+    return Finding("user", wrong is None, wrong or "another one than render containers have", "In Docker: leave --user out.")
 
 
 async def _image(engine: Engine, settings: AgentSettings) -> Finding:
@@ -175,6 +192,7 @@ async def _farm(settings: AgentSettings) -> list[Finding]:
         return [Finding("enrolment", False, str(unusable), "framelend-agent enrol CODE")]
     return [
         Finding("enrolment", True, f"this machine is {credential.agent}"),
+        await _door(credential),
         await _within(_broker, credential),
         await _store(settings),
     ]
@@ -189,34 +207,51 @@ async def _within(look: Callable[[Credential], Awaitable[Finding]], credential: 
 
 async def _broker(credential: Credential) -> Finding:
     """Let in, and the mailbox is there."""
+    connection: AbstractConnection = Connection(URL(credential.amqp_url.get_secret_value()))
     try:
-        connection = await connect(credential.amqp_url.get_secret_value(), credential.agent)
+        await connection.connect(timeout=PATIENCE_SECONDS)
+        channel = await connection.channel()
+        await channel.get_queue(mailbox(credential.agent), ensure=True)
     except (AuthenticationError, ProbableAuthenticationError):
-        return Finding("broker", False, "refuses this machine", "It was revoked, or its secret is an old one: enrol it again.")
-    except (AMQPError, OSError, TimeoutError) as away:
+        mend = (
+            "`framelend agents` says whether it was revoked or is in quarantine; if neither, its secret is old: enrol it again."
+        )
+        return Finding("broker", False, "refuses this machine", mend)
+    except ChannelClosed:
+        return Finding("broker", False, "lets this machine in, but has no mailbox for it", "Enrol it again.")
+    except (AMQPError, OSError, RuntimeError, TimeoutError) as away:
         return Finding(
             "broker", False, f"cannot be reached: {type(away).__name__}", "Is the network up, and a firewall in the way?"
         )
-    try:
-        channel = await connection.channel()
-        await channel.get_queue(mailbox(credential.agent), ensure=True)
-    except (AMQPError, RuntimeError, TimeoutError):
-        return Finding("broker", False, "lets this machine in, but has no mailbox for it", "Enrol it again.")
     finally:
         with contextlib.suppress(AMQPError, OSError):
             await connection.close()
     return Finding("broker", True, "lets this machine in, and its mailbox is there")
 
 
+async def _door(credential: Credential) -> Finding:
+    """The farm's own door: it is known from the first day on."""
+    if credential.farm is None:
+        return Finding("farm and clock", None, "the operator enrolled this machine; the farm's address is not known here")
+    return await _clock("farm and clock", credential.farm, "/health")
+
+
 async def _store(settings: AgentSettings) -> Finding:
-    """And what its clock says of ours."""
     front = Storefront(settings.agent_dir)
     if front.origin is None:
         return Finding("store and clock", None, "where it is, the farm tells with the first chunk; look again then")
-    skew = await front.look()
-    if skew is None:
-        return Finding(
-            "store and clock", False, f"{front.origin} cannot be reached", "Is the network up, and a firewall in the way?"
+    return await _clock("store and clock", front.origin, "/")
+
+
+async def _clock(what: str, origin: str, path: str) -> Finding:
+    """That somebody answers there, and what his clock says of ours."""
+    try:
+        seconds = await ahead(origin + path)
+    except Unanswered as why:
+        mend = (
+            f"Is the network up, and a firewall in the way? Is this clock right? It says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
         )
-    text = f"{front.origin} answers; this clock differs by {abs(skew):.0f} s"
-    return Finding("store and clock", abs(skew) <= MOST_SKEW_SECONDS, text, "Set the clock: timedatectl set-ntp true")
+        return Finding(what, False, f"{origin} cannot be reached: {why}", mend)
+    text = f"{origin} answers; this clock is {abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} its own"
+    mend = "Set the clock: timedatectl set-ntp true; of a virtual machine set the host's, too."
+    return Finding(what, abs(seconds) <= MOST_SKEW_SECONDS, text, mend)

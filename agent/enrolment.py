@@ -62,7 +62,7 @@ def enrol(asked: Request, file: Path, say: Callable[[str], None], patience: floa
         raise NotEnrolled(f"The farm has taken this machine in, but {why}.")
     authority = _authority(answer, file)
     url = address(answer.broker, answer.agent, secret, authority)
-    credential = Credential(agent=answer.agent, amqp_url=SecretStr(url), image=answer.image)
+    credential = Credential(agent=answer.agent, amqp_url=SecretStr(url), image=answer.image, farm=asked.farm.rstrip("/"))
     Keyring(file).keep(credential)
     _draft(file).unlink(missing_ok=True)
     return credential

@@ -36,6 +36,8 @@ class Credential(Value):
     """Under which the secret was offered to the farm, when it is not the first one."""
     image: Digest | None = None
     """The render image that the farm named at enrolment."""
+    farm: Annotated[str, Field(max_length=500)] | None = None
+    """Its address for people, where this machine was enrolled; None when the operator enrolled it."""
 
 
 class _LenderFile(PydanticBaseSettingsSource):

@@ -10,6 +10,22 @@ import httpx
 LOOK_SECONDS = 10.0
 
 
+class Unanswered(Exception):
+    """Nobody there, or nobody who says what time it is."""
+
+
+async def ahead(url: str) -> float:
+    """By how many seconds our clock is ahead of theirs who answer there: any answer will do. Raises Unanswered."""
+    try:
+        async with httpx.AsyncClient(timeout=LOOK_SECONDS, trust_env=False) as http:
+            answer = await http.get(url)
+        return time.time() - parsedate_to_datetime(answer.headers["date"]).timestamp()
+    except (httpx.HTTPError, httpx.InvalidURL) as why:
+        raise Unanswered(str(why) or type(why).__name__) from None
+    except (KeyError, ValueError):
+        raise Unanswered("what answers there is neither a farm nor a store") from None
+
+
 class Storefront:
     """The origin last seen is kept in the agent's folder, for `doctor`: an agent is told no addresses but signed ones."""
 
@@ -25,17 +41,6 @@ class Storefront:
             self.origin = origin
             with contextlib.suppress(OSError):  # a full disk must not spoil the transfer
                 self._kept.write_text(origin, encoding="ascii")
-
-    async def look(self) -> float | None:
-        """By how many seconds our clock is ahead of the store's; None when it does not answer. Any answer will do: asking for
-        nothing in particular it is a refusal."""
-        assert self.origin is not None
-        try:
-            async with httpx.AsyncClient(timeout=LOOK_SECONDS, trust_env=False) as http:
-                answer = await http.get(f"{self.origin}/")
-            return time.time() - parsedate_to_datetime(answer.headers["date"]).timestamp()
-        except (httpx.HTTPError, httpx.InvalidURL, KeyError, ValueError):
-            return None
 
     def _read(self) -> str | None:
         try:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from agent.control import NAME, NotRunning, ask, open_line
 from agent.domain.bandwidth import full, passed
 from agent.pacing import Pace, PacedTransport
-from agent.storefront import Storefront
+from agent.storefront import Storefront, Unanswered, ahead
 from agent.yielding import ByHand
 
 
@@ -147,9 +147,9 @@ async def test_of_a_signed_address_only_the_origin_is_kept_and_a_full_disk_spoil
     assert nowhere.origin == "https://store.example"
 
 
-async def test_a_store_that_does_not_answer_tells_no_time(tmp_path: Path) -> None:
-    (tmp_path / "store.txt").write_text("http://127.0.0.1:1")
-    assert await Storefront(tmp_path).look() is None
+async def test_a_store_that_does_not_answer_tells_no_time() -> None:
+    with pytest.raises(Unanswered):
+        await ahead("http://127.0.0.1:1/")
 
 
 # --- his own pause

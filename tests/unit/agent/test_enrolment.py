@@ -70,6 +70,7 @@ def test_only_the_hash_of_the_secret_travels_and_only_the_machine_keeps_the_secr
     url = urlsplit(read_credential(file).amqp_url.get_secret_value())
     (body,), secret = answers.heard, unquote(url.password or "")
     assert (url.username, url.hostname, url.path) == ("a-1", "127.0.0.1", "/farm")
+    assert read_credential(file).farm == farm, "for the doctor, who looks at its clock"
     assert body == {"code": "CODE", "name": "laptop", "secret_hash": secret_hash(secret)}
     assert secret not in json.dumps(body)
     assert [(one.name, stat.S_IMODE(one.stat().st_mode)) for one in tmp_path.iterdir()] == [("agent.json", 0o600)]
