@@ -40,10 +40,10 @@ from services.scheduler.domain.wishes import may_begin
 from services.scheduler.parcelling import Parcelling, Wish
 from services.scheduler.placing import Asking, Placed, Round
 from services.scheduler.repository import Agents, Chunks, Jobs
+from services.scheduler.waiting import Waiting
 
 FRESH_SECONDS = 1.0
 """How old the lists of open jobs, of agents and of queued chunks may be."""
-MOST_QUEUED = 200
 
 
 class Dispatch:
@@ -65,12 +65,12 @@ class Dispatch:
         self._policy, self._image, self._gpu_image, self._monotonic = policy, image, gpu_image, monotonic
         self._parcelling, self._claiming, self._shard = Parcelling(jobs, policy), Claiming(chunks, agents), shard
         self._turn = asyncio.Lock()
-        self._looking = self._has_more_queued = self.is_halted = False  # by the operator's order to the farm (halting)
+        self._looking = self.is_halted = False  # by the operator's order to the farm (halting)
         self._read_at = -1e9
         self._open: dict[str, Job] = {}
         self._fleet: dict[str, Agent] = {}
         self._running: Counter[str] = Counter()
-        self._queued: dict[str, Saved[Chunk]] = {}
+        self._waiting = Waiting(chunks)
         self._served: dict[str, datetime] = {}  # renter → when he last got a chunk
         self._slots: dict[str, int] = {}  # job → slots that could work on it
 
@@ -153,14 +153,10 @@ class Dispatch:
     async def _board(self, busy: Collection[str] = ()) -> Board:
         """As of what is remembered, without the chunks named in `busy`, which this round writes otherwise."""
         now = await self._agents.now()
-        if self._has_more_queued and len(self._queued) <= MOST_QUEUED // 2:
-            await self._read_queued()
+        if self._waiting.is_low():
+            await self._waiting.read(self._seen(now, []))
         busy = self._claiming.busy().union(busy)
-        return self._seen(now, [saved.state for saved in self._queued.values() if saved.id not in busy])
-
-    async def _read_queued(self) -> None:
-        queued = await self._chunks.queued(self._open, MOST_QUEUED) if self._open else []
-        self._queued, self._has_more_queued = {saved.id: saved for saved in queued}, len(queued) == MOST_QUEUED
+        return self._seen(now, [saved.state for saved in self._waiting.chunks.values() if saved.id not in busy])
 
     def _seen(self, now: datetime, queued: list[Chunk]) -> Board:
         fleet, running = tuple(self._fleet.values()), Counter(self._running)
@@ -179,7 +175,7 @@ class Dispatch:
             renters = {job.account for job in jobs}
             self._served = {account: at for account, at in self._served.items() if account in renters}
             self._claiming.forget_all_but(self._open.keys())
-            await self._read_queued()
+            await self._waiting.read(self._seen(now, []))
             self._read_at = self._monotonic()
         return heard
 
@@ -260,7 +256,7 @@ class Dispatch:
 
     def _claimed(self, board: Board, one: Placed) -> Change[Chunk]:
         holder, told = self._assignment(board, one)
-        return Change(self._queued.pop(one.chunk.chunk), chunks_domain.claimed(one.chunk, holder), (told,), one.job.trace)
+        return Change(self._waiting.chunks.pop(one.chunk.chunk), chunks_domain.claimed(one.chunk, holder), (told,), one.job.trace)
 
     def _new(self, board: Board, one: Placed, is_won: bool) -> New[Chunk]:
         if not is_won:
@@ -277,7 +273,7 @@ class Dispatch:
         """Says which changes were saved, and what is to be told now that it is."""
         saved, told, lost = await self._claiming.write(round)
         for change in round.changes:  # which may have been read meanwhile, as it was
-            self._queued.pop(change.before.id, None)
+            self._waiting.chunks.pop(change.before.id, None)
         for agent in lost:
             self._remember(agent)
         if lost or any(one.hand.attempt not in round.won for one in round.fresh):

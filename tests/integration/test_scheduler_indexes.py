@@ -6,15 +6,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.topology import SCHEDULER
+from contracts.values import Audience
 from services.chassis.repository import New
+from services.scheduler.domain.matching import Board
 from services.scheduler.domain.states import ChunkState
 from services.scheduler.repository import Agents, Chunks, Jobs
 from services.scheduler.repository.choices import Choices
 from services.scheduler.repository.farm import Farms
 from services.scheduler.repository.quotes import Quotes
+from services.scheduler.waiting import MOST, Waiting
 from tests.bench.enrolled import scheduler_stores
 from tests.integration.world import World
-from tests.unit.scheduler.builders import NOW, a_chunk, a_holder, a_sampled_job, an_agent
+from tests.unit.scheduler.builders import IMAGE, NOW, POLICY, a_chunk, a_holder, a_sampled_job, a_submission, an_agent
 
 Asked = Mapping[str, Callable[[Any], Awaitable[Any]]]
 LATER = datetime.now(UTC) + timedelta(days=1)
@@ -58,7 +61,7 @@ QUERIES: Mapping[type, Asked] = {
         "at_work": lambda chunks: chunks.at_work(),
         "any_open": lambda chunks: chunks.any_open("job"),
         "jobs_with_open": lambda chunks: chunks.jobs_with_open(),
-        "jobs_held": lambda chunks: chunks.jobs_held(),
+        "jobs_queued": lambda chunks: chunks.jobs_queued(),
         "overdue": lambda chunks: chunks.overdue(LATER),
         "done_before": lambda chunks: chunks.done_before(LATER),
         "held": lambda chunks: chunks.held(LATER),
@@ -96,6 +99,19 @@ async def test_every_question_is_answered_by_an_index_that_leads_to_what_is_aske
     assert control["filter"] == {"account": "somebody"}, "a question without an index is noticed"
     (control,) = await _walked(database)
     assert control["filter"]["holder.agent"] == "somebody", "an index that leads to everything is noticed"
+
+
+async def test_a_chunk_behind_hundreds_that_nobody_may_take_is_seen(world: World) -> None:
+    """Control: it is not among the oldest."""
+    kept = await scheduler_stores(world)
+    old = [New(f"old-{at}", a_chunk(chunk=f"old-{at}", job="crowd")) for at in range(MOST)]
+    await kept.chunks.store.add_many([*old, New("wanted", a_chunk(chunk="wanted", job="honest", opened_at=LATER))])
+    of_crowd = a_submission(job="crowd", allows=(Audience.OWN,))
+    jobs = {"crowd": a_sampled_job(job="crowd", asked=of_crowd), "honest": a_sampled_job(job="honest")}
+    assert "wanted" not in {saved.id for saved in await kept.chunks.queued(jobs, MOST)}
+    waiting = Waiting(kept.chunks)
+    await waiting.read(Board(LATER, POLICY, IMAGE, jobs, [an_agent()], []))
+    assert "wanted" in waiting.chunks
 
 
 def test_no_question_is_left_out() -> None:

@@ -186,6 +186,9 @@ class ChunkShelf(Chunks):
     async def any_open(self, job: str) -> bool:
         return bool(self._open.get(job))
 
+    async def jobs_queued(self) -> list[str]:
+        return sorted({saved.state.job for saved in self.store.saved(self._queued)})
+
     async def jobs_with_open(self) -> list[str]:
         return sorted(job for job, chunks in self._open.items() if chunks)
 

@@ -140,8 +140,8 @@ class Chunks:
     async def jobs_with_open(self) -> list[str]:
         return await self._jobs_in(_OPEN)
 
-    async def jobs_held(self) -> list[str]:
-        return await self._jobs_in(_HELD)
+    async def jobs_queued(self) -> list[str]:
+        return await self._jobs_in([ChunkState.QUEUED])
 
     async def _jobs_in(self, states: Sequence[str]) -> list[str]:
         """State by state, so that the index jumps from job to job instead of walking every chunk."""

@@ -219,6 +219,9 @@ class MemoryChunks(Chunks):
     async def any_open(self, job: str) -> bool:
         return bool(await self.open_of(job))
 
+    async def jobs_queued(self) -> list[str]:
+        return sorted({saved.state.job for saved in self._open(lambda chunk: chunk.state is ChunkState.QUEUED)})
+
     async def jobs_with_open(self) -> list[str]:
         return sorted({saved.state.job for saved in self._open(lambda _: True)})
 
