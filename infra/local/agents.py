@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from infra.local import farmfile, readiness
 from infra.local.failure import FarmError
 from infra.local.farmfile import FarmFile
 from infra.local.infrastructure import Part
-from infra.local.layout import CHECKOUT, PYTHON, Layout
+from infra.local.layout import CHECKOUT, PYTHON, Layout, write_private
 from infra.local.ports import next_free
 from infra.local.programs import Program, kept_environment
 from infra.local.services import environment
@@ -35,11 +37,12 @@ HOUSE = Lent(agent="house", owner=OPERATOR, name="House agent", house=True)
 
 
 def enrol(layout: Layout, farm: FarmFile, lent: Lent) -> None:
-    """Tell the scheduler about it; the credential is written to a private file in the farm folder. Once is enough."""
+    """Tell the scheduler about it; the credential is written to a private file in the farm folder. Once is enough: after that
+    only the way to the broker may change."""
     home = layout.data("agents") / lent.agent
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if (home / "agent.json").exists():
-        return
+        return follow_the_broker(home, farm)
     broker = f"amqp://127.0.0.1:{farm.port('AMQP')}/{farm['FARM_VHOST']}"
     words = [
         "--agent",
@@ -54,6 +57,35 @@ def enrol(layout: Layout, farm: FarmFile, lent: Lent) -> None:
         str(home / "agent.json"),
     ]
     _operators_word(farm, f"enrolment of {lent.agent}", *words, *(["--house"] if lent.house else []))
+
+
+def follow_the_broker(home: Path, farm: FarmFile) -> None:
+    """Who the agent is stays, and where it finds the broker is said anew: in its credential, and in the next one if it is about
+    to change its secret."""
+    for file in (home / "agent.json", home / "agent.json.next"):
+        try:
+            said = json.loads(file.read_text())
+            there = _at_the_broker(said["amqp_url"], farm)
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # it is not there, or none; the agent itself says what is wrong with it
+        if there != said["amqp_url"]:
+            write_private(file, json.dumps({**said, "amqp_url": there}))
+
+
+def _at_the_broker(url: str, farm: FarmFile) -> str:
+    parts = urlsplit(url)
+    who = parts.netloc.rpartition("@")[0]
+    return urlunsplit(parts._replace(netloc=f"{who}@127.0.0.1:{farm.port('AMQP')}", path=f"/{farm['FARM_VHOST']}"))
+
+
+def forget_former(layout: Layout) -> None:
+    """When a farm starts no agent runs: Prometheus is told of each as it joins, and looks for no other."""
+    for target in _targets(layout).glob("*.json"):
+        target.unlink()
+
+
+def _targets(layout: Layout) -> Path:
+    return layout.data("prometheus") / "agents"
 
 
 def release(farm: FarmFile, agent: str, reason: str) -> None:
@@ -75,7 +107,7 @@ def part(layout: Layout, farm: FarmFile, lent: Lent) -> Part:
     home = layout.data("agents") / lent.agent
     port = _port(layout, farm, lent)
     target = [{"targets": [f"127.0.0.1:{port}"], "labels": {"agent": lent.agent}}]
-    (layout.data("prometheus") / "agents" / f"{lent.agent}.json").write_text(json.dumps(target))
+    (_targets(layout) / f"{lent.agent}.json").write_text(json.dumps(target))
     told = {
         "FRAMELEND_AGENT_FILE": str(home / "agent.json"),
         "FRAMELEND_AGENT_DIR": str(home),
@@ -94,7 +126,7 @@ def part(layout: Layout, farm: FarmFile, lent: Lent) -> Part:
 
 
 def _port(layout: Layout, farm: FarmFile, lent: Lent) -> int:
-    """Chosen once per agent and remembered in the farm's one file."""
+    """Chosen once per agent while the farm is up, and remembered in the farm's one file."""
     name = f"FARM_AGENT_{lent.agent.upper().replace('-', '_')}_PORT"
     values = farmfile.read(layout).values
     if name in values:

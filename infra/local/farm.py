@@ -64,6 +64,7 @@ def _supervisor(layout: Layout, say: Say) -> FarmFile:
     farm = farmfile.prepare(layout, engine.host())
     for line in farmfile.moved(layout, before):
         say(line)
+    agents.forget_former(layout)
     supervision.launch(layout, farm["FARM_ID"])
     return farm
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from infra.local.ports import USUAL, choose
 
 SERVICES = ("intake", "scheduler", "storage", "billing", "notifier")
 HEADER = "# Written by `make up`. Ports and secrets of this farm; remove the whole folder to start afresh.\n"
+AGENTS_PORT = re.compile(r"FARM_AGENT_.+_PORT")
+"""An agent's, chosen when it joins; it is good as long as the farm is up."""
 
 
 def _word() -> str:
@@ -102,8 +105,10 @@ def remember(layout: Layout, **values: str) -> FarmFile:
 
 
 def prepare(layout: Layout, docker_host: str) -> FarmFile:
-    """Farm.env for a farm that is about to start: secrets are kept, ports are kept where they are still free."""
-    old = parse(layout.env_file.read_text()) if layout.env_file.exists() else {}
+    """Farm.env for a farm that is about to start: secrets are kept, ports are kept where they are still free; agents, of which
+    none runs, choose theirs anew."""
+    said = parse(layout.env_file.read_text()) if layout.env_file.exists() else {}
+    old = {name: value for name, value in said.items() if not AGENTS_PORT.fullmatch(name)}
     ports = choose({name: int(old.get(name, usual)) for name, usual in USUAL.items()})
     fixed = {
         "FARM_DIR": str(layout.root),
