@@ -33,8 +33,8 @@ class Sensors:
         self._programs = Programs(roots.proc, rules.programs)
         self._celsius: tuple[float, float | None] = (-HEAT_SECONDS, None)
 
-    def read(self, now: float, paused: str | None) -> Facts:
-        """`now` is monotonic."""
+    def read(self, now: float, paused: str | None, cards_celsius: float | None = None) -> Facts:
+        """`now` is monotonic. `cards_celsius`: how hot the lent GPUs are, which /sys does not tell of NVIDIA's."""
         rules, boxes = self._rules, self._boxes()
         return Facts(
             local=datetime.now(UTC).astimezone(),
@@ -44,7 +44,7 @@ class Sensors:
             program=self._programs.running(boxes) if rules.programs else None,
             sees_all=self._programs.sees_all(),
             on_battery=None if rules.on_battery else on_battery(self._roots.sys),
-            celsius=self._heat(now) if rules.hot_celsius is not None else None,
+            celsius=_hotter(self._heat(now), cards_celsius) if rules.hot_celsius is not None else None,
         )
 
     def _heat(self, now: float) -> float | None:
@@ -52,3 +52,7 @@ class Sensors:
         if now - self._celsius[0] >= HEAT_SECONDS:
             self._celsius = (now, celsius(self._roots.sys))
         return self._celsius[1]
+
+
+def _hotter(one: float | None, other: float | None) -> float | None:
+    return max((degrees for degrees in (one, other) if degrees is not None), default=None)

@@ -16,12 +16,14 @@ from agent.desk import Desk
 from agent.domain import comfort
 from agent.domain.attempt import FROZEN
 from agent.domain.comfort import Mood, Stance
+from agent.domain.gpus import hottest
 from agent.sensors import Roots, Sensors
 from agent.workplace import Workplace
 
 log = structlog.get_logger()
 
 BUSY_SECONDS, IDLE_SECONDS = 0.5, 2.0
+CARDS_SECONDS = 2.0
 MINUTE = 60.0
 
 
@@ -68,17 +70,31 @@ class Yielding:
         self._sensors = Sensors(self.rules, roots, place.engine.boxes)
         self._by_hand = ByHand(place.folders.root / "paused.json")
         self._news = asyncio.Event()
+        self._cards_celsius: float | None = None
         self.mood = Mood(since=place.now())
         self.facts = self._sensors.read(place.now(), self._by_hand.words())
         self.look()
 
     async def run(self) -> None:
-        """For ever."""
+        """For ever. The GPUs' driver may take seconds to answer: nobody waits for it."""
+        await asyncio.gather(self._look_for_ever(), self._feel_for_ever())
+
+    async def _look_for_ever(self) -> None:
         while True:
             self.look()
             self._news.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), BUSY_SECONDS if self._desk.busy() else IDLE_SECONDS)
+
+    async def _feel_for_ever(self) -> None:
+        while True:
+            await self.feel_cards()
+            await asyncio.sleep(CARDS_SECONDS)
+
+    async def feel_cards(self) -> None:
+        """How hot the lent GPUs are, where a rule asks for it."""
+        lent = {gpu.id for gpu in self._desk.gpus} if self.rules.hot_celsius is not None else set()
+        self._cards_celsius = hottest(await self._place.meters.gpus.cards(), lent) if lent else None
 
     def pause(self, minutes: float | None) -> None:
         self._by_hand.pause(minutes)
@@ -92,7 +108,7 @@ class Yielding:
 
     def look(self) -> None:
         now = self._place.now()
-        self.facts = self._sensors.read(now, self._by_hand.words())
+        self.facts = self._sensors.read(now, self._by_hand.words(), self._cards_celsius)
         before, self.mood = self.mood, comfort.decide(self.rules, self.facts, self.mood, now)
         self._desk.resting = self.mood.reason
         if self.mood.stance is not before.stance:

@@ -17,19 +17,22 @@ MIB = 1 << 20
 COLUMNS = ("uuid", "name", "memory.total", "memory.used", "utilization.gpu", "temperature.gpu", "driver_version")
 UNKNOWN = ("[N/A]", "N/A", "[Not Supported]", "[Unknown Error]", "[GPU is lost]", "")
 MOST = 16
+HOTTEST_CELSIUS = 150.0
+"""Above it is a broken sensor."""
 _ID = re.compile(r"GPU-[0-9a-fA-F-]{8,64}")
 Row = Mapping[str, str | None]
 
 
 @dataclass(frozen=True)
 class Card:
-    """One GPU as its driver tells. `use` is None when the card does not say how busy it is."""
+    """One GPU as its driver tells. `use` is None when the card does not say how busy it is, `celsius` when not how hot."""
 
     id: str
     name: str
     memory_bytes: int
     driver: str
     use: GpuUse | None = None
+    celsius: float | None = None
 
 
 def rows(text: str, columns: Sequence[str] = COLUMNS) -> list[Row]:
@@ -48,7 +51,9 @@ def _card(row: Row) -> Card | None:
     id, name, total = row.get("uuid"), row.get("name"), _number(row.get("memory.total"))
     if not id or not name or not total or not _ID.fullmatch(id):
         return None
-    return Card(id, name[:200], int(total) * MIB, row.get("driver_version") or "", _use(row))
+    warm = _number(row.get("temperature.gpu"))
+    celsius = warm if warm is not None and 0.0 < warm < HOTTEST_CELSIUS else None
+    return Card(id, name[:200], int(total) * MIB, row.get("driver_version") or "", _use(row), celsius)
 
 
 def _use(row: Row) -> GpuUse | None:
@@ -75,6 +80,11 @@ def lent(found: Sequence[Card], chosen: Collection[str] | None, benchmarks: Mapp
         for number, card in enumerate(found)
         if chosen is None or card.id in chosen or str(number) in chosen
     )
+
+
+def hottest(found: Iterable[Card], ids: Collection[str | None]) -> float | None:
+    """Degrees Celsius of the hottest of these cards; None when none of them tells."""
+    return max((card.celsius for card in found if card.id in ids and card.celsius is not None), default=None)
 
 
 def refusal(asked: str | None, offered: Sequence[Gpu], taken: Collection[str]) -> str | None:
