@@ -10,6 +10,8 @@ PACKAGES=(ca-certificates docker.io faketime ffmpeg libcurl4 mmdebstrap openssl 
 [[ "${1:-}" == pictures ]] && PACKAGES+=(chromium fonts-dejavu-core)
 PYTHON=/usr/bin/python3
 TOOLS=.farm-tools
+POLICY=/usr/sbin/policy-rc.d  # Debian asks it before a package starts its service
+MARK='# made by the set-up of framelend'
 export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -39,31 +41,38 @@ missing_packages() {
     done
 }
 
-# Runs as root, so it uses nothing of this script. No system service may start: the farm runs its own.
+# Runs as root, so it uses nothing of this script.   install_as_root POLICY MARK [PACKAGE...]
+# No system service may start meanwhile, for the farm runs its own: the file POLICY says so, and goes again however this ends. Killed
+# with no time to tidy up, it leaves a file with the line MARK, which the next run removes; one without is the owner's, and stays.
 install_as_root() {
-    local policy=/usr/sbin/policy-rc.d made=no status=0
-    if [[ ! -e $policy ]]; then
-        printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy" && made=yes
+    local policy=$1 mark=$2
+    shift 2
+    if [[ ! -e $policy ]] || grep -qsxF "$mark" "$policy"; then
+        # shellcheck disable=SC2064  # the path as it is now
+        trap "rm -f '$policy'" EXIT
+        trap 'exit 130' INT
+        trap 'exit 143' TERM
+        printf '#!/bin/sh\n%s\nexit 101\n' "$mark" >"$policy" && chmod 755 "$policy"
     fi
+    (($#)) || return 0
     { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 \
-        -o Dpkg::Use-Pty=0 install --no-install-recommends "$@"; } </dev/null || status=$?
-    if [[ $made == yes ]]; then rm -f "$policy"; fi
-    return $status
+        -o Dpkg::Use-Pty=0 install --no-install-recommends "$@"; } </dev/null
 }
 
 install_packages() {
     local wanted how
     mapfile -t wanted < <(missing_packages)
-    ((${#wanted[@]})) || return 0
+    ((${#wanted[@]})) || grep -qsxF "$MARK" "$POLICY" || return 0
     if ((EUID == 0)); then how=()
     elif sudo -n true 2>/dev/null; then how=(sudo -n)
+    elif ((${#wanted[@]} == 0)); then return 0
     elif [[ -t 0 ]] && command -v sudo >/dev/null; then how=(sudo)
     else
         refuse "these packages are missing and installing them needs root. Run as root:" \
             "apt-get update && apt-get install --no-install-recommends ${wanted[*]}"
     fi
     say "installing ${wanted[*]}"
-    "${how[@]}" bash -c "$(declare -f install_as_root); install_as_root \"\$@\"" install "${wanted[@]}" \
+    "${how[@]}" bash -c "$(declare -f install_as_root); install_as_root \"\$@\"" install "$POLICY" "$MARK" "${wanted[@]}" \
         >"$TOOLS/apt.log" 2>&1 || { tail -n 20 "$TOOLS/apt.log" >&2; say "apt-get failed; its log is $TOOLS/apt.log" >&2; exit 1; }
 }
 
