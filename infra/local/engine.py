@@ -6,6 +6,7 @@ written down; the last farm to go stops it again. An engine that somebody else s
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -76,7 +77,7 @@ def _start(layout: Layout) -> float:
 
 
 def _user_file(layout: Layout) -> Path:
-    return OURS / f"user-{os.fsencode(layout.root).hex()[-64:]}"
+    return OURS / f"user-{hashlib.sha256(os.fsencode(layout.root)).hexdigest()}"
 
 
 def release(layout: Layout) -> str:
