@@ -181,6 +181,9 @@ class Outlook(Value):
     feasibility: Feasibility
     deadline: AwareDatetime
     earliest: AwareDatetime
+    right_of_way: bool = True
+    """Before other renters' bids, where it is in reach. Not when it was set, or moved nearer, after the price was accepted: then
+    it orders its renter's own jobs."""
 
 
 class Severity(StrEnum):

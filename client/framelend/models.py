@@ -98,9 +98,10 @@ class Line(Model):
 
 
 class Outlook(Model):
-    feasibility: str  # feasible, tight, impossible; `earliest`: the end, if the job were begun at once
+    feasibility: str  # feasible, tight, impossible; `earliest`: the end, if the job were begun without delay
     deadline: datetime
     earliest: datetime
+    right_of_way: bool = True  # before other renters' bids
 
 
 class Quote(Model):

@@ -50,7 +50,9 @@ def _outlook(outlook: Outlook) -> str:
     words = {"feasible": "can be kept", "tight": "[yellow]is tight[/]", "impossible": "[red]cannot be kept[/]"}
     word = words.get(outlook.feasibility, _plain(outlook.feasibility))
     when, earliest = outlook.deadline.astimezone(), outlook.earliest.astimezone()
-    return f"Your deadline, {when:%Y-%m-%d %H:%M}, {word}: begun without delay, it could be done at {earliest:%Y-%m-%d %H:%M}."
+    own = "" if outlook.right_of_way else " It came after you accepted the price, so it orders only your own jobs."
+    done = f"begun without delay, it could be done at {earliest:%Y-%m-%d %H:%M}"
+    return f"Your deadline, {when:%Y-%m-%d %H:%M}, {word}: {done}.{own}"
 
 
 def ending(job: Job) -> None:

@@ -19,7 +19,7 @@ from services.scheduler.domain import drift
 from services.scheduler.domain import quotes as domain
 from services.scheduler.domain.agent import Agent, benchmark_of
 from services.scheduler.domain.curves import PPM
-from services.scheduler.domain.deadlines import with_outlook
+from services.scheduler.domain.deadlines import judged
 from services.scheduler.domain.job import Decided, Job
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.quotes import Quote
@@ -79,7 +79,7 @@ class Quoting:
 
         def decide(job: Job, _: object) -> Decided:
             after, events = drift.requoted(job, quote, self._policy, board.speed(job))
-            return after, with_outlook(events, after, board.speed(after), board.jobs, board.now, self._policy)
+            return judged((after, events), board.speed(after), board.jobs, board.now, self._policy)
 
         with traces.under(known.trace):
             after = await self._jobs.update(quote.job, decide)

@@ -92,7 +92,9 @@ def _outlook(outlook: Outlook | None) -> str:
         Feasibility.TIGHT: "The deadline is tight",
         Feasibility.IMPOSSIBLE: "The deadline cannot be kept",
     }
-    return f" {words[outlook.feasibility]}: begun without delay, the job could be done at {outlook.earliest:%Y-%m-%d %H:%M} UTC."
+    when = f"begun without delay, the job could be done at {outlook.earliest:%Y-%m-%d %H:%M} UTC."
+    own = "" if outlook.right_of_way else " It came after you accepted the price, so it orders only your own jobs."
+    return f" {words[outlook.feasibility]}: {when}{own}"
 
 
 def _missed(event: DeadlineMissed) -> Told:

@@ -29,7 +29,8 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 
 class JobChange(BaseModel):
-    """Only what is named changes. `null` takes `max_cost`, `deadline` and `start_at` back."""
+    """Only what is named changes. `null` takes `max_cost`, `deadline` and `start_at` back. A deadline that is set or moved nearer
+    after the price was accepted orders only the renter's own jobs; one that stood then goes before other renters' bids."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -129,6 +129,7 @@ function drawQuote() {
     const words = { feasible: "can be kept", tight: "is tight", impossible: "cannot be kept" };
     const earliest = new Date(quote.outlook.earliest).toLocaleString();
     $("quote-time").textContent += ` · The deadline ${words[quote.outlook.feasibility]}: begun without delay, done at ${earliest} at the earliest`;
+    if (quote.outlook.right_of_way === false) $("quote-time").textContent += ". It came after you accepted the price, so it orders only your own jobs";
   }
   if (quote.left_frames !== null && quote.left_frames !== undefined) {
     $("quote-time").textContent += ` · ${quote.reason}. The ${quote.left_frames} frames left: ${credits(quote.left_price)} credits instead of ${credits(quote.left_before)}`;

@@ -2,6 +2,7 @@
 
 from contracts.events import CreditsHeld, JobQuoted
 from services.scheduler.domain.job import Decided, Job, advanced, cancelled, stage
+from services.scheduler.domain.quick import replace
 from services.scheduler.domain.states import JobState
 
 ASKING = frozenset({JobState.QUOTED, JobState.REQUOTING})
@@ -18,6 +19,7 @@ def held(job: Job, hold: CreditsHeld) -> Decided:
     """The accepted price is held: the job may start, or go on. Raises nothing when it already has."""
     if hold.version != job.version or stage(job) not in ASKING:
         return job, []
+    job = replace(job, promised=job.judged or job.promised)
     if stage(job) is JobState.REQUOTING:
         return advanced(job, JobState.RENDERING, "the new price is held; agents go on rendering")
     return advanced(job, JobState.QUEUED, "paid for; waiting for an agent")

@@ -4,13 +4,16 @@ Theory. At the estimate the farm is taken as it is: the agents that could render
 them. Impossible is said only where the low end of the work would be late on the whole farm; feasible only where its high end
 fits, with a reserve, into what a deadline gives right of way to (domain.ranking) and no other deadline needs. The rest is tight.
 A job with a scheduled start is judged as if it were begun then.
+
+A deadline costs nothing, so it gives right of way before other renters' bids only when it was in reach (feasible or tight) as the
+accepted price was made. One that is set or moved nearer after that orders its renter's own jobs.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from contracts.events import DeadlineMissed, Event, JobEstimated
+from contracts.events import DeadlineMissed, JobEstimated
 from contracts.values import Band, Feasibility, Outlook
 from services.scheduler.domain import job as jobs
 from services.scheduler.domain.job import Decided, Job
@@ -25,6 +28,13 @@ def deadline(job: Job) -> datetime | None:
     return job.asked.limits.deadline if job.asked else None
 
 
+def promised(job: Job) -> datetime | None:
+    """Until when the job has right of way: its deadline, as far as it was in reach when the accepted price was made. One that was
+    set later, or is nearer than that one, gives none; nor one that was taken back."""
+    due = deadline(job)
+    return None if due is None or job.promised is None else max(due, job.promised)
+
+
 def outlook(job: Job, speed: int, others: Mapping[str, Job], now: datetime, policy: Policy) -> Outlook | None:
     """`speed`: micro-WU a minute of all who could render it; `others`: the open jobs. None without deadline or estimate."""
     due = deadline(job)
@@ -32,21 +42,26 @@ def outlook(job: Job, speed: int, others: Mapping[str, Job], now: datetime, poli
         return None
     work = _left(job, job.micro_wu)
     free = speed * policy.urgent_percent // 100 - sum(_claimed(one, now, policy) for one in others.values() if one.job != job.job)
-    earliest = _end(work.expected, speed, job, now, policy)
+    earliest, first = _end(work.expected, speed, job, now, policy), jobs.stage(job) not in RENDERING or promised(job) == due
     if _end(work.low, speed, job, now, policy) > due:
-        return Outlook(feasibility=Feasibility.IMPOSSIBLE, deadline=due, earliest=earliest)
+        return Outlook(feasibility=Feasibility.IMPOSSIBLE, deadline=due, earliest=earliest, right_of_way=first)
     safe = free > 0 and _end(work.high, free, job, now, policy) + policy.after("deadline_reserve") <= due
-    return Outlook(feasibility=Feasibility.FEASIBLE if safe else Feasibility.TIGHT, deadline=due, earliest=earliest)
+    found = Feasibility.FEASIBLE if safe else Feasibility.TIGHT
+    return Outlook(feasibility=found, deadline=due, earliest=earliest, right_of_way=first)
 
 
-def with_outlook(
-    events: list[Event], job: Job, speed: int, others: Mapping[str, Job], now: datetime, policy: Policy
-) -> list[Event]:
+def judged(decided: Decided, fleet: int, others: Mapping[str, Job], now: datetime, policy: Policy) -> Decided:
     """The estimate among these events says what it means for the deadline."""
-    if deadline(job) is None:
-        return events
-    seen = outlook(job, speed, others, now, policy)
-    return [one.model_copy(update={"outlook": seen}) if isinstance(one, JobEstimated) else one for one in events]
+    job, events = decided
+    if not any(isinstance(one, JobEstimated) for one in events):
+        return decided
+    seen = outlook(job, fleet, others, now, policy)
+    told = [one.model_copy(update={"outlook": seen}) if isinstance(one, JobEstimated) else one for one in events]
+    return replace(job, judged=_in_reach(seen)), told
+
+
+def _in_reach(seen: Outlook | None) -> datetime | None:
+    return None if seen is None or seen.feasibility is Feasibility.IMPOSSIBLE else seen.deadline
 
 
 def seen_again(
@@ -60,7 +75,7 @@ def seen_again(
     seen = outlook(job, fleet(job), others, now, policy)
     if seen is None:
         return decided
-    job, told = jobs.retold(job)
+    job, told = jobs.retold(job if jobs.stage(job) in RENDERING else replace(job, judged=_in_reach(seen)))
     return job, [*events, *(one.model_copy(update={"outlook": seen}) for one in told)]
 
 
@@ -88,7 +103,7 @@ def _begins(job: Job, now: datetime) -> datetime:
 
 def _claimed(job: Job, now: datetime, policy: Policy) -> int:
     """Micro-WU a minute that an earlier promise needs until it is due."""
-    due = deadline(job)
+    due = promised(job)
     if due is None or due <= now or job.micro_wu is None or job.state not in RENDERING:
         return 0
     left = _left(job, job.micro_wu).expected
@@ -116,6 +131,6 @@ def is_due(job: Job) -> bool:
 
 
 def is_pressed(job: Job, ends: int, now: datetime, policy: Policy) -> bool:
-    """Whether a chunk that ends so many seconds from now endangers the deadline."""
-    due = deadline(job)
+    """Whether a chunk that ends so many seconds from now endangers the deadline that was promised."""
+    due = promised(job)
     return due is not None and is_due(job) and now + timedelta(seconds=ends) + policy.after("copy_patience") > due

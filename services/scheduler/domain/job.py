@@ -110,6 +110,9 @@ class Job:
     doubts: Doubts = NO_DOUBTS
     missed: datetime | None = None
     """The deadline that was told to be missed."""
+    judged: datetime | None = None
+    promised: datetime | None = None
+    """The deadline that was in reach when a price was made; when the accepted one was."""
     samples: tuple[Sample, ...] = ()
     is_second_round: bool = False
     """Or a later one."""

@@ -9,7 +9,8 @@ others have queued.
 
 Before all that come jobs that would miss their deadline at what they have running, the earliest deadline first: just as many
 slots as they lack, in all no more than nine tenths of the farm. One that could not make it with all slots gets no privilege, for
-it would only harm others.
+it would only harm others; nor one that was not in reach when the accepted price was made (domain.deadlines), for deadlines cost
+nothing: it goes first among its renter's jobs of that bid and priority.
 """
 
 from collections import Counter
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from contracts.values import count
+from services.scheduler.domain import deadlines
 from services.scheduler.domain import job as jobs
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.policy import Policy
@@ -51,21 +53,22 @@ def is_near(one: Rank, best: Rank, policy: Policy) -> bool:
     return one[0] and best[0] and one[1] * FULL <= best[1] * policy.cached_claim_percent and one[2] <= best[2]
 
 
-def lacking(job: Job, running: int, farm: Farm, now: datetime, policy: Policy) -> int:
-    """Slots that the job needs beyond those it has, to be done in time; 0 without a deadline, or when that is out of reach."""
-    if job.asked is None or job.asked.limits.deadline is None or job.micro_wu is None or not farm.slots or not farm.speed:
+def lacking(job: Job, running: int, farm: Farm, now: datetime, policy: Policy, due: datetime | None = None) -> int:
+    """Slots that the job needs beyond those it has, to be done by the deadline that it was promised (or by `due`); 0 without one,
+    or when that is out of reach."""
+    due = due or deadlines.promised(job)
+    if due is None or job.micro_wu is None or not farm.slots or not farm.speed:
         return 0
     left = job.micro_wu.expected * count(job.uncut) // max(1, job.to_render)
-    seconds = _seconds_left(job, now) - policy.deadline_reserve
+    seconds = _seconds(due, now) - policy.deadline_reserve
     if seconds <= 0:
         return 0
     needed = -(-left * policy.deadline_margin_percent * 60 * farm.slots // (FULL * seconds * farm.speed))
     return max(0, needed - running) if needed <= farm.slots else 0
 
 
-def _seconds_left(job: Job, now: datetime) -> int:
-    deadline = job.asked.limits.deadline if job.asked else None
-    return int((deadline - now).total_seconds()) if deadline else 0
+def _seconds(due: datetime, now: datetime) -> int:
+    return int((due - now).total_seconds())
 
 
 class Turns:
@@ -87,15 +90,19 @@ class Turns:
         self._slots = sum(self._renters.values()) + 1
         self._lacking: Counter[str] = Counter()
         self._due: Counter[str] = Counter()
+        self._hurried: Counter[str] = Counter()
         self._urgent_left = 0
 
     def hurry(self, farm: Farm) -> None:
         """Deadlines count from now on. What urgent jobs have running already is part of what they may have."""
         for id, job in self._jobs.items():
-            short = lacking(job, self._running[id], farm, self._now, self._policy)
-            if short:
+            running, promised, own = self._running[id], deadlines.promised(job), deadlines.deadline(job)
+            short = lacking(job, running, farm, self._now, self._policy)
+            if short and promised is not None:
                 self._lacking[id] = short
-                self._due[id] = _seconds_left(job, self._now)
+                self._due[id] = _seconds(promised, self._now)
+            elif own is not None and lacking(job, running, farm, self._now, self._policy, own):
+                self._hurried[id] = MOST_RUNNING - min(MOST_RUNNING - 1, _seconds(own, self._now))
         taken = sum(self._running[id] for id in self._lacking)
         self._urgent_left = max(0, farm.slots * self._policy.urgent_percent // FULL - taken)
 
@@ -115,8 +122,9 @@ class Turns:
         return is_short and waited * least * self._slots * 10 > self._policy.chunk * shares * 9
 
     def _next(self, job: str) -> int:
-        """Among jobs of one renter at one bid: what he wants first, then what has the least running."""
-        return self._running[job] - MOST_RUNNING * self._jobs[job].wishes.priority
+        """Among jobs of one renter at one bid: what he wants first, then what would miss a deadline that was not promised, then
+        what has the least running."""
+        return self._running[job] - self._hurried[job] - 2 * MOST_RUNNING * self._jobs[job].wishes.priority
 
     def note(self, job: str) -> None:
         """The slot goes to it."""

@@ -17,7 +17,7 @@ from services.scheduler.domain import doubts, memory, sampling, tries, words
 from services.scheduler.domain import job as jobs
 from services.scheduler.domain.agent import Agent, benchmark_of
 from services.scheduler.domain.chunk import Chunk, Ending
-from services.scheduler.domain.deadlines import with_outlook
+from services.scheduler.domain.deadlines import judged
 from services.scheduler.domain.doubts import Doubt
 from services.scheduler.domain.inspection import inspected
 from services.scheduler.domain.job import Decided, Job
@@ -173,7 +173,7 @@ async def _probed(desk: Desk, job: str, frame: int, attempt: str, agent: str, wo
 
     def decide(state: Job, _: datetime) -> Decided:
         after, events = sampling.probed(state, frame, attempt, agent, work, board.speed(state), desk.policy)
-        return after, with_outlook(events, after, board.speed(after), board.jobs, board.now, desk.policy)
+        return judged((after, events), board.speed(after), board.jobs, board.now, desk.policy)
 
     await desk.job(job, decide)
 

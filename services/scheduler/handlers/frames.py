@@ -28,7 +28,7 @@ from services.scheduler.domain import copies, sampling, tries
 from services.scheduler.domain import job as jobs
 from services.scheduler.domain.agent import Agent, benchmark_of
 from services.scheduler.domain.chunk import Chunk
-from services.scheduler.domain.deadlines import with_outlook
+from services.scheduler.domain.deadlines import judged
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.states import ChunkState
 from services.scheduler.handlers import judging
@@ -152,7 +152,7 @@ async def _sampled(desk: Desk, event: FramesStored) -> None:
         for frame, work in works.items():
             job, more = sampling.sampled(job, frame, event.attempt, event.agent, work, board.speed(job), desk.policy)
             events += more
-        return job, with_outlook(events, job, board.speed(job), board.jobs, board.now, desk.policy)
+        return judged((job, events), board.speed(job), board.jobs, board.now, desk.policy)
 
     known = await desk.job(event.job, decide)
     if known.is_second_round and not known.version:

@@ -63,6 +63,9 @@ def test_what_was_said_of_another_deadline_is_not_shown_until_something_is_said_
     told = e.JobStateChanged(job=JOB, account=RENTER, state="queued", revision=9, outlook=fresh)
     assert projections.folded(moved, told).outlook_now == fresh
     assert "2026-11-21 10:00 UTC now. The deadline can be kept" in timeline.entry(told).text
+    assert "only your own jobs" not in timeline.entry(told).text
+    own = told.model_copy(update={"outlook": fresh.model_copy(update={"right_of_way": False})})
+    assert timeline.entry(own).text.endswith("It came after you accepted the price, so it orders only your own jobs.")
     again = projections.folded(projections.folded(moved, told), a_quote(2))
     assert again.outlook_now is None, "a further version says its own"
 

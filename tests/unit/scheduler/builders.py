@@ -1,5 +1,6 @@
 """Jobs, chunks and agents for tests, each with only what the test is about."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -50,14 +51,15 @@ def a_job(job: str = "job", state: JobState = JobState.SUBMITTED, account: str =
 
 
 def a_sampled_job(last: int = 100, **changes: Any) -> Job:
-    """Through sampling: 1 WU a frame, nothing cut."""
+    """Through sampling: 1 WU a frame, nothing cut; a deadline was in reach when the price was accepted."""
     fields: dict[str, Any] = {
         "facts": some_facts(), "frames": span(1, last), "total": last, "picture": Picture(width=480, height=270),
         "memory_bytes": GIB, "version": 1, "curve": Curve(knots=(Knot(frame=1, micro_wu=WU),)),
         "micro_wu": Band(low=last * WU, expected=last * WU, high=last * WU), "seconds": Band(low=1, expected=2, high=3),
         "uncut": span(1, last), "to_render": last, "samples": (Sample(1, anchor=True, micro_wu=WU),),
     }  # fmt: skip
-    return a_job(**{"state": JobState.QUEUED, **fields, **changes})
+    job = a_job(**{"state": JobState.QUEUED, **fields, **changes})
+    return job if job.asked is None or "promised" in changes else replace(job, promised=job.asked.limits.deadline)
 
 
 def a_chunk(last: int = 4, chunk: str = "chunk", job: str = "job", **changes: Any) -> Chunk:

@@ -1,5 +1,6 @@
 """What the farm says of a deadline before it takes a job, and when one is over."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,9 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from contracts.events import Action, DeadlineMissed, JobControlled, JobEstimated, JobRendered, JobStateChanged, Wishes
+from contracts.events import (
+    Action,
+    CreditsHeld,
+    DeadlineMissed,
+    JobControlled,
+    JobEstimated,
+    JobRendered,
+    JobStateChanged,
+    Wishes,
+)
 from contracts.values import Band, Curve, Feasibility, Knot, Limits, Outlook
-from services.scheduler.domain import deadlines
+from services.scheduler.domain import answers, deadlines
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.states import ChunkState, JobState
 from tests.unit.scheduler.builders import NOW, POLICY, WU, a_chunk, a_sampled_job, a_submission, an_agent, later, span
@@ -75,7 +85,7 @@ def test_the_estimate_carries_it_and_the_earliest_end() -> None:
         job="due", account="ada", version=1, curve=Curve(knots=(Knot(frame=1, micro_wu=1),)), frames=span(1, 9),
         micro_wu=Band(low=1, expected=1, high=1), seconds=Band(low=1, expected=1, high=1),
     )  # fmt: skip
-    (told,) = deadlines.with_outlook([estimate], job, SPEED, {}, NOW, POLICY)
+    _, (told,) = deadlines.judged((job, [estimate]), SPEED, {}, NOW, POLICY)
     assert isinstance(told, JobEstimated)
     assert told.outlook is not None
     assert told.outlook.earliest == NOW + timedelta(seconds=100 + POLICY.copy_start)
@@ -159,6 +169,26 @@ async def test_a_deadline_that_is_set_later_is_judged_at_once(state: JobState) -
     (far,) = await moved(job, 6000)
     assert (soon.feasibility, soon.deadline) == (Feasibility.IMPOSSIBLE, later(60))
     assert (far.feasibility, far.deadline) == (Feasibility.FEASIBLE, later(6000))
+
+
+async def test_whether_it_gives_right_of_way_is_told_with_it() -> None:
+    (late,) = await moved(due(5000), 900)
+    (away,) = await moved(due(5000), 9000)
+    (early,) = await moved(a_sampled_job(1000, job="due", state=JobState.QUOTED), 900)
+    assert [one.right_of_way for one in (late, away, early)] == [False, True, True]
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(6000, True), (60, False)])
+def test_what_was_in_reach_when_the_price_was_made_is_promised_when_it_is_accepted(seconds: float, kept: bool) -> None:
+    job = due(seconds, state=JobState.ESTIMATING, promised=None)
+    estimate = JobEstimated(
+        job="due", account="ada", version=1, curve=Curve(knots=(Knot(frame=1, micro_wu=WU),)), frames=span(1, 1000),
+        micro_wu=Band(low=1, expected=2, high=3), seconds=Band(low=1, expected=2, high=3),
+    )  # fmt: skip
+    job, _ = deadlines.judged((job, [estimate]), SPEED, {}, NOW, POLICY)
+    assert deadlines.promised(job) is None, "nobody has paid yet"
+    job, _ = answers.held(replace(job, state=JobState.QUOTED), CreditsHeld(job="due", account="ada", version=1, amount_micro=1))
+    assert deadlines.promised(job) == (later(seconds) if kept else None)
 
 
 async def test_what_is_rendered_already_needs_no_time_any_more() -> None:

@@ -103,6 +103,41 @@ def test_a_job_that_would_be_late_goes_before_any_bid_with_just_the_slots_it_lac
     assert order == ["due", "due", "rich", "rich"]
 
 
+def slots_won(cheap: Job) -> int:
+    """Of ten, beside a renter who bids a million times as much."""
+    now = turns([a_sampled_job(10_000, job="rich", account="rich", bid=10**6), cheap])
+    now.hurry(FARM)
+    won: Counter[str] = Counter()
+    for _ in range(10):
+        first = min(("rich", "cheap"), key=now.rank)
+        now.note(first)
+        won[first] += 1
+    return won["cheap"]
+
+
+def test_a_deadline_gives_right_of_way_only_if_it_was_in_reach_when_the_accepted_price_was_made() -> None:
+    seconds = POLICY.deadline_reserve + 1000
+    asked: dict[str, Any] = {"job": "cheap", "last": 6400, "account": "cheap", "bid": 1}
+    assert slots_won(due(seconds, **asked)) == 8, "control: it was"
+    assert slots_won(due(seconds, promised=None, **asked)) <= 1, "set afterwards"
+    assert slots_won(due(seconds, promised=later(10 * seconds), **asked)) <= 1, "moved nearer: what was promised is far"
+    assert slots_won(due(seconds, promised=later(seconds // 2), **asked)) == 8, "moved away"
+
+
+def test_one_that_was_not_promised_orders_its_renters_own_jobs() -> None:
+    jobs = [
+        due(2000, "later", 6400, promised=None),
+        due(1200, "sooner", 6400, promised=None),
+        a_sampled_job(job="any", account="hurried"),
+    ]
+    now = turns([*jobs, a_sampled_job(job="other", account="other")], {"sooner": 3})
+    before = turns([*jobs, a_sampled_job(job="other", account="other")], {"sooner": 3})
+    now.hurry(FARM)
+    assert sorted(("later", "sooner", "any"), key=now.rank) == ["sooner", "later", "any"]
+    assert min(("later", "sooner", "any"), key=before.rank) != "sooner", "control"
+    assert [now.rank(one)[:2] for one in ("sooner", "other")] == [before.rank(one)[:2] for one in ("sooner", "other")]
+
+
 def test_without_hurry_the_same_job_comes_last() -> None:
     rich = a_sampled_job(job="rich", account="rich", bid=10**9)
     now = turns([rich, due(POLICY.deadline_reserve + 50)], {"due": 1})
