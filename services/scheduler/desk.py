@@ -55,6 +55,7 @@ class Desk:
         except Unknown:
             raise NotYet(f"job {job} has not been submitted yet") from None
         await self.closing.settle(known)
+        self.quoting.over(known)
         return known
 
     async def chunk_of(self, agent: str, job: str, chunk: str, attempt: str) -> Chunk:

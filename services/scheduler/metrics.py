@@ -39,10 +39,13 @@ JOB_MOVES = Counter("framelend_scheduler_job_moves", "Moves of jobs", ["state"])
 DEADLINES = Counter("framelend_scheduler_deadlines", "Deadlines of jobs that were rendered or late", ["outcome"])
 QUOTE_ERROR = Histogram(
     "framelend_scheduler_quote_error_ratio",
-    "Quotes whose frames are all measured: distance of the quoted work from the measured one, of the measured one",
+    "Quotes that are over: distance of the quoted work from the measured one, of the measured one; of all frames, or of a part",
+    ["measured"],
     buckets=(0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 1, 2),
 )
-QUOTES_MEASURED = Counter("framelend_scheduler_quotes_measured", "The same by whether the work lay in the band", ["band"])
+QUOTES_MEASURED = Counter(
+    "framelend_scheduler_quotes_measured", "The same by whether the work lay in the band", ["band", "measured"]
+)
 REQUOTES = Counter(
     "framelend_scheduler_requotes", "Jobs whose work has left the quote's band, so that the renter was asked again"
 )
@@ -74,5 +77,7 @@ for _support in Support:
     VERDICTS.labels(_support)
 for _which in ("quoted", "measured"):
     QUOTE_WORK.labels(_which)
-for _band in ("inside", "outside"):
-    QUOTES_MEASURED.labels(_band)
+for _measured in ("complete", "partial"):
+    QUOTE_ERROR.labels(_measured)
+    for _band in ("inside", "outside"):
+        QUOTES_MEASURED.labels(_band, _measured)

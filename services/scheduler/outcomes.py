@@ -3,7 +3,8 @@
     python -m services.scheduler.outcomes [--most 50] [--plots FOLDER]
 
 Runs with the scheduler's own environment. A quote's error is the quoted work against what its frames were measured to cost, of
-those that were rendered; with --plots each one is drawn: curve, band, and what was measured.
+those that were rendered: all of them, or a part where the quote was superseded or the job ended before. With --plots each one is
+drawn: curve, band, and what was measured.
 """
 
 import argparse
@@ -40,11 +41,13 @@ async def _newest(settings: Settings, most: int) -> list[Quote]:
 
 
 def table(quotes: list[Quote]) -> str:
-    """One line each, and what all complete ones say together."""
+    """One line each, and what they say together: the complete ones, and those of which only a part was rendered."""
     lines = [HEADINGS, *(_line(one) for one in quotes)]
     wide = [max(len(line[at]) for line in lines) for at in range(len(HEADINGS))]
     text = "\n".join("  ".join(cell.ljust(wide[at]) for at, cell in enumerate(line)).rstrip() for line in lines)
-    return f"{text}\n\n{_together([one for one in quotes if one.is_complete])}"
+    complete, partial = [one for one in quotes if one.is_complete], [one for one in quotes if one.is_told and not one.is_complete]
+    rest = f"\n{_together(partial, 'partial')}" if partial else ""
+    return f"{text}\n\n{_together(complete, 'complete')}{rest}"
 
 
 def _line(one: Quote) -> tuple[str, ...]:
@@ -52,20 +55,20 @@ def _line(one: Quote) -> tuple[str, ...]:
     seen = sum(each.frames for each in one.timeline)
     half = (one.micro_wu.high - one.micro_wu.low) * 50 // max(1, one.micro_wu.expected)
     share = 100 * one.sampled_micro_wu / max(1, one.sampled_micro_wu + one.micro_wu.expected)
-    inside = ("yes" if is_in_band(one) else "no") if one.is_complete else "-"
+    inside = ("yes" if is_in_band(one) else "no") if one.is_complete or one.is_told else "-"
     return (
         one.job, str(one.version), str(one.frames), str(seen), f"{one.micro_wu.expected / PPM:.1f}",
         "-" if error is None else f"{error * 100 / PPM:+.1f} %", f"±{half} %", inside, f"{share:.1f} %",
     )  # fmt: skip
 
 
-def _together(complete: list[Quote]) -> str:
-    errors = sorted(abs(error_ppm(one) or 0) * 100 / PPM for one in complete)
+def _together(these: list[Quote], which: str) -> str:
+    errors = sorted(abs(error_ppm(one) or 0) * 100 / PPM for one in these)
     if not errors:
         return "No quote has all its frames measured yet."
-    inside = sum(is_in_band(one) for one in complete)
+    inside = sum(is_in_band(one) for one in these)
     middle, ninth = errors[len(errors) // 2], errors[min(len(errors) - 1, len(errors) * 9 // 10)]
-    return f"{len(errors)} complete: median error {middle:.1f} %, nine of ten below {ninth:.1f} %, {inside} inside their band."
+    return f"{len(errors)} {which}: median error {middle:.1f} %, nine of ten below {ninth:.1f} %, {inside} inside their band."
 
 
 def plot(one: Quote) -> str:

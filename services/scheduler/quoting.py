@@ -1,10 +1,12 @@
 """What quotes were worth: measured work is noted as frames are stored, and folded into the quotes' documents now and then. The
 renter of a job that has left its quote is asked again.
 
+A quote whose frames are not all measured counts as well, once it is superseded or its job over: those are the worst ones.
 What is noted and not yet folded dies with the process; a fact told twice may count twice. Ratios bear both, money is elsewhere.
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 
 import structlog
 
@@ -16,6 +18,7 @@ from services.chassis.repository import Unknown
 from services.scheduler import metrics
 from services.scheduler.dispatch import Dispatch
 from services.scheduler.domain import drift
+from services.scheduler.domain import job as jobs
 from services.scheduler.domain import quotes as domain
 from services.scheduler.domain.agent import Agent, benchmark_of
 from services.scheduler.domain.curves import PPM
@@ -35,6 +38,7 @@ class Quoting:
     def __init__(self, jobs: Jobs, agents: Agents, quotes: Quotes, policy: Policy, dispatch: Dispatch) -> None:
         self._jobs, self._agents, self._quotes, self._policy, self._dispatch = jobs, agents, quotes, policy, dispatch
         self._shown: dict[tuple[str, int], dict[str, Shown]] = defaultdict(lambda: defaultdict(list))
+        self._over: set[tuple[str, int]] = set()
 
     async def made(self, job: Job, event: JobQuoted) -> None:
         """A firm price is kept with the curve it was made from, accepted or not."""
@@ -47,29 +51,43 @@ class Quoting:
             shown = self._shown[event.job, event.version][event.agent]
             shown += [(one.frame, one.cpu_micros) for one in event.frames if one.cpu_micros > 0]
 
+    def over(self, job: Job) -> None:
+        """The job has come to an end, with all frames of its quote or without."""
+        if jobs.is_over(job) and job.version:
+            self._over.add((job.job, job.version))
+
     async def fold(self) -> None:
+        over, self._over = self._over, set()
         taken, self._shown = self._shown, defaultdict(lambda: defaultdict(list))
         known = await self._agents.read_many({agent for by_agent in taken.values() for agent in by_agent})
         agents = {agent: saved.state for agent, saved in known.items()}
         for (job, version), by_agent in taken.items():
             await self._fold_one(job, version, [(agents[one], shown) for one, shown in by_agent.items() if one in agents])
+        for job, version in over:
+            await self._told_once(job, version, domain.over)
 
     async def _fold_one(self, job: str, version: int, by_agent: list[tuple[Agent, Shown]]) -> None:
-        was_complete = False
+        shown = [_by_owner(agent, frames) for agent, frames in by_agent]
+        quote = await self._told_once(job, version, lambda quote: domain.all_shown(quote, shown))
+        if quote is not None and drift.is_suspect(quote, self._policy):
+            await self._ask(quote)
+
+    async def _told_once(self, job: str, version: int, change: Callable[[Quote], Quote]) -> Quote | None:
+        """What became of a quote goes into the metrics when nothing is to come, once."""
+        was_told = False
 
         def decide(quote: Quote, _: object) -> tuple[Quote, tuple[()]]:
-            nonlocal was_complete
-            was_complete = quote.is_complete
-            return domain.all_shown(quote, [_by_owner(agent, shown) for agent, shown in by_agent]), ()
+            nonlocal was_told
+            was_told = quote.is_told
+            return change(quote), ()
 
         try:
             quote = await self._quotes.update(job, version, decide)
         except Unknown:
-            return  # quoted before quotes were kept
-        if quote.is_complete and not was_complete:
+            return None  # quoted before quotes were kept
+        if quote.is_told and not was_told:
             _told(quote)
-        if drift.is_suspect(quote, self._policy):
-            await self._ask(quote)
+        return quote
 
     async def _ask(self, quote: Quote) -> None:
         known = await self._jobs.get(quote.job)
@@ -85,6 +103,7 @@ class Quoting:
             after = await self._jobs.update(quote.job, decide)
         if after.version > known.version:
             metrics.REQUOTES.inc()
+            await self._told_once(quote.job, quote.version, domain.over)
             log.warning("quote left its band", job=quote.job, version=quote.version, reason=after.reason)
 
 
@@ -93,7 +112,7 @@ def _by_owner(agent: Agent, shown: Shown) -> tuple[str, bool, list[tuple[int, in
 
 
 def _told(quote: Quote) -> None:
-    error = domain.error_ppm(quote) or 0
-    metrics.QUOTE_ERROR.observe(abs(error) / PPM)
-    metrics.QUOTES_MEASURED.labels("inside" if domain.is_in_band(quote) else "outside").inc()
-    log.info("quote measured", job=quote.job, version=quote.version, error_percent=round(error * 100 / PPM, 1))
+    error, measured = domain.error_ppm(quote) or 0, "complete" if quote.is_complete else "partial"
+    metrics.QUOTE_ERROR.labels(measured).observe(abs(error) / PPM)
+    metrics.QUOTES_MEASURED.labels("inside" if domain.is_in_band(quote) else "outside", measured).inc()
+    log.info("quote measured", job=quote.job, version=quote.version, error_percent=round(error * 100 / PPM, 1), measured=measured)

@@ -64,6 +64,8 @@ class Quote:
     timeline: tuple[Truth, ...] = ()
     is_complete: bool = False
     """Every frame of it was measured."""
+    is_told: bool = False
+    """Its error is in the metrics: since it is complete, or since nothing more is rendered at it (superseded, the job over)."""
 
 
 def name(job: str, version: int) -> str:
@@ -102,7 +104,12 @@ def all_shown(quote: Quote, by_owner: Iterable[tuple[str, bool, Iterable[tuple[i
         witnesses[owner] = witness
     done = sum(one.frames for one in timeline) >= quote.frames
     kept = tuple(witnesses.values())[-MOST_OWNERS:]
-    return replace(quote, witnesses=kept, timeline=tuple(timeline), is_complete=done)
+    return replace(quote, witnesses=kept, timeline=tuple(timeline), is_complete=done, is_told=quote.is_told or done)
+
+
+def over(quote: Quote) -> Quote:
+    """Nothing more is given out at it: what was measured of it counts. Nothing is said of one that was never rendered at."""
+    return replace(quote, is_told=True) if any(one.frames for one in quote.timeline) else quote
 
 
 def _with(witness: Witness, measured: int, quoted: int) -> Witness:
@@ -138,8 +145,11 @@ def error_ppm(quote: Quote) -> int | None:
 
 
 def is_in_band(quote: Quote) -> bool:
-    """Whether the measured work of all its frames lies in the band that was told."""
-    return quote.micro_wu.low <= measured(quote) <= quote.micro_wu.high
+    """Whether the measured work lies in the band that was told; of a part of its frames, in the same part of the band."""
+    work, part, whole = measured(quote), quoted(quote), max(1, quote.micro_wu.expected)
+    if quote.is_complete:
+        return quote.micro_wu.low <= work <= quote.micro_wu.high
+    return quote.micro_wu.low * part <= work * whole <= quote.micro_wu.high * part
 
 
 def ratio_ppm(witnesses: Sequence[Witness], owners: int, frames: int, late: bool = False) -> int | None:

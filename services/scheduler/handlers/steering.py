@@ -30,6 +30,7 @@ def register(inboxes: Inboxes, desk: Desk) -> None:
         job = await desk.jobs.update_or_add(event.job, decide)
         metrics.JOB_CONTROLS.labels(event.action).inc()
         await desk.closing.settle(job)
+        desk.quoting.over(job)
         await desk.closing.finish(event.job)
         await desk.dispatch.look()
 

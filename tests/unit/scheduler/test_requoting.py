@@ -4,7 +4,19 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from contracts.events import CreditsHeld, FramesStored, JobEstimated, JobQuoted, QuoteDeclined, QuoteExpired, StoredFrame
+from prometheus_client import REGISTRY
+
+from contracts.events import (
+    Action,
+    CreditsHeld,
+    FramesStored,
+    JobControlled,
+    JobEstimated,
+    JobQuoted,
+    QuoteDeclined,
+    QuoteExpired,
+    StoredFrame,
+)
 from contracts.values import Band, Feasibility, Kind, Limits
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.states import AgentState, JobState
@@ -107,3 +119,38 @@ async def test_declined_or_silent_the_job_ends_with_what_is_finished() -> None:
         await office.hear(answer)
         assert office.job().state is JobState.CANCELLED
         assert "the finished frames are yours" in office.job().reason
+
+
+def counted(measured: str) -> float:
+    return REGISTRY.get_sample_value("framelend_scheduler_quote_error_ratio_count", {"measured": measured}) or 0.0
+
+
+async def test_the_error_of_a_superseded_quote_counts_once() -> None:
+    before, office = counted("partial"), await an_office()
+    await rendered(office, ann=2.0, bob=2.0)
+    assert office.job().version == 2
+    await rendered(office, ann=2.0)
+    assert counted("partial") == before + 1
+
+
+async def test_the_error_of_a_job_that_ends_before_all_its_frames_are_rendered_counts_once() -> None:
+    before, office = counted("partial"), await an_office()
+    await rendered(office, ann=1.5)
+    assert counted("partial") == before, "more is to come"
+    cancel = JobControlled(job="job", account="ada", revision=1, action=Action.CANCEL, by="ada")
+    await office.hear(cancel)
+    await rendered(office, bob=1.5)
+    assert counted("partial") == before + 1
+    await office.hear(cancel.model_copy(update={"revision": 2}))
+    await office.desk.quoting.fold()
+    assert counted("partial") == before + 1
+
+
+async def test_the_error_of_a_quote_all_of_whose_frames_are_measured_counts_as_complete() -> None:
+    before, partial, office = counted("complete"), counted("partial"), await an_office()
+    office.desk.quoting.note(stored("ann", 1.0, *range(1, 51)))
+    office.desk.quoting.note(stored("ann", 1.0, *range(51, 101)))
+    await office.desk.quoting.fold()
+    await office.hear(JobControlled(job="job", account="ada", revision=1, action=Action.CANCEL, by="ada"))
+    await office.desk.quoting.fold()
+    assert (counted("complete"), counted("partial")) == (before + 1, partial)
