@@ -15,6 +15,7 @@ from services.scheduler import metrics
 from services.scheduler.desk import Desk
 from services.scheduler.domain import agent as agents
 from services.scheduler.domain import chunk as chunks
+from services.scheduler.domain import tries
 from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.chunk import Chunk, Decided, Ending
 from services.scheduler.domain.hands import Hand
@@ -110,16 +111,22 @@ class Leases:
         found = await self._desk.chunks.done_before(now - self._desk.policy.after("settle"))
         late = [chunk for chunk in found if self._is_late(chunk, now)]
         for chunk in late:
-            await self._incomplete(chunk.chunk, chunk.holder.attempt if chunk.holder else "")
+            await self._incomplete(chunk)
         return len(late)
 
     def _is_late(self, chunk: Chunk, now: datetime) -> bool:
         done_at = chunk.holder.done_at if chunk.holder else None
         return done_at is not None and self._desk.verification.is_overdue(done_at, now, self._desk.policy)
 
-    async def _incomplete(self, chunk: str, attempt: str) -> None:
-        log.warning("attempt incomplete", chunk=chunk, attempt=attempt)
-        await self._end(chunk, lambda state, at: (chunks.gave_up(state, attempt, Ending.INCOMPLETE, at), []))
+    async def _incomplete(self, chunk: Chunk) -> None:
+        """Its agent's fault, unless it is storage's, or it gave the rest back and said so."""
+        assert chunk.holder is not None
+        attempt, agent, done_at = chunk.holder.attempt, chunk.holder.agent, chunk.holder.done_at
+        is_blamed = done_at is not None and self._desk.verification.has_spoken(done_at) and not chunk.holder.awaited
+        log.warning("attempt incomplete", chunk=chunk.chunk, attempt=attempt, agent=agent, blamed=is_blamed)
+        was_open = await self._end(chunk.chunk, lambda state, at: (tries.incomplete(state, attempt, is_blamed, at), []))
+        if was_open and is_blamed:
+            await self._desk.agents.update(agent, self._blamed(agents.failed, chunk.job))
 
     async def _overdue(self, now: datetime, heard_since: datetime) -> int:
         late = [one for one in await self._desk.chunks.overdue(now) if one.holder and self._is_due(one.holder, now, heard_since)]
@@ -140,7 +147,7 @@ class Leases:
         attempt, why = chunk.holder.attempt, "hard end" if is_at_its_last(chunk.holder, chunk.holder.hard_end) else "no progress"
         log.warning("attempt overdue", chunk=chunk.chunk, attempt=attempt, agent=chunk.holder.agent, why=why)
         metrics.VOIDED.labels(why).inc()
-        if await self._end(chunk.chunk, lambda state, at: chunks.timed_out(state, attempt, at)):
+        if await self._end(chunk.chunk, lambda state, at: tries.timed_out(state, attempt, at)):
             await self._desk.agents.update(chunk.holder.agent, self._blamed(agents.interrupted, chunk.job))
 
     async def _lose(self, hand: Hand, why: str) -> None:

@@ -179,6 +179,9 @@ class Machine:
             self._wire.time.after(max(0.0, seconds - AHEAD), lambda: self._look_ahead(task))
             if kind is Kind.INSPECT:
                 self._wire.time.after(SURVEY, lambda: self._surveyed(task))
+            elif self.nature.is_boasting and kind is Kind.RENDER:
+                self.failures += 1
+                self._complete(task)
             elif not (self.nature.is_hanging and kind is Kind.RENDER):
                 self._next(task)
 

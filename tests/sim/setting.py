@@ -40,6 +40,8 @@ class Weather:
     """Machines that fail whatever they are given."""
     hanging: float = 0.0
     """Machines that take their chunks, pulse, and render nothing."""
+    boasting: float = 0.0
+    """Machines that say at once that they are done, and render nothing."""
     lost_mail: float = 0.0
     """Assignments and stops that never arrive."""
     lost_pulses: float = 0.0
@@ -64,6 +66,7 @@ class Nature:
     leaves_at: float = math.inf
     is_broken: bool = False
     is_hanging: bool = False
+    is_boasting: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,9 @@ def _nature(setting: Setting, chance: random.Random) -> Nature:
     if kind < weather.slow + weather.liars:
         return Nature(speed, 4.0 * speed * noise, 0.25, leaves)
     ill = kind - weather.slow - weather.liars
-    is_hanging = weather.broken <= ill < weather.broken + weather.hanging
-    return Nature(speed, speed * noise, 1.0, leaves, ill < weather.broken, is_hanging)
+    hangs = weather.broken + weather.hanging
+    is_hanging, is_boasting = weather.broken <= ill < hangs, hangs <= ill < hangs + weather.boasting
+    return Nature(speed, speed * noise, 1.0, leaves, ill < weather.broken, is_hanging, is_boasting)
 
 
 def scene(setting: Setting, order: Order) -> list[int]:

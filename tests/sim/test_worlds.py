@@ -67,11 +67,12 @@ def test_copies_of_the_last_chunks_end_a_job_earlier_at_little_cost_when_machine
     assert with_.duplicate <= 0.05
 
 
-def test_broken_machines_are_kept_away_and_the_work_gets_done_by_the_others() -> None:
+@pytest.mark.parametrize("weather", [Weather(broken=0.25), Weather(boasting=0.25)], ids=["broken", "boasting"])
+def test_machines_that_fail_or_boast_are_kept_away_and_the_work_gets_done_by_the_others(weather: Weather) -> None:
     """Control: without the rules they are given chunk after chunk."""
     orders = tuple(Order(f"film-{renter}", renter, 80, 8.0) for renter in ("ada", "bert", "cora", "dora"))
-    setting = Setting(3, 12, orders, Weather(broken=0.25), tick=0.2)
-    assert sum(one.is_broken for one in natures(setting)) in range(2, 6)
+    setting = Setting(3, 12, orders, weather, tick=0.2)
+    assert sum(one.is_broken or one.is_boasting for one in natures(setting)) in range(2, 6)
     careless = Policy(failures=10**6, quarantine_renters=10**6)
     found = []
     for policy in (Policy(), careless):

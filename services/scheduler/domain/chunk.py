@@ -13,13 +13,11 @@ from enum import StrEnum
 from contracts.events import AttemptCancelled, AttemptVoid, Event
 from contracts.values import Kind, Ranges, count, frames, ranges
 from services.scheduler.domain import spans
-from services.scheduler.domain.holding import Holder, is_at_its_last, went_on
+from services.scheduler.domain.holding import Holder, went_on
 from services.scheduler.domain.quick import replace
 from services.scheduler.domain.states import CHUNK_MOVES, HELD_CHUNK, OPEN_CHUNK, ChunkState, check
 
 FORMER = 16
-NOTHING = "nothing came"
-"""An attempt that was given up for it: what a failure is called that its agent says nothing of."""
 
 
 class Ending(StrEnum):
@@ -62,7 +60,7 @@ class Tries:
 
 @dataclass(frozen=True)
 class Failure:
-    """`fault`: which kind, "refused" for a picture that the store did not take, or NOTHING."""
+    """`fault`: which kind, "refused" for a picture that the store did not take, or that nothing came (domain.tries)."""
 
     agent: str
     at: datetime
@@ -196,21 +194,6 @@ def voided(chunk: Chunk, attempt: str, reason: str, now: datetime) -> Decided:
         return chunk, []
     void = void_of(chunk, attempt, chunk.holder.agent, reason)
     return gave_up(chunk, attempt, Ending.LOST, now), [void]
-
-
-def timed_out(chunk: Chunk, attempt: str, now: datetime) -> Decided:
-    """Its hard end is reached. One that has said it is done is left to `settle`: its frames may lie in the store, unverified, and
-    would be rendered twice."""
-    if chunk.holder is None or chunk.holder.done_at is not None or now < chunk.holder.hard_end:
-        return chunk, []
-    is_last = is_at_its_last(chunk.holder, now)
-    reason = "the attempt has reached its hard end" if is_last else "no frame of it has come in time"
-    return voided(_unfit(chunk, chunk.holder.agent, now), attempt, reason, now)
-
-
-def _unfit(chunk: Chunk, agent: str, now: datetime) -> Chunk:
-    """Others have it before this agent gets it again."""
-    return replace(chunk, failed_on=(*chunk.failed_on, Failure(agent, now, NOTHING))[-FORMER:])
 
 
 def void_of(chunk: Chunk, attempt: str, agent: str, reason: str) -> AttemptVoid:

@@ -3,7 +3,8 @@
 Theory. A frame is tried three times, the last time on the house agent, and only the house agent's failure is final: a scene fault
 that it confirms at once, anything else at the third try. A failure that names no frame counts for all that are missing. Each
 attempt counts once per frame. What the lender caused by leaving is no try (domain.chunk, `gave_up`). A scene fault that is worth
-the house's time (domain.doubts) goes to the house agent at once. What ran out of memory is tried with twice as much.
+the house's time (domain.doubts) goes to the house agent at once. What ran out of memory is tried with twice as much. Nor is it
+a try when nothing came of an attempt, or not what it said; but its agent is the last to get that chunk again.
 """
 
 from collections.abc import Sequence
@@ -12,11 +13,27 @@ from datetime import datetime
 
 from contracts.events import Fault
 from contracts.values import Ranges, frames
-from services.scheduler.domain.chunk import FORMER, Chunk, Ending, Failure, Tries, is_open, left, missing
+from services.scheduler.domain.chunk import (
+    FORMER,
+    Chunk,
+    Decided,
+    Ending,
+    Failure,
+    Tries,
+    gave_up,
+    is_held_by,
+    is_open,
+    left,
+    missing,
+    voided,
+)
+from services.scheduler.domain.holding import is_at_its_last
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.spans import holds
 
 REFUSED = "refused"
+NOTHING = "nothing came"
+"""Of an attempt that was given up: what a failure is called of which its agent says nothing."""
 OF_THE_MACHINE = frozenset({REFUSED, Fault.MACHINE.value})
 """What is held against a machine once another owner's has brought the frames."""
 
@@ -59,6 +76,28 @@ def rejected(
     if tried is not chunk:
         tried = replace(tried, failed_on=(*tried.failed_on, Failure(agent, now, REFUSED))[-FORMER:])
     return _to_house(tried, policy), by_house and _most_tries(tried) >= policy.tries
+
+
+def timed_out(chunk: Chunk, attempt: str, now: datetime) -> Decided:
+    """Its hard end is reached. One that has said it is done is left to `settle`: its frames may lie in the store, unverified, and
+    would be rendered twice."""
+    if chunk.holder is None or chunk.holder.done_at is not None or now < chunk.holder.hard_end:
+        return chunk, []
+    is_last = is_at_its_last(chunk.holder, now)
+    reason = "the attempt has reached its hard end" if is_last else "no frame of it has come in time"
+    return voided(_unfit(chunk, chunk.holder.agent, now), attempt, reason, now)
+
+
+def incomplete(chunk: Chunk, attempt: str, is_blamed: bool, now: datetime) -> Chunk:
+    """It has said it is done, and what is missing has not come. `is_blamed`: nobody else can have caused that."""
+    if chunk.holder is None or not is_held_by(chunk, attempt):
+        return chunk
+    known = _unfit(chunk, chunk.holder.agent, now) if is_blamed else chunk
+    return gave_up(known, attempt, Ending.INCOMPLETE, now)
+
+
+def _unfit(chunk: Chunk, agent: str, now: datetime) -> Chunk:
+    return replace(chunk, failed_on=(*chunk.failed_on, Failure(agent, now, NOTHING))[-FORMER:])
 
 
 def _blamed(chunk: Chunk, frame: int | None, delivered: Ranges) -> list[int | None]:

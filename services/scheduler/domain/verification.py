@@ -36,6 +36,9 @@ class Verification:
         owes = self._claimed is not None and (self._last is None or self._last < self._claimed)
         return self.is_overdue(by, now, policy) if owes else now - max(by, self._since or by) > policy.after("settle")
 
+    def has_spoken(self, since: datetime) -> bool:
+        return self._last is not None and self._last >= since
+
     def is_overdue(self, done_at: datetime, now: datetime, policy: Policy) -> bool:
         """Whether what was delivered by then should have been looked at."""
         if self._last is None or self._since is None or self._last < done_at:

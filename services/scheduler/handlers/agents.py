@@ -114,7 +114,8 @@ async def _give_up(desk: Desk, hand: Hand, is_dead: bool) -> None:
 
 
 async def completed(desk: Desk, batch: Sequence[Received[ChunkCompleted]]) -> list[Outcome]:
-    """Frees the slots, starts the chunks' timers, and gives the agents their next chunks."""
+    """Frees the slots, starts the chunks' timers, and gives the agents their next chunks. That they have brought anything is for
+    storage to say (handlers.proving)."""
     found, saved = await _remembered(desk, batch)
     now = await desk.now()
     outcomes = [_check(one, found.get(one.event.chunk), saved.get(one.sender)) for one in batch]
@@ -180,7 +181,7 @@ async def _mark_again(desk: Desk, chunk: str, good: Sequence[Received[ChunkCompl
 def _freed(events: Sequence[ChunkCompleted]) -> Decide[Agent]:
     def decide(agent: Agent, now: datetime) -> Decided:
         for event in events:
-            agent = domain.delivered(domain.freed(agent, event.attempt), event.job)
+            agent = domain.freed(agent, event.attempt)
         return agent, []
 
     return decide

@@ -31,7 +31,7 @@ from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.deadlines import judged
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.states import ChunkState
-from services.scheduler.handlers import judging
+from services.scheduler.handlers import judging, proving
 
 log = structlog.get_logger()
 Outcome = BaseException | None
@@ -77,6 +77,7 @@ async def stored(desk: Desk, batch: Sequence[Received[FramesStored]]) -> list[Ou
                 await _sampled(desk, one.event)
     for job in {state.job for state in states.values()}:
         desk.progress.touch(job)
+    await proving.proved(desk, [(states[one.event.chunk], one.event.attempt) for one in known])
     done = [state for state in states.values() if state.state is ChunkState.COMPLETED]
     for chunk in done:
         await judging.completed(desk, chunk)

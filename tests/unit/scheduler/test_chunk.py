@@ -84,35 +84,35 @@ def test_an_agent_that_has_said_it_is_done_is_not_told_to_stop() -> None:
 def test_the_hard_end_ends_what_is_under_way_and_leaves_what_is_done_to_its_timer() -> None:
     end = a_holder().hard_end
     done = chunks.said_done(a_held_chunk(), "first", NOW)
-    assert chunks.timed_out(done, "first", end) == (done, [])
-    chunk, (void,) = chunks.timed_out(a_held_chunk(), "first", end)
+    assert tries.timed_out(done, "first", end) == (done, [])
+    chunk, (void,) = tries.timed_out(a_held_chunk(), "first", end)
     assert isinstance(void, AttemptVoid)
     assert (chunk.state, chunk.former[0].why) == (ChunkState.QUEUED, Ending.LOST)
 
 
 def test_each_stored_frame_of_the_holder_earns_the_time_for_another_one_up_to_the_last_end() -> None:
     chunk = chunks.claimed(a_chunk(), a_holder(hard_end=later(240), last_end=later(600), patience=240))
-    assert chunks.timed_out(chunk, "first", later(239)) == (chunk, [])
-    _, (void,) = chunks.timed_out(chunk, "first", later(240))
+    assert tries.timed_out(chunk, "first", later(239)) == (chunk, [])
+    _, (void,) = tries.timed_out(chunk, "first", later(240))
     assert isinstance(void, AttemptVoid)
     assert "no frame" in void.reason
     chunk, _ = chunks.brought(chunk, "first", "ann", [1], later(200))
-    assert chunks.timed_out(chunk, "first", later(439)) == (chunk, [])
+    assert tries.timed_out(chunk, "first", later(439)) == (chunk, [])
     strange, _ = chunks.brought(chunk, "former", "bob", [2], later(400))
-    assert chunks.timed_out(strange, "first", later(440))[1], "what others bring is not its own"
+    assert tries.timed_out(strange, "first", later(440))[1], "what others bring is not its own"
     again, _ = chunks.brought(chunk, "first", "ann", [1], later(400))
-    assert chunks.timed_out(again, "first", later(440))[1], "nor is the same frame twice"
+    assert tries.timed_out(again, "first", later(440))[1], "nor is the same frame twice"
     chunk, _ = chunks.brought(chunk, "first", "ann", [2], later(430))
-    assert chunks.timed_out(chunk, "first", later(599)) == (chunk, [])
-    assert chunks.timed_out(chunk, "first", later(600))[1]
+    assert tries.timed_out(chunk, "first", later(599)) == (chunk, [])
+    assert tries.timed_out(chunk, "first", later(600))[1]
 
 
 def test_a_frame_that_another_attempt_stored_first_shows_that_its_holder_works() -> None:
     chunk = chunks.claimed(a_chunk(), a_holder(hard_end=later(240), last_end=later(600), patience=240))
     chunk, _ = copies.superfluous(chunk, "first", "ann", 1, [1], later(200))
-    assert chunks.timed_out(chunk, "first", later(439)) == (chunk, [])
+    assert tries.timed_out(chunk, "first", later(439)) == (chunk, [])
     again, _ = copies.superfluous(chunk, "first", "ann", 1, [1], later(400))
-    assert chunks.timed_out(again, "first", later(440))[1], "once"
+    assert tries.timed_out(again, "first", later(440))[1], "once"
 
 
 def test_a_void_attempt_is_told_which_of_its_frames_counted() -> None:

@@ -112,6 +112,7 @@ async def test_a_completed_attempt_with_frames_missing_is_given_out_again(office
     assert endings(office) == [], "frames may still be in verification"
     await pass_time(office, 5, "ann", "bob")
     assert endings(office) == [Ending.INCOMPLETE]
+    await pass_time(office, POLICY.retry_same, "ann", "bob")
     again = [one for one in office.told if isinstance(one, ChunkAssigned)][-1]
     assert list(frames(again.grant.frames)) == [3, 4]
 
