@@ -3,12 +3,12 @@
 Every step may be repeated: handlers do it at once, a sweep does it again for what a crash left.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 
 from services.chassis import traces
-from services.chassis.repository import Change
+from services.chassis.repository import Change, Saved
 from services.scheduler import metrics
 from services.scheduler.dispatch import Dispatch
 from services.scheduler.domain import chunk as chunks_domain
@@ -35,13 +35,18 @@ class Closing:
         self._dispatch.stale()
         if jobs_domain.is_over(job) or job.state is JobState.PAUSED:
             await self._dispatch.settled()  # chunks that are being claimed are found then, too
+        name = job.job
         if jobs_domain.is_over(job):
-            await self._each(job, lambda chunk, now: chunks_domain.closed(chunk, job.reason, now))
+            await self._each(lambda: self._chunks.open_of(name), lambda chunk, now: chunks_domain.closed(chunk, job.reason, now))
         elif job.state is JobState.PAUSED:
-            await self._each(job, lambda chunk, now: chunks_domain.put_back(chunk, job.reason, now))
+            await self._each(
+                lambda: self._chunks.held_of([name]), lambda chunk, now: chunks_domain.put_back(chunk, job.reason, now)
+            )
         if job.wishes.left_out and not jobs_domain.is_over(job):
-            unwanted = job.wishes.left_out
-            await self._each(job, lambda chunk, now: wishes.left_out(chunk, unwanted, LEFT_OUT, now), MOST_OPEN)
+            open_ones, unwanted = self._chunks.open_of, job.wishes.left_out
+            await self._each(
+                lambda: open_ones(name, MOST_OPEN), lambda chunk, now: wishes.left_out(chunk, unwanted, LEFT_OUT, now)
+            )
 
     async def finish(self, job: str) -> None:
         """The job is rendered when nothing is uncut and no chunk is open."""
@@ -53,10 +58,13 @@ class Closing:
             with traces.under(known.trace):
                 _count(known, await self._jobs.update(job, _rendered))
 
-    async def _each(self, job: Job, decide: Callable[[Chunk, datetime], Decided], most: int = 500) -> None:
+    async def _each(
+        self, find: Callable[[], Awaitable[list[Saved[Chunk]]]], decide: Callable[[Chunk, datetime], Decided]
+    ) -> None:
+        """Until nothing that is found is changed any more. What is found and stays as it is must not hide the rest."""
         for _ in range(ROUNDS):
             now = await self._jobs.store.now()
-            decided = [(saved, *decide(saved.state, now)) for saved in await self._chunks.open_of(job.job, most)]
+            decided = [(saved, *decide(saved.state, now)) for saved in await find()]
             changes = [Change(saved, state, events) for saved, state, events in decided if state != saved.state]
             if not changes:
                 return
