@@ -16,9 +16,7 @@ def engine(case: Case) -> list[Finding]:
     if name == "CYCLES" or case.made(Change.RENDER_WITH_CYCLES):
         return []
     shown = BLENDERS_OWN.get(name, name)
-    why = "comes with an add-on, and add-ons do not run on the farm"
-    if name in BLENDERS_OWN:
-        why = "needs a graphics card, which no online agent offers" if shown == "EEVEE" else "is not offered by this farm"
+    why = "this farm does not render" if name in BLENDERS_OWN else "comes with an add-on, and add-ons do not run on the farm"
     fix = f"Render with Cycles instead ({case.facts.samples:,} samples, as its settings in the file say): look at a frame first."
     return [error("engine", f"The file renders with {shown}, which {why}.", fix, Change.RENDER_WITH_CYCLES)]
 

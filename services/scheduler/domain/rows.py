@@ -39,6 +39,10 @@ def broken(rows: Rows, job: str) -> Rows:
     return tuple(one for one in rows if one.job != job)
 
 
+def names(rows: Rows, job: str) -> bool:
+    return any(one.job == job for one in rows)
+
+
 def is_barred(rows: Rows, job: str, now: datetime) -> bool:
     return bool(rows) and any(one.job == job and one.until is not None and now < one.until for one in rows)
 

@@ -11,7 +11,7 @@ from services.scheduler import metrics
 from services.scheduler.closing import MOST_OPEN
 from services.scheduler.desk import Desk
 from services.scheduler.domain import agent as agents
-from services.scheduler.domain import deadlines, wishes
+from services.scheduler.domain import deadlines, rows, wishes
 from services.scheduler.domain.job import Decided, Job
 
 log = structlog.get_logger()
@@ -48,6 +48,6 @@ async def _forgive(desk: Desk, event: JobControlled) -> None:
         return
     for saved in await desk.chunks.open_of(event.job, MOST_OPEN):
         await desk.chunks.update(saved.id, lambda chunk, _: (wishes.forgiven(chunk), []))
-    for agent in await desk.agents.reachable():
+    for agent in [one for one in await desk.agents.reachable() if rows.names(one.state.interruptions, event.job)]:
         await desk.agents.update(agent.id, lambda state, _: (agents.delivered(state, event.job), []))
     log.info("what failed is forgiven", job=event.job, by=event.by)

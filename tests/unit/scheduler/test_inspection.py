@@ -51,7 +51,7 @@ def test_what_cannot_be_rendered_is_an_error_with_a_fix(facts: dict[str, Any], c
 
 def test_eevee_is_refused_with_the_advice_to_use_cycles() -> None:
     (finding,) = judged(some_facts(engine="BLENDER_EEVEE_NEXT"), (), RenderSettings(), 0).findings
-    assert "graphics card" in finding.text
+    assert finding.text == "The file renders with EEVEE, which this farm does not render."
     assert "Cycles" in finding.fix
 
 

@@ -17,8 +17,20 @@ from services.scheduler.domain import spans, wishes
 from services.scheduler.domain.chunk import Chunk, Delivery, Failure, Tries
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.ranking import Turns
-from services.scheduler.domain.states import ChunkState, JobState
-from tests.unit.scheduler.builders import NOW, POLICY, a_chunk, a_holder, a_job, a_sampled_job, a_submission, later, span
+from services.scheduler.domain.rows import Interruptions
+from services.scheduler.domain.states import AgentState, ChunkState, JobState
+from tests.unit.scheduler.builders import (
+    NOW,
+    POLICY,
+    a_chunk,
+    a_holder,
+    a_job,
+    a_sampled_job,
+    a_submission,
+    an_agent,
+    later,
+    span,
+)
 from tests.unit.scheduler.farm import SHORT, Farm
 from tests.unit.scheduler.office import Office
 
@@ -161,6 +173,25 @@ async def test_a_job_that_starts_later_is_quoted_at_once_and_rendered_then() -> 
     farm.office.clock.at = NOW + timedelta(hours=1)
     await farm.run_down()
     assert farm.office.job().state is JobState.PACKAGING
+
+
+async def test_of_a_whole_fleet_only_those_are_written_who_failed_the_job() -> None:
+    updates = 0
+
+    def counted() -> bool:
+        nonlocal updates
+        updates += 1
+        return False
+
+    office = Office(counted)
+    await office.jobs.store.add("job", a_sampled_job())
+    for at in range(100):
+        failed = (Interruptions("job" if at < 2 else "another", 0, later(600)),) if at < 50 else ()
+        await office.agents.add(an_agent(f"a{at}", interruptions=failed, state=AgentState.OFFLINE), ())
+    await office.hear(said(1, Wishes(retries=1)))
+    assert updates <= 2 + 2, "two agents, and the job"
+    assert not any(one.job == "job" for agent in office.all_agents() for one in agent.interruptions)
+    assert sum(len(agent.interruptions) for agent in office.all_agents()) == 48
 
 
 async def test_what_failed_is_tried_again_by_everybody_once_it_is_forgiven() -> None:
