@@ -19,7 +19,7 @@ from agent.control import open_line
 from agent.desk import Desk
 from agent.domain.address import danger
 from agent.door import open_door
-from agent.entrance import enter, follow
+from agent.entrance import Entrance
 from agent.journal import Journal
 from agent.keyring import Keyring
 from agent.lender import UnusableSettings
@@ -29,7 +29,7 @@ from agent.pacing import PacedTransport
 from agent.process import chosen
 from agent.settings import AgentSettings, Credential, UnusableCredential, read_credential
 from agent.standing import Standing, health
-from agent.status import Status, not_yet
+from agent.status import STARTING, Status, not_yet
 from agent.storefront import Storefront
 from agent.uploads import Uploader
 from agent.workplace import Background, Folders, Workplace
@@ -81,35 +81,38 @@ async def _live(settings: AgentSettings, credential: Credential, folders: Folder
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stopping.set)
     state: dict[str, Standing] = {}
-    connection: list[AbstractRobustConnection] = []
+    entrance = Entrance(Keyring(settings.agent_file))
 
     def wrong() -> list[str]:
-        return health(state["now"], connection[0].connected.is_set) if state else ["not connected yet"]
+        shut = entrance.shut()
+        return health(state["now"], shut) if state else [shut or STARTING]
 
     door = open_door(settings.agent_http_port, wrong)
     told: list[Status] = []
-    line = await open_line(folders.root, lambda asked: told[0].answer(asked) if told else not_yet(credential.agent))
+    line = await open_line(
+        folders.root, lambda asked: told[0].answer(asked) if told else not_yet(credential.agent, entrance.shut())
+    )
     try:
-        connecting = asyncio.create_task(enter(Keyring(settings.agent_file)))
+        connecting = asyncio.create_task(entrance.enter())
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait((connecting, stopped), return_when=asyncio.FIRST_COMPLETED)
         if not connecting.done():
             connecting.cancel()
             return 0
-        connection.append(connecting.result())
-        return await _work(settings, credential, folders, connection[0], stopping, state, told)
+        return await _work(settings, credential, folders, entrance, connecting.result(), stopping, state, told)
     finally:
         line.close()
         door.shutdown()
         door.server_close()
-        for open_one in connection:
-            await open_one.close()
+        if entrance.connection is not None:
+            await entrance.connection.close()
 
 
 async def _work(
     settings: AgentSettings,
     credential: Credential,
     folders: Folders,
+    entrance: Entrance,
     connection: AbstractRobustConnection,
     stopping: asyncio.Event,
     state: dict[str, Standing],
@@ -120,7 +123,7 @@ async def _work(
         await _tidy(place, desk)
         standing = state["now"] = Standing(place, desk, place.journal.new_run(), version("framelend-farm"))
         yielding = Yielding(place, desk)
-        told.append(Status(place, desk, standing, yielding, connection.connected.is_set))
+        told.append(Status(place, desk, standing, yielding, entrance.shut))
         connection.reconnect_callbacks.add(desk.back_at_the_broker)
         loops = [
             asyncio.create_task(loop, name=name)
@@ -132,7 +135,7 @@ async def _work(
                 ("ready", standing.tell_ready()),
                 ("pulse", standing.pulse()),
                 ("yielding", yielding.run()),
-                ("secret", follow(connection, Keyring(settings.agent_file))),
+                ("secret", entrance.follow(connection)),
                 ("mailbox", _open_for_ever(Mailbox(connection, credential.agent, desk.take))),
             )
         ]

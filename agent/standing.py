@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Callable
 
 import psutil
 import structlog
@@ -156,7 +155,7 @@ def _hardware(settings: AgentSettings, gpus: tuple[Gpu, ...]) -> Hardware:
     return Hardware(cores=settings.slot_cpus, memory_bytes=settings.slot_memory_bytes, gpus=gpus, system=named)
 
 
-def health(standing: Standing, connected: Callable[[], bool]) -> list[str]:
-    """What keeps this agent from working. Measuring the machine for the first time is work."""
-    wrong = [] if connected() else ["the broker is away"]
-    return wrong + ([standing.wrong] if standing.wrong is not None else [])
+def health(standing: Standing, shut: str | None) -> list[str]:
+    """What keeps this agent from working; `shut`: why it is not in the broker. Measuring the machine for the first time is
+    work."""
+    return [why for why in (shut, standing.wrong) if why is not None]

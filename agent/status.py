@@ -17,6 +17,7 @@ FARM = {
     FarmOrder.PAUSE: "the farm is paused by its operator: nothing new is given out",
     FarmOrder.STOP: "the farm is stopped by its operator: nothing is rendered until it is resumed",
 }
+STARTING = "it is only starting"
 ASKING = "it takes only what you say yes to: `framelend offers` lists what waits for you"
 WAITING = "waiting for work: the farm has none for this machine at the moment"
 
@@ -25,10 +26,11 @@ class Status:
     """`answer` is what the owner's line says to a request."""
 
     def __init__(
-        self, place: Workplace, desk: Desk, standing: Standing, yielding: Yielding, connected: Callable[[], bool]
+        self, place: Workplace, desk: Desk, standing: Standing, yielding: Yielding, shut: Callable[[], str | None]
     ) -> None:
+        """`shut`: why the agent is not in the broker, None while it is."""
         self._place, self._desk, self._standing, self._yielding = place, desk, standing, yielding
-        self._connected = connected
+        self._shut = shut
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         match request.get("order", "status"):
@@ -53,7 +55,7 @@ class Status:
             "state": self._state(bool(reasons), bool(in_hand)),
             "reasons": reasons or ([] if in_hand else [ASKING if settings.accept.by_hand else WAITING]),
             "unknown": list(unknown(self._yielding.rules, self._yielding.facts)),
-            "connected": self._connected(),
+            "connected": self._shut() is None,
             "lent": {
                 "slots": settings.agent_slots,
                 "cores": settings.agent_cpus,
@@ -72,7 +74,8 @@ class Status:
 
     def _reasons(self) -> list[str]:
         """Every one that keeps it from taking work now."""
-        wrong = [] if self._connected() else ["the broker is away; what is finished is kept until it is back"]
+        shut = self._shut()
+        wrong = [] if shut is None else [f"{shut}; what is finished is kept until it is let in again"]
         if self._standing.wrong is not None:
             wrong.append(self._standing.wrong)
         elif not self._standing.looked:
@@ -96,9 +99,9 @@ class Status:
         return "rendering" if is_busy else "idle"
 
 
-def not_yet(agent: str) -> dict[str, Any]:
-    """Before the broker has let the agent in for the first time."""
-    return {"agent": agent, "state": "not ready", "reasons": ["the broker cannot be reached; it is tried again all the time"]}
+def not_yet(agent: str, shut: str | None) -> dict[str, Any]:
+    """Before the agent has found its place after the broker has let it in for the first time."""
+    return {"agent": agent, "state": "not ready", "reasons": [f"{shut}; it is tried again all the time" if shut else STARTING]}
 
 
 def lines(told: dict[str, Any]) -> list[str]:

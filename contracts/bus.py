@@ -13,6 +13,7 @@ from typing import Any, cast
 import aio_pika
 import uuid6
 from aio_pika.abc import AbstractChannel, AbstractRobustConnection
+from aio_pika.connection import make_url
 from aiormq.channel import Channel
 from aiormq.exceptions import AMQPError, ChannelInvalidStateError, DeliveryError, PublishError
 from pamqp import commands as spec
@@ -23,6 +24,7 @@ from contracts.post import Letter, post
 from contracts.topology import AGENT, BY_KEY, exchange, route
 
 PERSISTENT, TRANSIENT = 2, 1
+CONNECT_SECONDS = 10
 CONFIRM_SECONDS = 10
 """A confirm that takes longer is treated as lost; publishing again is harmless, consumers are idempotent."""
 
@@ -97,9 +99,15 @@ class Announcement:
 async def connect(url: str, name: str) -> AbstractRobustConnection:
     """A connection that comes back by itself after a broken link, a second after the broker is there again.
 
-    Raises aiormq's AMQPConnectionError when the broker cannot be reached now.
+    Raises aiormq's AMQPConnectionError when the broker cannot be reached now; nothing of the attempt is left then.
     """
-    return await aio_pika.connect_robust(url, client_properties={"connection_name": name}, reconnect_interval=1, timeout=10)
+    connection = aio_pika.RobustConnection(make_url(url), client_properties={"connection_name": name}, reconnect_interval=1)
+    try:
+        await connection.connect(timeout=CONNECT_SECONDS)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
 
 
 class Announcer:

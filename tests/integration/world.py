@@ -190,6 +190,13 @@ class World:
         await self.announcer(agent, secret)
         return agent, secret
 
+    async def put_out(self, agent: str) -> None:
+        """As quarantine does: the broker does not know this agent any more, and closes its connections."""
+        await asyncio.to_thread(self._manage, "DELETE", f"/api/users/{agent}")
+
+    async def let_in(self, agent: str, secret: str) -> None:
+        await asyncio.to_thread(self._make_agent, agent, secret)
+
     def forget_later(self, agent: str) -> None:
         """A broker user somebody else made; users are the broker's, not the virtual host's, so it must be removed."""
         self._agents.append(agent)

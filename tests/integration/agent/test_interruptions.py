@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import httpx
+
 from agent.control import ask
 from contracts.bus import Announcement
 from contracts.events import (
@@ -56,6 +58,19 @@ async def test_a_render_survives_a_lost_connection_to_the_broker(stage: Stage, r
     assert sorted(set(stage.frames_said(FramesCompleted, assignment))) == [1, 2]
     assert not stage.said(ChunkReleased, assignment)
     await until(lambda: stage.world.said(AgentReady)[before:], "ready is said again after the reconnect")
+
+
+async def test_a_machine_that_the_farm_puts_out_is_told_so_and_comes_back_when_it_is_let_in(
+    stage: Stage, running: Process
+) -> None:
+    await stage.world.put_out(stage.agent)
+    await until(lambda: _says(stage, "the farm refuses this machine"), "its owner is told", 60)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        told = await client.get(f"{running.url}/health")
+    assert (told.status_code, "quarantined" in told.text) == (503, True)
+    await stage.world.let_in(stage.agent, stage.secret)
+    await until(lambda: ask(stage.folder / "home", {"order": "status"})["connected"], "it is in again", 60)
+    assert not _says(stage, "the farm refuses this machine")
 
 
 async def test_an_upload_url_that_is_refused_is_asked_for_again_without_rendering_again(

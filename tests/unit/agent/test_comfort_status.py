@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from agent.cli import app
 from agent.doctor import Finding, line
+from agent.entrance import AWAY
 from agent.status import lines, not_yet
 
 TOLD: dict[str, Any] = {
@@ -38,7 +39,8 @@ def test_every_reason_and_everything_in_hand_is_told_in_a_line_of_its_own() -> N
 
 
 def test_before_the_broker_was_reached_there_is_a_reason_too() -> None:
-    assert lines(not_yet("ann-1"))[1].startswith("  because the broker cannot be reached")
+    assert lines(not_yet("ann-1", AWAY))[1] == "  because the broker is away; it is tried again all the time"
+    assert lines(not_yet("ann-1", None))[1] == "  because it is only starting"
 
 
 def test_a_finding_says_how_to_mend_it_only_when_it_is_bad() -> None:
