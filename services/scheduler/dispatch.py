@@ -61,7 +61,7 @@ class Dispatch:
         gpu_image: str = "",
         shard: Shard = UNDIVIDED,
     ) -> None:
-        self._jobs, self._chunks, self._agents, self._copying = jobs, chunks, agents, Copying(chunks, agents)
+        self._jobs, self._chunks, self._agents, self._copying = jobs, chunks, agents, Copying(jobs, chunks, agents)
         self._policy, self._image, self._gpu_image, self._monotonic = policy, image, gpu_image, monotonic
         self._parcelling, self._claiming, self._shard = Parcelling(jobs, policy), Claiming(chunks, agents), shard
         self._turn = asyncio.Lock()

@@ -59,20 +59,20 @@ def is_ending(job: Job) -> bool:
     return job.state is JobState.RENDERING and not job.uncut and job.curve is not None and job.micro_wu is not None
 
 
-def chosen(board: Board, held: Sequence[Chunk], spent: Mapping[str, int], only_pressed: bool = False) -> list[Copy]:
-    """At most one for each idle agent, the fastest first. `held` are all attempts in hand of jobs that are ending; `spent`:
-    micro-WU of each job's copies so far. Chunks that endanger a deadline come first (`only_pressed`: and no others)."""
+def chosen(board: Board, held: Sequence[Chunk], only_pressed: bool = False) -> list[Copy]:
+    """At most one for each idle agent, the fastest first. `held` are all attempts in hand of jobs that are ending. Chunks that
+    endanger a deadline come first (`only_pressed`: and no others)."""
     idle = [agent for agent in board.fleet if not agent.house and free_slots(agent)]
     found_slow = [(_is_pressed(board, one), one) for one in _stragglers(board, held)]
     in_turn = [one for is_, one in sorted(found_slow, key=lambda pair: (not pair[0], -pair[1].ends)) if is_ or not only_pressed]
     waiting = [one for one in in_turn if _is_gain(one, board.policy.copy_start, board.policy)]
-    paid = dict(spent)
+    paid = {one.chunk.job: board.jobs[one.chunk.job].copied_micro_wu for one in waiting}
     found: list[Copy] = []
     for agent in sorted(idle, key=lambda one: -one.micro_wu_per_minute):
-        best = next((one for one in waiting if _is_worth(board, one, agent) and _may_cost(board, one, paid)), None)
+        best = next((one for one in waiting if _is_worth(board, one, agent) and _is_paid(board, one, paid)), None)
         if best is not None:
             waiting.remove(best)
-            paid[best.chunk.job] = paid.get(best.chunk.job, 0) + best.work
+            paid[best.chunk.job] += best.work
             found.append(Copy(best.chunk, _copy(best, board.now), agent, best.work))
     return found
 
@@ -123,14 +123,27 @@ def _is_gain(one: Straggler, takes: int, policy: Policy) -> bool:
     return one.ends - max(takes, one.front_ends) >= max(policy.copy_gain, one.ends // 5)
 
 
-def _may_cost(board: Board, one: Straggler, spent: Mapping[str, int]) -> bool:
+def _is_paid(board: Board, one: Straggler, paid: Mapping[str, int]) -> bool:
+    return _may_cost(board.jobs[one.chunk.job], paid[one.chunk.job], one.work, board.policy)
+
+
+def _may_cost(job: Job, before: int, work: int, policy: Policy) -> bool:
     """The first copy always."""
-    if not board.policy.copy_percent:
+    if not policy.copy_percent or job.micro_wu is None:
         return False
-    job = board.jobs[one.chunk.job]
-    before = spent.get(one.chunk.job, 0)
-    assert job.micro_wu is not None
-    return not before or (before + one.work) * 100 <= job.micro_wu.expected * board.policy.copy_percent
+    return not before or (before + work) * 100 <= job.micro_wu.expected * policy.copy_percent
+
+
+def charged(job: Job, work: int, policy: Policy) -> Job:
+    """One copy more; the same job where that would be too much by now, whoever has copied of it meanwhile."""
+    if not _may_cost(job, job.copied_micro_wu, work, policy):
+        return job
+    return replace(job, copied_micro_wu=job.copied_micro_wu + work)
+
+
+def refunded(job: Job, work: int) -> Job:
+    """A copy that was charged and not made."""
+    return replace(job, copied_micro_wu=max(0, job.copied_micro_wu - work))
 
 
 def _copy(one: Straggler, now: datetime) -> Chunk:

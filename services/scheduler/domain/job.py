@@ -130,6 +130,7 @@ class Job:
     """Frames that were uncut when the estimate was made."""
     uncut: Ranges = ()
     cuts: tuple[Cut, ...] = ()
+    copied_micro_wu: int = 0
     trace: dict[str, str] = field(default_factory=dict)
     """W3C trace context of the submission, carried into every assignment."""
 

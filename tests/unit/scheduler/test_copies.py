@@ -3,19 +3,23 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from contracts.events import (
+    Action,
     AttemptCancelled,
     ChunkAssigned,
     CopiesHonoured,
     FramesStored,
     FramesSuperfluous,
+    JobControlled,
     JobRendered,
     StoredFrame,
 )
 from contracts.grants import Grant
 from contracts.values import frames
+from services.scheduler.copying import Copying
 from services.scheduler.domain import chunk as chunks
 from services.scheduler.domain import copies
 from services.scheduler.domain.agent import Agent
@@ -44,8 +48,8 @@ def a_slow_chunk(last: int = 8) -> Chunk:
 
 
 def chosen(held: list[Chunk], *idle: Agent, job: Job | None = None, spent: int = 0) -> list[Copy]:
-    board = Board(later(30), POLICY, IMAGE, {"job": job or an_ending_job()}, [a_slow_agent(), *idle], [])
-    return copies.chosen(board, held, {"job": spent} if spent else {})
+    paid = replace(job or an_ending_job(), copied_micro_wu=spent)
+    return copies.chosen(Board(later(30), POLICY, IMAGE, {"job": paid}, [a_slow_agent(), *idle], []), held)
 
 
 # --- who gets one
@@ -73,7 +77,7 @@ def test_of_a_holder_that_has_brought_nothing_since_long_everything_is_copied() 
 def test_a_single_frame_is_copied_whole() -> None:
     slower = replace(a_slow_agent(), micro_wu_per_minute=WU)
     board = Board(later(30), POLICY, IMAGE, {"job": an_ending_job(1)}, [slower, an_agent("idle")], [])
-    (one,) = copies.chosen(board, [a_slow_chunk(1)], {})
+    (one,) = copies.chosen(board, [a_slow_chunk(1)])
     assert list(frames(one.copy.frames)) == [1]
 
 
@@ -94,14 +98,14 @@ def test_an_agent_that_is_a_little_late_is_left_alone_and_one_that_is_very_late_
     late = claimed(a_chunk(8, version=1), a_holder(agent="quick"))
     for seconds, is_copied in ((90, False), (105, True)):
         board_at[seconds].fleet = [an_agent("quick", hands=(a_hand(),)), an_agent("idle")]
-        assert bool(copies.chosen(board_at[seconds], [late], {})) is is_copied
+        assert bool(copies.chosen(board_at[seconds], [late])) is is_copied
 
 
 def test_where_copies_are_switched_off_there_are_none() -> None:
     board = Board(
         later(30), replace(POLICY, copy_percent=0), IMAGE, {"job": an_ending_job()}, [a_slow_agent(), an_agent("i")], []
     )
-    assert copies.chosen(board, [a_slow_chunk()], {}) == []
+    assert copies.chosen(board, [a_slow_chunk()]) == []
 
 
 def test_one_copy_at_a_time_and_two_in_all() -> None:
@@ -177,6 +181,60 @@ async def test_the_loser_is_stopped_as_soon_as_nothing_is_missing_and_its_frames
     assert {chunk.state for chunk in office.all_chunks()} == {ChunkState.COMPLETED}
     assert [one.job for one in office.told if isinstance(one, JobRendered)] == ["job"]
     assert not any(agent.interruptions for agent in office.all_agents()), "nobody is punished"
+
+
+async def another_slow_one(office: Office) -> list[str]:
+    """And two who are idle: one for what the pause has put back. Returns the copies there are then."""
+    await office.chunks.store.add("other", claimed(a_chunk(8, "other", version=1), a_holder("third", "slower")))
+    hand = a_hand("third", "other", heard=True)
+    await office.agents.store.add("slower", an_agent("slower", micro_wu_per_minute=SLOW, hands=(hand,)))
+    for name in ("idler", "idlest"):
+        await office.agents.store.add(name, an_agent(name))
+    await office.sweep()
+    return [chunk.chunk for chunk in office.all_chunks() if chunk.copy_of]
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+async def test_what_copies_cost_outlives_a_pause_and_the_process(office: Office, forgets: bool) -> None:
+    """Control: where it is forgotten, the job gets one copy more."""
+    assert office.job().copied_micro_wu == 4 * WU
+    for action, revision in ((Action.PAUSE, 1), (Action.RESUME, 2)):
+        await office.hear(JobControlled(job="job", account="ada", action=action, revision=revision, by="ada"))
+        await office.sweep()
+    office.begin(POLICY)
+    if forgets:
+        await office.jobs.update("job", lambda job, _: (replace(job, copied_micro_wu=0), []))
+    copies_there = await another_slow_one(office)
+    assert ("other-c1" in copies_there) is forgets
+
+
+@pytest.mark.parametrize(("spent", "is_made"), [(0, True), (WU, False)])
+async def test_two_processes_together_copy_no_more_than_one_may(spent: int, is_made: bool) -> None:
+    """This one's picture of the job is from before the other made its copy."""
+    office, job, slow = Office(), an_ending_job(), a_slow_agent()
+    await office.jobs.store.add("job", replace(job, copied_micro_wu=spent))
+    await office.chunks.store.add("chunk", a_slow_chunk())
+    for agent in (slow, an_agent("idle")):
+        await office.agents.store.add(agent.agent, agent)
+    board = Board(later(30), POLICY, IMAGE, {"job": job}, [slow, an_agent("idle")], [])
+    given = await Copying(office.jobs, office.chunks, office.agents).copy(board)
+    assert bool(given) is is_made
+    assert {chunk.chunk: chunk.copies for chunk in office.all_chunks()}["chunk"] == int(is_made)
+    assert office.job().copied_micro_wu == (4 * WU if is_made else spent)
+    assert [bool(agent.hands) for agent in office.all_agents() if agent.agent == "idle"] == [is_made], "its slot is free again"
+
+
+async def test_a_copy_that_another_process_made_first_is_not_charged_for() -> None:
+    lost = iter([False, False, True])
+    office = Office(loses=lambda: next(lost, False))
+    slow = a_slow_agent()
+    await office.jobs.store.add("job", an_ending_job())
+    await office.chunks.store.add("chunk", a_slow_chunk())
+    for agent in (slow, an_agent("idle")):
+        await office.agents.store.add(agent.agent, agent)
+    board = Board(later(30), POLICY, IMAGE, {"job": office.job()}, [slow, an_agent("idle")], [])
+    assert await Copying(office.jobs, office.chunks, office.agents).copy(board) == []
+    assert office.job().copied_micro_wu == 0
 
 
 async def test_a_holder_who_is_faster_after_all_stops_the_copy(office: Office) -> None:

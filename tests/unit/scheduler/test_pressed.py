@@ -48,14 +48,14 @@ def a_slow_chunk() -> Chunk:
 @pytest.mark.parametrize(("seconds", "pressed"), [(150, True), (1000, False), (None, False)])
 def test_only_a_deadline_that_is_near_presses(seconds: float | None, pressed: bool) -> None:
     board = Board(NOW, POLICY, IMAGE, {"job": due(seconds)}, [SLOW, an_agent("idle")], [])
-    assert bool(copies.chosen(board, [a_slow_chunk()], {}, only_pressed=True)) is pressed
-    assert copies.chosen(board, [a_slow_chunk()], {}), "for an agent that has nothing else to do, any is worth a copy"
+    assert bool(copies.chosen(board, [a_slow_chunk()], only_pressed=True)) is pressed
+    assert copies.chosen(board, [a_slow_chunk()]), "for an agent that has nothing else to do, any is worth a copy"
 
 
 def test_a_deadline_that_is_missed_already_presses_no_more() -> None:
     job = replace(due(150), missed=later(150))
     board = Board(NOW, POLICY, IMAGE, {"job": job}, [SLOW, an_agent("idle")], [])
-    assert copies.chosen(board, [a_slow_chunk()], {}, only_pressed=True) == []
+    assert copies.chosen(board, [a_slow_chunk()], only_pressed=True) == []
 
 
 @pytest.mark.parametrize(("seconds", "given"), [(150, "job"), (None, "other")])
