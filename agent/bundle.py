@@ -81,6 +81,26 @@ class BundleCache:
         finally:
             shutil.rmtree(new, ignore_errors=True)
 
+    def spare_bytes(self) -> int:
+        """What would come free if everything went that nobody uses."""
+        return sum(_size(path) for path in self._entries() if not self._users[path.name])
+
+    async def make_room(self, count: int) -> None:
+        """What was used longest ago goes, until so many bytes may be used or nothing is left that nobody uses."""
+        await asyncio.to_thread(self._make_room, count)
+
+    def _make_room(self, count: int) -> None:
+        with self._unpacking:
+            for path in self._entries():
+                if self._room() >= count:
+                    return
+                if not self._users[path.name]:
+                    self._drop(path)
+
+    def _drop(self, path: Path) -> None:
+        gone = path.rename(self._folder / f"{UNFINISHED}gone-{path.name}-{time.monotonic_ns()}")
+        shutil.rmtree(gone, ignore_errors=True)
+
     def _room(self) -> int:
         """Bytes that may still be used; below 0 when more are used already."""
         return shutil.disk_usage(self._folder).free - self._keep_free
@@ -93,12 +113,19 @@ class BundleCache:
                 return
             if path.name != keep and not self._users[path.name]:
                 total -= _size(path)
-                gone = path.rename(self._folder / f"{UNFINISHED}gone-{path.name}-{time.monotonic_ns()}")
-                shutil.rmtree(gone, ignore_errors=True)
+                self._drop(path)
 
     def _entries(self) -> list[Path]:
         """Oldest use first."""
-        return sorted((path for path in self._folder.iterdir() if len(path.name) == 64), key=lambda path: path.stat().st_mtime)
+        return sorted((path for path in self._folder.iterdir() if len(path.name) == 64), key=_used_at)
+
+
+def _used_at(entry: Path) -> float:
+    """One that has just gone is as old as can be."""
+    try:
+        return entry.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _size(entry: Path) -> int:

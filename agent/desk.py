@@ -158,7 +158,7 @@ class Desk:
             agent=self._place.agent,
             images=self.images,
             memory_bytes=self._place.settings.slot_memory_bytes,
-            free_disk_bytes=max(0, shutil.disk_usage(self._place.folders.root).free - self._place.settings.agent_keep_free_bytes),
+            free_disk_bytes=self._place.free_disk_bytes(),
             slots=self._place.settings.agent_slots,
             in_hand=self._counted() - len(self.ending()),
             gpus=self.gpus,

@@ -7,6 +7,7 @@ from uuid import uuid4
 import structlog
 
 from agent import metrics
+from agent.domain.admission import disk
 from agent.domain.attempt import Ending, failed, released
 from agent.downloading import BundleAway, Download, TamperedBundle
 from agent.unpack import UnsafeBundle
@@ -63,6 +64,7 @@ class Fetch:
         download = Download(self._place.http, archive, self._grant.bundle, self._assignment.bundle_bytes)
         turn = 0
         try:
+            await self._place.cache.make_room(disk(self._assignment))
             while not await self._try(download):
                 await asyncio.sleep(PAUSES[min(turn, len(PAUSES) - 1)])
                 turn += 1

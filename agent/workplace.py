@@ -124,6 +124,11 @@ class Workplace:
             return False
         return True
 
+    def free_disk_bytes(self) -> int:
+        """What work may take: scenes that are kept for later make room for one that is wanted now."""
+        free = shutil.disk_usage(self.folders.root).free - self.settings.agent_keep_free_bytes
+        return max(0, free + self.cache.spare_bytes())
+
     def now(self) -> float:
         """Seconds of a clock that nobody sets and that goes on while the machine sleeps: leases and grants do."""
         return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -63,8 +63,7 @@ def admit(assignment: ChunkAssigned, machine: Machine, seconds_left: float) -> T
 
 
 def _reasons(assignment: ChunkAssigned, machine: Machine) -> tuple[tuple[bool, str], ...]:
-    needed, lent = memory(assignment), machine.memory_bytes
-    disk = 3 * assignment.bundle_bytes + (1 << 30)
+    needed, lent, taken = memory(assignment), machine.memory_bytes, disk(assignment)
     return (
         (assignment.grant.agent != machine.agent, "the grant names another agent"),
         (not machine.open, "the agent is shutting down"),
@@ -72,7 +71,7 @@ def _reasons(assignment: ChunkAssigned, machine: Machine) -> tuple[tuple[bool, s
         (assignment.renderer is not Renderer.BLENDER, f"no renderer {assignment.renderer} here"),
         (assignment.image not in machine.images, f"image {assignment.image[:19]}… is not one this machine's owner agreed to"),
         (needed > lent, f"needs {needed / 1e9:.1f} GB of memory, {lent / 1e9:.1f} GB are lent"),
-        (disk > machine.free_disk_bytes, f"needs {disk / 1e9:.1f} GB of disk, {machine.free_disk_bytes / 1e9:.1f} GB are free"),
+        (taken > machine.free_disk_bytes, f"needs {taken / 1e9:.1f} GB of disk, {machine.free_disk_bytes / 1e9:.1f} GB are free"),
         (machine.in_hand > machine.slots, "every slot is taken"),
         *((True, why) for why in (refusal(assignment.gpu, machine.gpus, machine.gpus_taken),) if why),
         *_unwanted(assignment, machine.accepts),
@@ -103,3 +102,8 @@ def _unwanted(assignment: ChunkAssigned, rules: Acceptance) -> tuple[tuple[bool,
 def memory(assignment: ChunkAssigned) -> int:
     """What the container gets, in bytes."""
     return max(MIN_MEMORY_BYTES, assignment.memory_bytes)
+
+
+def disk(assignment: ChunkAssigned) -> int:
+    """What it may take at most, in bytes: the archive, what it unpacks to, and its pictures."""
+    return 3 * assignment.bundle_bytes + (1 << 30)
