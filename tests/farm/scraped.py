@@ -10,8 +10,8 @@ from infra.local.layout import Layout
 
 @contextmanager
 def scraped(token: str, services: Mapping[str, int], agents: Mapping[str, int]) -> Iterator[str]:
-    """Name → port of each; their series carry the label `test` with this token. Gives the address of Prometheus, for
-    `infra.grafana.queries.without_data(url, seconds, {**VARIABLES, "$vhost": world.vhost})`."""
+    """Name → port of each; their series carry the label `test` with this token. Gives the address of Prometheus, to be asked with
+    `infra.grafana.queries.series`."""
     layout = Layout.of()
     targets = [
         *(_target(port, job=name, service=name, test=token) for name, port in services.items()),

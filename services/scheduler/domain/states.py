@@ -3,7 +3,7 @@
 Theory. A job goes from its submission to its end in one line, with four ways out: paused (and back to where it was), cancelled,
 failed, and, while quoted, declined or expired (which is cancelled with that reason). A chunk is queued until an attempt claims it
 and queued again with whatever an attempt leaves undone. An agent is online while it is heard and offers slots.
-`requoting` (the price no longer fits the work) will join between `rendering` and `queued`.
+From `rendering` it may go to `requoting`, when the work has left its price's band, and back with the renter's answer.
 """
 
 from collections.abc import Mapping
