@@ -20,14 +20,11 @@ from contracts.events import (
     FarmControlled,
     FarmOrder,
     Fault,
-    FramesStored,
-    FramesSuperfluous,
     InspectionReported,
     JobControlled,
     JobEstimated,
     ProbeMeasured,
     Release,
-    StoredFrame,
 )
 from contracts.grants import Grant
 from contracts.values import Kind, frames
@@ -37,7 +34,7 @@ from services.scheduler.domain.chunk import FORMER
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import ENDED, HELD_CHUNK, JobState
 from tests.unit.scheduler.builders import NOW, WU, a_submission, some_facts
-from tests.unit.scheduler.machines import Machine, Message, a_quote
+from tests.unit.scheduler.machines import Machine, Message, a_quote, rejected, stored, superfluous
 from tests.unit.scheduler.memory import Died
 from tests.unit.scheduler.office import Office
 
@@ -88,7 +85,7 @@ class Farm:
                 assert self.given.setdefault(event.grant.attempt, now) == now, "an attempt is given to one agent"
             if isinstance(event, JobEstimated):
                 self.say(a_quote(event), "billing")
-                self.say(CreditsHeld(job="job", account="ada", version=1, amount_micro=1), "billing")
+                self.say(CreditsHeld(job="job", account="ada", version=event.version, amount_micro=1), "billing")
 
     # --- one step of the world
 
@@ -161,13 +158,7 @@ class Farm:
         self.say(ChunkCompleted(**machine.ids(attempt)), machine.agent)
 
     def _store(self, grant: Grant, frame: int) -> Event:
-        ids = {"job": grant.job, "chunk": grant.chunk, "attempt": grant.attempt, "agent": grant.agent, "version": grant.version}
-        if self.stored.setdefault(frame, grant.attempt) != grant.attempt:
-            return FramesSuperfluous(**ids, frames=(frame,))
-        kept = StoredFrame(
-            frame=frame, file_sha256="c" * 64, pixel_sha256="d" * 64, bytes=1, cpu_micros=WU, seconds=1.0, key=f"frames/{frame}"
-        )
-        return FramesStored(**ids, kind=grant.kind, generation=grant.generation, frames=(kept,))
+        return (stored if self.stored.setdefault(frame, grant.attempt) == grant.attempt else superfluous)(grant, frame)
 
     def fail(self, machine: Machine, fault: Fault) -> None:
         attempt = next(iter(machine.left), None)
@@ -176,6 +167,15 @@ class Farm:
             self.say(ChunkFailed(**machine.ids(attempt), fault=fault, frame=frame, text="broke"), machine.agent)
             self.failed_on.add(machine.agent)
             self.say(machine.ready(), machine.agent)
+
+    def reject(self, machine: Machine) -> None:
+        """The store does not take the picture; the attempt goes on without it."""
+        for attempt, left in machine.left.items():
+            grant = machine.assigned[attempt].grant
+            if left and grant.kind in (Kind.SAMPLE, Kind.RENDER):
+                self.say(rejected(grant, left.pop(0)), "storage")
+                self.failed_on.add(machine.agent)
+                return
 
     def release(self, machine: Machine) -> None:
         attempt = next(iter(machine.left), None)

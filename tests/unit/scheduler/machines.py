@@ -3,7 +3,21 @@
 from dataclasses import dataclass, field
 
 from contracts.bus import new_id
-from contracts.events import AgentPulse, AgentReady, AttemptInHand, ChunkAssigned, Event, JobEstimated, JobQuoted
+from contracts.events import (
+    AgentPulse,
+    AgentReady,
+    AttemptInHand,
+    ChunkAssigned,
+    Event,
+    FramesRejected,
+    FramesStored,
+    FramesSuperfluous,
+    JobEstimated,
+    JobQuoted,
+    RejectedFrame,
+    StoredFrame,
+)
+from contracts.grants import Grant
 from contracts.values import Benchmark, Hardware
 from tests.unit.scheduler.builders import GIB, IMAGE, NOW, WU
 
@@ -40,6 +54,27 @@ def a_quote(estimate: JobEstimated) -> JobQuoted:
         job=estimate.job, account=estimate.account, version=estimate.version, price_micro=1, lines=(),
         micro_wu=estimate.micro_wu, seconds=estimate.seconds, expires_at=NOW,
     )  # fmt: skip
+
+
+def _ids(grant: Grant) -> dict[str, str]:
+    return {"job": grant.job, "chunk": grant.chunk, "attempt": grant.attempt, "agent": grant.agent}
+
+
+def stored(grant: Grant, frame: int) -> FramesStored:
+    kept = StoredFrame(
+        frame=frame, file_sha256="c" * 64, pixel_sha256="d" * 64, bytes=1, cpu_micros=WU, seconds=1.0, key=f"frames/{frame}"
+    )
+    ids = _ids(grant)
+    return FramesStored(**ids, version=grant.version, kind=grant.kind, generation=grant.generation, frames=(kept,))
+
+
+def rejected(grant: Grant, frame: int) -> FramesRejected:
+    wrong = (RejectedFrame(frame=frame, code="decode", text="no picture"),)
+    return FramesRejected(**_ids(grant), kind=grant.kind, generation=grant.generation, frames=wrong)
+
+
+def superfluous(grant: Grant, frame: int) -> FramesSuperfluous:
+    return FramesSuperfluous(**_ids(grant), version=grant.version, frames=(frame,))
 
 
 @dataclass

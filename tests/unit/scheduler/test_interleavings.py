@@ -20,8 +20,8 @@ Step = tuple[str, int, int]
 CALM = ("deliver", "deliver", "deliver", "repeat", "read", "read", "read", "work", "work", "work", "time")
 ROUGH = (*CALM, "lose mail", "release", "release", "crash", "forget", "boast", "restart", "silence", "leave")
 DEADLY = (*ROUGH, "die", "die", "die")
-BROKEN = (*ROUGH, "die", "machine fault", "scene fault", "memory fault", "time fault")
-STEERED = (*ROUGH, "pause", "resume", "farm pauses", "farm stops", "farm resumes")
+BROKEN = (*ROUGH, "die", "machine fault", "scene fault", "memory fault", "time fault", "reject", "reject")
+STEERED = (*ROUGH, "die", "die", "pause", "resume", "farm pauses", "farm stops", "farm resumes")
 
 
 def steps(kinds: tuple[str, ...]) -> st.SearchStrategy[list[Step]]:
@@ -55,6 +55,7 @@ async def act(farm: Farm, step: Step) -> None:
         "scene fault": lambda: farm.fail(machine, Fault.SCENE),
         "memory fault": lambda: farm.fail(machine, Fault.MEMORY),
         "time fault": lambda: farm.fail(machine, Fault.TIME),
+        "reject": lambda: farm.reject(machine),
         "die": lambda: farm.die(number + 1),
     }
     done = actions[kind]()
