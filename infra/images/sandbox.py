@@ -37,15 +37,29 @@ def run_locked(
 
     Pictures handed over on stdout are put into `out`; in the stdout that is returned only lines are left.
     """
-    open_to_container(out)
-    limits = ["--pids-limit", str(4 * (os.cpu_count() or 1) + 64), "--memory", memory, "--memory-swap", memory]
-    limits += ["--ulimit", f"fsize={file_bytes}", "-v", f"{inside.resolve()}:/in:ro", "-v", f"{out.resolve()}:/out:rw"]
-    named = ["--name", name] if name else []
-    words = ["docker", "-H", host(), "run", "--rm", *named, *LOCKS, "--network", network, *limits, image, *command]
+    words = locked(image, inside, out, *command, memory=memory, file_bytes=file_bytes, network=network, name=name)
     done = subprocess.run(words, capture_output=True, timeout=seconds, check=False)
     lines = _without_pictures(done.stdout, out)
     said, noise = (part.decode(errors="replace") for part in (lines, done.stderr))
     return subprocess.CompletedProcess(words, done.returncode, said, noise)
+
+
+def locked(
+    image: str,
+    inside: Path,
+    out: Path,
+    *command: str,
+    memory: str = "2g",
+    file_bytes: int = 2 << 30,
+    network: str = "none",
+    name: str | None = None,
+) -> list[str]:
+    """The words of `run_locked`, for who listens while it runs."""
+    open_to_container(out)
+    limits = ["--pids-limit", str(4 * (os.cpu_count() or 1) + 64), "--memory", memory, "--memory-swap", memory]
+    limits += ["--ulimit", f"fsize={file_bytes}", "-v", f"{inside.resolve()}:/in:ro", "-v", f"{out.resolve()}:/out:rw"]
+    named = ["--name", name] if name else []
+    return ["docker", "-H", host(), "run", "--rm", *named, *LOCKS, "--network", network, *limits, image, *command]
 
 
 def _without_pictures(stdout: bytes, out: Path) -> bytes:
