@@ -50,6 +50,12 @@ EXPECTED: dict[str, tuple[str, Severity, Change | None] | None] = {
     "default_range": ("frame_range", WARNING, None),
     "one_frame": ("one_frame", INFO, None),
     "every_other_frame": ("frame_step", INFO, None),
+    "no_frames": ("no_frames", ERROR, None),
+    "too_many_frames": ("too_many_frames", ERROR, None),
+    "frame_number": ("frame_number", ERROR, None),
+    "simulations_not_begun": ("simulations_not_begun", INFO, None),
+    "more_bundle_than_work": ("more_bundle_than_work", WARNING, None),
+    "resolution": ("resolution", ERROR, None),
     "half_resolution": ("percentage", WARNING, Change.FULL_RESOLUTION),
     "huge": ("big_pictures", WARNING, None),
     "cropped": ("cropped", ERROR, Change.WHOLE_PICTURE),
@@ -82,6 +88,8 @@ EXPECTED: dict[str, tuple[str, Severity, Change | None] | None] = {
 """Scene of flaws.py → its one finding (code, severity, offered change), or None."""
 BESIDE = {"missing_strip": {"sequencer"}, "newer": {"denoiser"}, "huge": {"memory"}}
 """Other findings that belong to the same flaw: strips that are missing are also rendered."""
+BUNDLES = {"more_bundle_than_work": 200 << 20}
+"""Bytes, where the bundle is what is wrong; others are as large as what lies in their folder."""
 SILENT_WITHOUT_SOUND = {("4.2", "sound_only"), ("4.2", "missing_sound")}
 """The wheel of Blender 4.2 was built without sound."""
 
@@ -119,6 +127,10 @@ class Studio:
         found: list[dict[str, Any]] = json.loads(done.stdout)
         return found
 
+    def bundle_bytes(self, version: str, name: str) -> int:
+        files = (self.work / version / name).rglob("*")
+        return BUNDLES.get(name) or sum(one.stat().st_size for one in files if one.is_file())
+
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
@@ -135,7 +147,7 @@ def verdicts(studio: Studio) -> dict[tuple[str, str], Verdict]:
         for name, report in zip(EXPECTED, reports, strict=True):
             facts = read_report(a_grant(), json.dumps(report).encode()).facts
             assert facts is not None, (version, name)
-            found[version, name] = judged(facts, (), RenderSettings(), LARGEST)
+            found[version, name] = judged(facts, (), RenderSettings(), LARGEST, studio.bundle_bytes(version, name))
     return found
 
 

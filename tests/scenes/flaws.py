@@ -6,6 +6,7 @@ Each is `clean` with one thing changed. What lies beside a file (pictures, libra
 from __future__ import annotations
 
 import os
+import struct
 import sys
 from typing import Any
 
@@ -64,6 +65,17 @@ def main(folder: str) -> None:
         compress = name in flaws_inside.COMPRESSED
         bpy.ops.wm.save_as_mainfile(filepath=f"{folder}/{name}/scene.blend", compress=compress, relative_remap=False)
     _from_the_future(folder)
+    _without_frames(f"{folder}/no_frames/scene.blend")
+
+
+def _without_frames(path: str) -> None:
+    """The range's two numbers stand beside each other in an uncompressed file: in the scene, and in front for file browsers."""
+    sought, empty = (struct.pack("<2i", *span) for span in (flaws_inside.SOUGHT, flaws_inside.EMPTY))
+    with open(path, "rb") as file:
+        whole = file.read()
+    assert whole.count(sought) == 2
+    with open(path, "wb") as file:
+        file.write(whole.replace(sought, empty))
 
 
 def _from_the_future(folder: str) -> None:

@@ -9,6 +9,8 @@ import bpy
 OLD = bpy.app.version < (5, 0)
 PACKED_BYTES = (256 << 20) + 1
 COMPRESSED = ("packed", "half_resolution")
+SOUGHT, EMPTY = (7_777, 7_779), (8, 1)
+"""First and last frame, as they stand in the file: those to find there, and those to write."""
 
 
 def no_camera(scene: Any, _: str) -> None:
@@ -141,12 +143,39 @@ def every_other_frame(scene: Any, _: str) -> None:
     scene.frame_step = 2
 
 
+def no_frames(scene: Any, _: str) -> None:
+    """Blender moves the end along with the start: what it cannot be told is written into the file by flaws.py."""
+    scene.frame_start, scene.frame_end = SOUGHT
+
+
+def too_many_frames(scene: Any, _: str) -> None:
+    scene.frame_end = 1_048_574
+
+
+def frame_number(scene: Any, _: str) -> None:
+    scene.frame_start, scene.frame_end = 1_000_000, 1_000_007
+
+
+def simulations_not_begun(scene: Any, _: str) -> None:
+    cloth(scene, _)
+    bpy.data.objects["plane"].modifiers["cloth"].point_cache.frame_end = 200
+    bpy.data.objects["plane"].modifiers["cloth"].point_cache.frame_start = 100
+
+
+def more_bundle_than_work(scene: Any, _: str) -> None:
+    """Eight small frames; what lies beside the file is what is wrong, and only its size is told."""
+
+
 def half_resolution(scene: Any, _: str) -> None:
     scene.render.resolution_percentage = 50
 
 
 def huge(scene: Any, _: str) -> None:
     scene.render.resolution_x = scene.render.resolution_y = 10_000
+
+
+def resolution(scene: Any, _: str) -> None:
+    scene.render.resolution_x = 40_000
 
 
 def cropped(scene: Any, _: str) -> None:
@@ -223,6 +252,7 @@ FLAWS: dict[str, Any] = {
         *(no_camera, idle_camera, eevee, workbench, addon_engine, addon_nodes, addon_settings, movie_output, script),
         *(python_driver, cloth, rigid_bodies, empty_rigid_world, particles, hair, swinging_hair, simulation_nodes, heavy),
         *(default_range, one_frame, every_other_frame, half_resolution, huge, cropped, two_views, file_outputs, sequencer),
-        *(sound_only, denoiser, gpu_device, packed),
+        *(sound_only, denoiser, gpu_device, packed, no_frames, too_many_frames, frame_number, simulations_not_begun),
+        *(more_bundle_than_work, resolution),
     )
 }
