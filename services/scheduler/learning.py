@@ -8,6 +8,7 @@ What is noted and not yet folded dies with the process; it is policy, not truth.
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,6 +18,7 @@ from contracts.work import work
 from services.scheduler import metrics
 from services.scheduler.domain import evidence, pace
 from services.scheduler.domain.agent import Agent, Decided, benchmark_of, learned
+from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.evidence import Shown
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.quick import replace
@@ -45,7 +47,12 @@ class Attempts:
         self._at[attempt] = now
         return evidence.counted(now - (last or given_at), is_first=last is None)
 
+    def end(self, attempts: Iterable[str]) -> None:
+        for attempt in attempts:
+            self._at.pop(attempt, None)
+
     def forget(self, now: datetime) -> None:
+        """Those that ended in another way."""
         self._at = {attempt: at for attempt, at in self._at.items() if now - at < FORGOTTEN}
 
 
@@ -63,6 +70,10 @@ class Learning:
         for frame in event.frames:
             rendered = Rendered(frame.frame, frame.cpu_micros, int(frame.seconds * MICRO))
             self._rendered[event.agent, event.job].append(rendered)
+
+    def done(self, chunk: Chunk) -> None:
+        """Nothing more of it is measured."""
+        self._attempts.end(one.attempt for one in chunk.former)
 
     async def fold(self) -> None:
         """One step of learning per agent and job since the last time."""

@@ -43,7 +43,8 @@ def register(inboxes: Inboxes, desk: Desk) -> None:
 
 
 async def ready(desk: Desk, batch: Sequence[Received[AgentReady]]) -> list[Outcome]:
-    """Hands an agent denies are given up before its word is written, so that a crash between the two repeats both."""
+    """Hands an agent denies are given up before its word is written, so that a crash between the two repeats both. The benchmark
+    of one that is new is held against the speeds of the farm."""
     saved = await desk.agents.read_many(one.sender for one in batch)
     now = await desk.now()
     said: dict[str, list[Received[AgentReady]]] = defaultdict(list)
@@ -53,18 +54,14 @@ async def ready(desk: Desk, batch: Sequence[Received[AgentReady]]) -> list[Outco
     for agent, words in said.items():
         await _give_up_denied(desk, saved[agent].state, words, now)
     ended = await _ended(desk, [saved[agent].state for agent in said])
-    speeds = await _speeds(desk, [saved[agent].state for agent in said])
+    is_new = any(
+        not saved[agent].state.micro_wu_per_minute for agent, words in said.items() if any(one.event.benchmark for one in words)
+    )
+    speeds = [one.micro_wu_per_minute for one in (await desk.dispatch.board()).fleet] if is_new else []
     await desk.dispatch.take([Asking(saved[agent], _ready(words, ended, desk.policy, speeds)) for agent, words in said.items()])
     for agent in said:
         await desk.remind(agent)
     return [None if one.sender in saved else SenderFault(f"{one.sender} is not enrolled") for one in batch]
-
-
-async def _speeds(desk: Desk, ready: Sequence[Agent]) -> list[int]:
-    """Of the farm: what the benchmark of one that is new is held against."""
-    if all(agent.micro_wu_per_minute for agent in ready):
-        return []
-    return [one.micro_wu_per_minute for one in (await desk.dispatch.board()).fleet]
 
 
 async def _ended(desk: Desk, ready: Sequence[Agent]) -> set[str]:

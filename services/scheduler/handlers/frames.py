@@ -80,6 +80,7 @@ async def stored(desk: Desk, batch: Sequence[Received[FramesStored]]) -> list[Ou
     await proving.proved(desk, [(states[one.event.chunk], one.event.attempt) for one in known])
     done = [state for state in states.values() if state.state is ChunkState.COMPLETED]
     for chunk in done:
+        desk.learning.done(chunk)
         await judging.completed(desk, chunk)
     for job in {state.job for state in done}:
         await desk.closing.finish(job)

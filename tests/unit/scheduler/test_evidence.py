@@ -16,6 +16,7 @@ from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.evidence import Evidence, Shown
 from services.scheduler.domain.matching import Board
 from services.scheduler.domain.states import AgentState
+from services.scheduler.learning import FORGOTTEN, Attempts
 from tests.unit.scheduler.builders import GIB, IMAGE, NOW, POLICY, WU, a_sampled_job, a_submission, an_agent, later
 from tests.unit.scheduler.office import Office
 
@@ -112,6 +113,16 @@ def test_whatever_it_says_it_is_known_as_at_most_twice_as_fast_as_counts(chunks:
     for seconds, wall in chunks:
         agent, _ = agents.learned(agent, Shown(seconds * WU, wall, seconds * MICRO))
         assert agent.micro_wu_per_minute <= 2 * TRUTH
+
+
+def test_of_an_attempt_the_time_is_counted_on_from_its_last_frames_and_forgotten_with_its_chunk() -> None:
+    attempts = Attempts()
+    passed = [attempts.passed("first", NOW, later(seconds)) // MICRO for seconds in (60, 70, 70, 100)]
+    assert passed == [40, 10, 0, 30]
+    attempts.end(["first", "another"])
+    assert attempts.passed("first", NOW, later(110)) // MICRO == 90, "as if it were never heard of"
+    attempts.forget(later(110) + FORGOTTEN)
+    assert attempts.passed("first", NOW, later(120)) // MICRO == 100
 
 
 # --- newcomers
