@@ -10,6 +10,9 @@ from framelend.session import JobId, Json, connected
 from framelend.submitting import amount, aware
 from framelend.terminal import out, print_json, speaking
 
+DEADLINE = (
+    'Like 2027-01-31T18:00; "none" takes it back. One set or moved nearer once the price is accepted orders only your own jobs.'
+)
 app = typer.Typer(no_args_is_help=True, help="Change a job under way: bid, limit, deadline, start, priority, frames.")
 NONE = "none"
 
@@ -20,7 +23,7 @@ def set_(
     job: JobId,
     bid: Annotated[str | None, typer.Option(help="Credits per WU; until the job is estimated.")] = None,
     max_cost: Annotated[str | None, typer.Option(help='Until its price is accepted; "none" lifts it.')] = None,
-    deadline: Annotated[str | None, typer.Option(help='Like 2027-01-31T18:00; "none" takes it back.')] = None,
+    deadline: Annotated[str | None, typer.Option(help=DEADLINE)] = None,
     start_at: Annotated[str | None, typer.Option(help='Render no frame before; "none": at once.')] = None,
     priority: Annotated[int | None, typer.Option(min=-100, max=100, help="Among your own jobs of the same bid.")] = None,
     json: Json = False,
