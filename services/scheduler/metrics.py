@@ -58,7 +58,7 @@ for _kind in Kind:
     ASSIGNED.labels(_kind)
 for _why in ("failed", "given back", "incomplete"):
     ENDED.labels(_why)
-for _why in ("agent silent", "attempt vanished", "hard end", "agent revoked"):
+for _why in ("agent silent", "attempt vanished", "no progress", "hard end", "agent revoked"):
     VOIDED.labels(_why)
 ENROLLED.labels("by code")
 for _what in Offence:
