@@ -7,7 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import aio_pika
+import pytest
 import pytest_asyncio
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo.errors import OperationFailure
 
 from contracts.bus import Announcer, new_id
 from contracts.events import (
@@ -92,6 +95,18 @@ class Consuming:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def test_a_service_under_test_reaches_no_database_but_its_own(world: World) -> None:
+    """Else a service that reads another's would do so in all tests, and fail in the first farm."""
+    client: Any = AsyncIOMotorClient(world.environment(BILLING)["FRAMELEND_MONGO_URL"])
+    own, other = (client[world.database(name).name] for name in (BILLING, INTAKE))
+    await own["things"].insert_one({"_id": 1})
+    assert await own["things"].count_documents({}) == 1
+    for reach in (other["things"].insert_one({"_id": 1}), other["things"].find_one({})):
+        with pytest.raises(OperationFailure, match="not authorized"):
+            await reach
+    client.close()
 
 
 async def test_a_saved_event_is_told_and_then_cleared(world: World, counters: SavedThenTold[Counter]) -> None:

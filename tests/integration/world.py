@@ -15,7 +15,6 @@ import aio_pika
 import httpx
 from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
 from aiormq.exceptions import AuthenticationError, InvalidFrameError, ProbableAuthenticationError
-from motor.motor_asyncio import AsyncIOMotorClient
 from yarl import URL
 
 from contracts.bus import Announcement, Announcer, connect, new_id, read
@@ -24,6 +23,7 @@ from contracts.topology import AGENTS, EVENTS, MAILBOX_ARGUMENTS, MAILBOXES, age
 from infra.local.farmfile import FarmFile
 from infra.local.services import environment
 from infra.rabbitmq import definitions
+from tests.integration.databases import Databases
 from tests.waiting import until
 
 E = TypeVar("E", bound=Event)
@@ -81,14 +81,13 @@ class World:
         self._announcers: dict[str, Announcer] = {}
         self._connections: list[AbstractRobustConnection] = []
         self._agents: list[str] = []
-        self._mongo: Any = None
+        self._databases = Databases(farm, self.token)
 
     # --- life
 
     async def open(self) -> None:
         passwords = self.farm.service_passwords("AMQP")
         await asyncio.to_thread(definitions.apply, *self._management, self.vhost, passwords, self.shards)
-        self._mongo = AsyncIOMotorClient(self.farm.mongo_admin_url, tz_aware=True)
         if self._listens:
             await self._listen()
 
@@ -100,10 +99,7 @@ class World:
         for agent in self._agents:
             await asyncio.to_thread(self._manage, "DELETE", f"/api/users/{agent}")
         await asyncio.to_thread(definitions.drop, *self._management, self.vhost)
-        for name in await self._mongo.list_database_names():
-            if name.endswith(self.token):
-                await self._mongo.drop_database(name)
-        self._mongo.close()
+        await self._databases.drop()
 
     @property
     def _management(self) -> tuple[str, tuple[str, str]]:
@@ -113,11 +109,11 @@ class World:
 
     def database(self, service: str) -> Any:
         """The database of a service of this world (motor)."""
-        return self._mongo[f"{service}-{self.token}"]
+        return self._databases.of(service)
 
     def environment(self, service: str, **extra: str) -> dict[str, str]:
-        own = environment(service, self.farm, vhost=self.vhost, database=f"{service}-{self.token}")
-        return {**own, "FRAMELEND_MONGO_URL": self.farm.mongo_admin_url, "FRAMELEND_SWEEP_SECONDS": "1", **extra}
+        own = environment(service, self.farm, vhost=self.vhost, database=self._databases.name(service))
+        return {**own, "FRAMELEND_MONGO_URL": self._databases.address(service), "FRAMELEND_SWEEP_SECONDS": "1", **extra}
 
     async def start(self, service: str, **extra: str) -> Process:
         """`python -m services <service>` with FRAMELEND_ settings in `extra`; returns when it is healthy."""
