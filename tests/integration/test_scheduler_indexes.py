@@ -1,5 +1,6 @@
 """Whatever the scheduler asks its database is answered by an index: the database itself keeps the plan of every query."""
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -99,6 +100,15 @@ async def test_every_question_is_answered_by_an_index_that_leads_to_what_is_aske
     assert control["filter"] == {"account": "somebody"}, "a question without an index is noticed"
     (control,) = await _walked(database)
     assert control["filter"]["holder.agent"] == "somebody", "an index that leads to everything is noticed"
+
+
+async def test_processes_that_upgrade_a_farm_together_drop_its_former_indexes_once(world: World) -> None:
+    kept = [await scheduler_stores(world) for _ in range(4)]
+    collection = kept[0].chunks.store.collection
+    for former in ("job", "holder.hard_end", "holder.done_at"):
+        await collection.create_index(former)
+    await asyncio.gather(*(one.chunks.ensure_indexes() for one in kept))
+    assert not {"job_1", "holder.hard_end_1", "holder.done_at_1"} & set(await collection.index_information())
 
 
 async def test_a_chunk_behind_hundreds_that_nobody_may_take_is_seen(world: World) -> None:
