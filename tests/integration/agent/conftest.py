@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from contracts.events import AgentReady
 from infra.images.rendering import render_image_id
 from infra.local.farmfile import FarmFile
 from tests.integration.agent.goods import Store
@@ -50,7 +49,4 @@ async def stage(world: World, store: Store, image: str, tmp_path_factory: pytest
 @pytest_asyncio.fixture(loop_scope="session")
 async def running(stage: Stage) -> Process:
     """The agent's process, started (again) if a test before has ended it."""
-    if stage.process is None or stage.process.ended():
-        stage.process = await stage.start()
-        await stage.world.hear(AgentReady, seconds=120)
-    return stage.process
+    return await stage.ready()

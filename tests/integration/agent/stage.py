@@ -14,6 +14,7 @@ import httpx
 
 from contracts.bus import Announcement, new_id
 from contracts.events import (
+    AgentReady,
     AttemptCancelled,
     BundleGranted,
     BundleRequested,
@@ -71,6 +72,18 @@ class Stage:
         port = free_port()
         env = self.environment(FRAMELEND_AGENT_HTTP_PORT=str(port), **extra)
         return await self.world.run(self.agent, (sys.executable, "-m", "agent.cli", "run"), env, port)
+
+    async def ready(self) -> Process:
+        """The agent's process, started again if it has ended, and ready for work: before that it refuses what it gets."""
+        if self.process is None or self.process.ended():
+            before = len(self.world.heard)
+            self.process = await self.start()
+            await until(lambda: self._is_ready_since(before), "the agent is ready", 120)
+        return self.process
+
+    def _is_ready_since(self, before: int) -> bool:
+        fresh = self.world.heard[before:]
+        return any(isinstance(fact, AgentReady) and fact.slots and key.startswith(f"{self.agent}.") for key, fact in fresh)
 
     async def assign(
         self, bundle: Bundle, *frames: int, kind: Kind = Kind.RENDER, trace: dict[str, str] | None = None, **changes: Any

@@ -53,9 +53,7 @@ class Story:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def story(stage: Stage, scenes: Path) -> Story:
-    if stage.process is None or stage.process.ended():
-        stage.process = await stage.start()
-        await stage.world.hear(AgentReady, seconds=120)
+    process = await stage.ready()
     first = await stage.assign(fresh(scenes / "bench_1s"), *FRAMES, picture=BENCH)
     await stage.hear(ResourcesSampled, first)
 
@@ -65,7 +63,7 @@ async def story(stage: Stage, scenes: Path) -> Story:
 
     await until(is_about_to_end, "the agent says that the attempt is about to end", 120)
     async with httpx.AsyncClient(trust_env=False) as client:
-        shown = (await client.get(f"{stage.process.url}/metrics")).text
+        shown = (await client.get(f"{process.url}/metrics")).text
     second = await stage.assign(fresh(scenes / "ok_small"), 1)
     for assignment in (first, second):
         await stage.hear(ChunkCompleted, assignment, 120)
