@@ -30,6 +30,7 @@ LENDERS = 3
 FRAMES = "1-2000"
 LOOK_SECONDS = 0.01
 PATIENCE_SECONDS = 50.0
+WATCHED_FRAMES = 20
 LOSER, STOP, SEEN = "loser stopped", "emergency stop", "frame visible"
 
 
@@ -48,6 +49,7 @@ class Watcher:
             httpx.AsyncClient(timeout=60, trust_env=False) as http,
             http.stream("GET", self._url, headers=headers) as answer,
         ):
+            answer.raise_for_status()
             kind, self.since = "", time.time()
             async for line in answer.aiter_lines():
                 name, _, value = line.partition(": ")
@@ -77,14 +79,26 @@ async def farm_reactions(world: World, folder: Path, turns: int) -> dict[str, li
     try:
         losers = [await _loser(world, engine, job, agents) for _ in range(turns)]
         stops = [await _stop(farm, engine, job, agents) for _ in range(turns)]
-        told = {
-            one.frame: at for at, fact in ear.of(FramesStored, job=job) for one in fact.frames if at > watcher.since and one.key
-        }
-        await until(lambda: told.keys() <= watcher.seen.keys(), "every stored frame is seen on the page", PATIENCE_SECONDS)
+        seen = await _seen(ear, watcher, job)
     finally:
         looking.cancel()
         engine.close()
-    return {LOSER: losers, STOP: stops, SEEN: [watcher.seen[frame] - at for frame, at in told.items()]}
+    return {LOSER: losers, STOP: stops, SEEN: seen}
+
+
+async def _seen(ear: Ear, watcher: Watcher, job: str) -> list[float]:
+    """The farm renders on undisturbed: from storage's word on a frame until the page has it."""
+    began = time.time()
+    assert watcher.since < began, "the page is not open"
+
+    def told() -> dict[int, float]:
+        heard = ear.of(FramesStored, job=job)
+        return {one.frame: at for at, fact in heard for one in fact.frames if at > began and one.key}
+
+    await until(lambda: len(told()) >= WATCHED_FRAMES, "frames are stored", 180)
+    asked = told()
+    await until(lambda: asked.keys() <= watcher.seen.keys(), "every stored frame is seen on the page", PATIENCE_SECONDS)
+    return [watcher.seen[frame] - at for frame, at in asked.items()]
 
 
 async def _loser(world: World, engine: Any, job: str, agents: list[str]) -> float:
