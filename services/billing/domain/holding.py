@@ -128,8 +128,9 @@ def _why_not(job: Job, offer: Offer, more: int, available: int) -> str:
         return "This quote was declined: submit the job again for a new one."
     if not offer.within_max_cost:
         limit = credits(job.max_cost if job.max_cost is not None else pricing.MOST)
-        remedy = "decline, and submit the rest again" if job.stage is Stage.HELD else "submit again"
-        return f"The price of {credits(offer.price_micro)} credits is over the limit of {limit}: {remedy} with a higher limit."
+        raised = "set a higher limit (`framelend job set JOB --max-cost`) and accept once more"
+        remedy = "decline, and submit the rest again with a higher limit" if job.stage is Stage.HELD else raised
+        return f"The price of {credits(offer.price_micro)} credits is over the limit of {limit}: {remedy}."
     if more > available:
         top_up = credits_up(more - available)
         words = f"The price is {credits(offer.price_micro)} credits; {credits(job.held_micro)} are held already and "
