@@ -190,8 +190,8 @@ def test_a_job_cancelled_at_any_moment_holds_nobody(
     asyncio.run(farm.settle())
     assert not any(agent.hands for agent in farm.office.all_agents())
     assert not any(chunk.state in OPEN_CHUNK for chunk in farm.office.all_chunks())
-    ends = [one for one in farm.office.told if isinstance(one, JobCancelled | JobRendered)]
-    assert len(ends) == 1
+    ends = {one for one in farm.office.told if isinstance(one, JobCancelled | JobRendered)}
+    assert len(ends) == 1, "who died in the middle tells the same once more"
     check_paid(farm)
 
 
@@ -202,7 +202,7 @@ def test_a_job_with_failing_attempts_is_rendered_or_fails_with_a_reason(
 ) -> None:
     farm = asyncio.run(lived(script, seed, last, ahead, policy))
     if farm.office.job().state is JobState.FAILED:
-        (failed,) = [one for one in farm.office.told if isinstance(one, JobFailed)]
+        (failed,) = {one for one in farm.office.told if isinstance(one, JobFailed)}
         assert failed.reason
         assert failed.hint
         assert "house" in farm.failed_on, "the house agent agreed"
