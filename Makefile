@@ -38,7 +38,7 @@ test: setup ## everything on real components, in a farm of its own
 	@infra/test.sh -m "not long"
 
 test-long: setup ## the longer forms too
-	@infra/test.sh
+	@FRAMELEND_EXPLORE=1 infra/test.sh
 
 test-gpu: setup ## the GPU image on this machine's NVIDIA GPUs; says so when there is none
 	@$(PYTHON) -m tests.gpu
