@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from framelend.models import Job
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 from rich.console import Console
 from rich.table import Table
 
@@ -28,7 +30,6 @@ from infra.local.farmfile import FarmFile
 
 ASKED = 48
 AUDIT_WAIT_SECONDS = 90
-CHECKS = 'framelend_sweeps_total{outcome="done",service="billing",sweep="the books are checked"}'
 LEDGER_SUM, MISMATCHES = "framelend_billing_ledger_sum", "framelend_billing_mismatches"
 console = Console()
 
@@ -127,23 +128,28 @@ def _ratios(lent: list[dict[str, Any]]) -> dict[str, float]:
 def audited(farm: FarmFile) -> Books:
     """What billing finds in its books when it looks at all of them from now on. Raises FarmError when it does not look."""
     address, until = f"{farm.http('BILLING')}/metrics", time.monotonic() + AUDIT_WAIT_SECONDS
-    before = _figures(address)[CHECKS]
-    while (now := _figures(address))[CHECKS] < before + 2:  # the one under way may have begun before the last posting
+    before = _checks(_samples(address))
+    while _checks(now := _samples(address)) < before + 2:  # the one under way may have begun before the last posting
         if time.monotonic() > until:
             raise FarmError(
                 "billing", f"has not checked its books for {AUDIT_WAIT_SECONDS} s", advice="see `make logs NAME=billing`"
             )
         time.sleep(0.5)
-    return Books(int(now[LEDGER_SUM]), int(now[MISMATCHES]))
+    return Books(int(_figure(now, LEDGER_SUM)), int(_figure(now, MISMATCHES)))
 
 
-def _figures(address: str) -> dict[str, float]:
+def _samples(address: str) -> list[Sample]:
     with urllib.request.urlopen(address, timeout=10) as answer:
-        lines = [line.rpartition(" ") for line in answer.read().decode().splitlines()]
-    return {
-        name: next((float(value) for metric, _, value in lines if metric == name), 0.0)
-        for name in (CHECKS, LEDGER_SUM, MISMATCHES)
-    }
+        families = text_string_to_metric_families(answer.read().decode())
+        return [sample for family in families for sample in family.samples]
+
+
+def _checks(samples: list[Sample]) -> float:
+    return _figure(samples, "framelend_sweeps_total", sweep="the books are checked", outcome="done")
+
+
+def _figure(samples: list[Sample], name: str, **labels: str) -> float:
+    return sum(one.value for one in samples if one.name == name and labels.items() <= one.labels.items())
 
 
 def _invoice(folder: Path, job: Job) -> None:

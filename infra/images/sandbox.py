@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from infra.local.engine import host
 
@@ -22,22 +23,23 @@ DRIVER = ("python3", "/opt/framelend/driver.py")
 SURVEY = ("python3", "/opt/framelend/survey.py")
 
 
+class Limits(TypedDict, total=False):
+    """`memory` as Docker writes it; at most `file_bytes` in one file; nothing but `network`; a `name` for who asks after it."""
+
+    memory: str
+    file_bytes: int
+    network: str
+    name: str | None
+
+
 def run_locked(
-    image: str,
-    inside: Path,
-    out: Path,
-    *command: str,
-    memory: str = "2g",
-    file_bytes: int = 2 << 30,
-    network: str = "none",
-    name: str | None = None,
-    seconds: float = 600,
+    image: str, inside: Path, out: Path, *command: str, seconds: float = 600, **limits: Unpack[Limits]
 ) -> subprocess.CompletedProcess[str]:
     """Runs `command` with `inside` at /in (read-only) and `out` at /out; the container is gone afterwards.
 
     Pictures handed over on stdout are put into `out`; in the stdout that is returned only lines are left.
     """
-    words = locked(image, inside, out, *command, memory=memory, file_bytes=file_bytes, network=network, name=name)
+    words = locked(image, inside, out, *command, **limits)
     done = subprocess.run(words, capture_output=True, timeout=seconds, check=False)
     lines = _without_pictures(done.stdout, out)
     said, noise = (part.decode(errors="replace") for part in (lines, done.stderr))

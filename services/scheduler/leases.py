@@ -104,7 +104,11 @@ class Leases:
         wait = self._desk.policy.after("unclaimed")
         young = [hand for agent in heard for hand in agent.hands if not hand.heard and now - hand.since > wait]
         found = await self._desk.chunks.current(hand.chunk for hand in young) if young else {}
-        return {hand.attempt for hand in young if hand.chunk not in found or not _holds(found[hand.chunk].state, hand.attempt)}
+        return {
+            hand.attempt
+            for hand in young
+            if hand.chunk not in found or not chunks.is_held_by(found[hand.chunk].state, hand.attempt)
+        }
 
     async def _unfinished(self, now: datetime) -> int:
         """Their agents said they were done; not every frame came."""
@@ -181,7 +185,3 @@ def _without(agent: Agent, gone: set[str], now: datetime, policy: Policy) -> Age
     for hand in [hand for hand in agent.hands if hand.attempt in gone]:
         agent = agents.interrupted(agents.freed(agent, hand.attempt), hand.job, now, policy)
     return agent
-
-
-def _holds(chunk: Chunk, attempt: str) -> bool:
-    return chunks.is_held_by(chunk, attempt)

@@ -79,13 +79,19 @@ async def test_storage_may_speak_before_the_agent(office: Office) -> None:
     assert ann(office).hands == ()
 
 
-async def test_who_says_it_is_done_and_brought_nothing_is_kept_off_the_job_after_two_such_words(office: Office) -> None:
+async def said_in_vain(office: Office) -> str:
+    """The attempt is done by its agent's word, brought nothing, and storage looks at other things meanwhile."""
     given = attempt(office)
     await pass_time(office, 20)
     await done(office, given)
     office.clock.pass_by(1)
     office.desk.verification.heard(office.clock.at, POLICY)
     await pass_time(office, POLICY.settle + 10)
+    return given
+
+
+async def test_who_says_it_is_done_and_brought_nothing_is_kept_off_the_job_after_two_such_words(office: Office) -> None:
+    await said_in_vain(office)
     (row,) = ann(office).interruptions
     assert agents.is_barred(ann(office), "job", office.clock.at), row
     assert ann(office).standing.reliability < 80
@@ -103,12 +109,7 @@ async def test_nobody_is_blamed_for_frames_that_storage_has_not_looked_at(office
 
 async def test_frames_that_come_after_all_make_up_for_the_blame(office: Office) -> None:
     """Storage had more to look at than it could in time."""
-    given = attempt(office)
-    await pass_time(office, 20)
-    await done(office, given)
-    office.clock.pass_by(1)
-    office.desk.verification.heard(office.clock.at, POLICY)
-    await pass_time(office, POLICY.settle + 10)
+    given = await said_in_vain(office)
     assert agents.is_barred(ann(office), "job", office.clock.at)
     await stored(office, given, 1, 2, 3)
     assert agents.is_barred(ann(office), "job", office.clock.at), "one frame is no chunk"
