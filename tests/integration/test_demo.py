@@ -19,11 +19,24 @@ WITHIN = 90
 
 
 @contextmanager
+def heard(number: signal.Signals) -> Iterator[None]:
+    """Who starts tests in the background has this signal ignored, and whatever is started by who ignores it does so, too."""
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+@contextmanager
 def demo(layout: Layout, said: Path) -> Iterator[subprocess.Popen[bytes]]:
     """In a process group of its own, as a terminal would start it; ended with its farm, whatever happens."""
     with said.open("wb") as output:
         command, environment = [sys.executable, "-m", "infra.demo"], {**os.environ, "FARM_DIR": str(layout.root)}
-        process = subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=output, stderr=output, start_new_session=True)
+        with heard(signal.SIGINT):
+            process = subprocess.Popen(
+                command, cwd=CHECKOUT, env=environment, stdout=output, stderr=output, start_new_session=True
+            )
         try:
             yield process
         finally:
