@@ -21,6 +21,7 @@ from services.scheduler.domain.farm import Farm
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.quotes import Quote
+from services.scheduler.domain.verification import Storage
 from services.scheduler.gate import Gate
 from services.scheduler.halting import Halting
 from services.scheduler.handlers import routes
@@ -29,7 +30,7 @@ from services.scheduler.leases import Hearing
 from services.scheduler.progress import Progress
 from services.scheduler.quarantine import Quarantine
 from services.scheduler.quoting import Quoting
-from services.scheduler.repository import Agents, Choices, Chunks, Farms, Jobs, Quotes, Standing
+from services.scheduler.repository import Agents, Choices, Chunks, Farms, Jobs, Quotes, Standing, Storages
 from services.scheduler.signing import Signing
 from services.scheduler.sweeps import sweeps
 from services.scheduler.traffic import Traffic
@@ -101,6 +102,7 @@ class Stores:
     farms: Farms
     choices: Choices
     quotes: Quotes
+    storages: Storages
 
     async def prepare(self) -> None:
         for store in (self.jobs, self.chunks, self.agents, self.choices, self.quotes):
@@ -114,7 +116,8 @@ def stores(ground: Ground, settings: Settings) -> Stores:
     chunks = Chunks(ground.repository("chunks", Chunk, signing.finish, remembers=MOST_REMEMBERED))
     jobs = Jobs(ground.repository("jobs", Job, remembers=MOST_JOBS))
     farms, choices = Farms(ground.repository("farm", Farm)), Choices(ground.repository("choices", Choice))
-    return Stores(jobs, chunks, agents, farms, choices, Quotes(ground.repository("quotes", Quote)))
+    quotes, storages = Quotes(ground.repository("quotes", Quote)), Storages(ground.repository("storage", Storage))
+    return Stores(jobs, chunks, agents, farms, choices, quotes, storages)
 
 
 def desk(ground: Ground, settings: Settings, kept: Stores) -> Desk:
@@ -135,6 +138,7 @@ def desk(ground: Ground, settings: Settings, kept: Stores) -> Desk:
         keys=settings.keys(),
         say=ground.say,
         now=ground.clock.now,
+        storages=kept.storages,
         shard=shard,
     )
 
@@ -168,6 +172,7 @@ async def build(ground: Ground) -> Service:
             kept.farms.store,
             kept.choices.store,
             kept.quotes.store,
+            kept.storages.store,
         ),
         sweeps=[*sweeps(work, hearing, gate, quarantine, traffic, choosing), Sweep("farm", 1, halting.sweep)],
         prepare=prepare,

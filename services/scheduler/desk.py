@@ -20,7 +20,7 @@ from services.scheduler.domain.verification import Verification
 from services.scheduler.learning import Learning
 from services.scheduler.progress import Progress
 from services.scheduler.quoting import Quoting
-from services.scheduler.repository import Agents, Chunks, Jobs
+from services.scheduler.repository import Agents, Chunks, Jobs, Storages
 
 
 async def _of_nothing(agent: str) -> None:
@@ -42,6 +42,7 @@ class Desk:
     """Grant keys by id."""
     say: Callable[[Event], Awaitable[None]]
     now: Callable[[], Awaitable[datetime]]
+    storages: Storages
     verification: Verification = field(default_factory=Verification)
     shard: Shard = UNDIVIDED
     """Whose words this process takes."""

@@ -2,7 +2,8 @@
 
 While the broker is away nobody can be heard, and after it is back what was said meanwhile is still in the inboxes. So no lease
 and no timer runs out on account of our own deafness: silence counts from the moment we could hear again. Of several shards each
-judges only those it hears.
+judges the silence of those it hears, and nobody else's. What came of an attempt that is done with, or is at its last end, each
+may judge: that is in the database, and in what all processes have heard of storage.
 """
 
 from collections.abc import Callable, Sequence
@@ -53,6 +54,7 @@ class Leases:
     async def sweep(self) -> None:
         now = await self._desk.now()
         heard_since, policy = self._hearing.since(now), self._desk.policy
+        await self._agree()
         freed = 0
         if now - heard_since > policy.after("lease"):
             freed += await self._silent_agents(now)
@@ -62,6 +64,10 @@ class Leases:
         freed += await self._overdue(now, heard_since)
         if freed:
             await self._desk.dispatch.look()
+
+    async def _agree(self) -> None:
+        verification, policy = self._desk.verification, self._desk.policy
+        verification.agree(await self._desk.storages.agree(verification.storage, policy), policy)
 
     async def _silent_agents(self, now: datetime) -> int:
         """Chunks first: a crash before the agent is written repeats it."""
@@ -143,6 +149,8 @@ class Leases:
         there is the time for a frame once more."""
         if is_at_its_last(holder, now):
             return True
+        if not self._desk.shard.hears(holder.agent):
+            return False  # nor would we have heard it say that its frames lie there
         by = max(holder.hard_end, heard_since + timedelta(seconds=holder.patience))
         return self._desk.verification.should_have_come(by, now, self._desk.policy)
 

@@ -10,12 +10,13 @@ from services.scheduler.desk import Desk
 from services.scheduler.dispatch import Dispatch
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.quotes import Quote
+from services.scheduler.domain.verification import Storage
 from services.scheduler.handlers import agents, attempts, frames, jobs, steering
 from services.scheduler.learning import Learning
 from services.scheduler.leases import Hearing, Leases
 from services.scheduler.progress import Progress
 from services.scheduler.quoting import Quoting
-from services.scheduler.repository import Quotes
+from services.scheduler.repository import Quotes, Storages
 from services.scheduler.signing import Signing
 from services.scheduler.sweeps import Promises, Repairs
 from tests.sim.shelves import AgentShelf, ChunkShelf, JobShelf, Shelf
@@ -37,6 +38,7 @@ class Office:
         self.chunks = ChunkShelf(time.now, self._tell)
         self.agents = AgentShelf(time.now, self._tell)
         self.quotes = Quotes(cast(Any, Shelf[Quote](time.now, self._tell, lambda *_: None)))
+        storages = Storages(cast(Any, Shelf[Storage](time.now, self._tell, lambda *_: None)))
         self._signing = Signing(KEYS, self._holds, self.agents.is_revoked)
         self.dispatch = dispatch(self.jobs, self.chunks, self.agents, policy, IMAGE, monotonic=time.monotonic)
         self.desk = Desk(
@@ -44,7 +46,7 @@ class Office:
             closing=Closing(self.jobs, self.chunks, self.dispatch), learning=Learning(self.jobs, self.agents),
             quoting=Quoting(self.jobs, self.agents, self.quotes, policy, self.dispatch),
             progress=Progress(self.jobs, self.chunks, self.agents, self._tell), policy=policy, keys=KEYS,
-            say=self._tell, now=time.now,
+            say=self._tell, now=time.now, storages=storages,
         )  # fmt: skip
         self._doors = Doors()
         for subject in (agents, attempts, frames, jobs, steering):

@@ -28,7 +28,7 @@ from services.scheduler.leases import Hearing, Leases
 from services.scheduler.progress import Progress
 from services.scheduler.quarantine import Quarantine
 from services.scheduler.quoting import Quoting
-from services.scheduler.repository import Farms, Quotes
+from services.scheduler.repository import Farms, Quotes, Storages
 from services.scheduler.signing import Signing
 from services.scheduler.sweeps import Promises, Repairs
 from services.scheduler.traffic import Traffic
@@ -76,7 +76,7 @@ class Office:
         self.forgets = False
         """Whatever a dead process had saved and not told."""
         self._signing = Signing(KEYS, self._holds, self._is_revoked)
-        self._stores = stores = [Store[Any](self.clock, self._tell, loses, self._dies) for _ in range(6)]
+        self._stores = stores = [Store[Any](self.clock, self._tell, loses, self._dies) for _ in range(7)]
         self.jobs, self.chunks, self.agents = (
             MemoryJobs(cast(Any, stores[0])),
             MemoryChunks(cast(Any, stores[1])),
@@ -85,6 +85,7 @@ class Office:
         self.farms = Farms(cast(Any, stores[3]))
         self.choices = MemoryChoices(cast(Any, stores[4]))
         self.quotes = Quotes(cast(Any, stores[5]))
+        self.storages = Storages(cast(Any, stores[6]))
         self.management = Management()
         self.gate = Gate(self.agents, self.chunks, self.management.broker())
         self.begin(policy or Policy(first_frame=0))  # machines here start at no cost
@@ -97,7 +98,7 @@ class Office:
             closing=Closing(self.jobs, self.chunks, dispatch), learning=Learning(self.jobs, self.agents),
             quoting=Quoting(self.jobs, self.agents, self.quotes, policy, dispatch),
             progress=Progress(self.jobs, self.chunks, self.agents, self._tell, shard), policy=policy, keys=KEYS,
-            say=self._say, now=self.clock.now, shard=shard,
+            say=self._say, now=self.clock.now, storages=self.storages, shard=shard,
         )  # fmt: skip
         self.halting = Halting(self.farms, self.agents, self.chunks, dispatch, self._say)
         self.desk = replace(self.desk, remind=self.halting.tell)

@@ -12,7 +12,7 @@ from services.scheduler.domain import chunk as chunks
 from services.scheduler.domain import tries
 from services.scheduler.domain.chunk import Chunk, Ending
 from services.scheduler.domain.states import ChunkState
-from services.scheduler.domain.verification import Verification
+from services.scheduler.domain.verification import Storage, Verification, agreed
 from tests.unit.scheduler.builders import NOW, POLICY, a_chunk, a_holder, later
 
 
@@ -107,3 +107,30 @@ def test_the_first_word_after_a_silence_begins_the_moment_anew() -> None:
 
 def test_a_storage_that_was_never_heard_has_perhaps_never_looked() -> None:
     assert not Verification().is_overdue(NOW, NOW + timedelta(seconds=60), POLICY)
+
+
+# --- what several processes have heard
+
+
+SPELLS = st.tuples(st.integers(0, 60), st.integers(0, 60)).map(lambda two: Storage(later(max(two)), later(min(two))))
+HEARD = st.one_of(st.just(Storage()), SPELLS)
+
+
+@given(one=HEARD, other=HEARD)
+def test_processes_agree_whichever_is_asked_first_and_once_is_enough(one: Storage, other: Storage) -> None:
+    both = agreed(one, other, POLICY)
+    assert both == agreed(other, one, POLICY)
+    assert agreed(both, one, POLICY) == both
+
+
+@given(words=st.lists(st.tuples(st.integers(0, 200), st.booleans()), min_size=1, max_size=30))
+def test_two_who_hear_every_other_word_know_as_much_as_one_who_hears_all(words: list[tuple[int, bool]]) -> None:
+    """As long as they agree after every word."""
+    alone, pair, shared = Verification(), (Verification(), Verification()), Storage()
+    for second, which in sorted(words):
+        alone.heard(later(second), POLICY)
+        pair[which].heard(later(second), POLICY)
+        shared = agreed(shared, pair[which].storage, POLICY)
+        for one in pair:
+            one.agree(shared, POLICY)
+    assert pair[0].storage == pair[1].storage == alone.storage
