@@ -4,13 +4,14 @@ Beside the time that an agent says its frames took stands the time that we saw p
 brought frames of it, until the store had these. Frames of an attempt that holds its chunk no more teach nothing; nor do samples:
 a frame alone in its process is slow for the process's sake, and its work is only the agent's own word.
 
-What is noted and not yet folded dies with the process; it is policy, not truth.
+What is noted and not yet folded dies with the process and not otherwise; it is policy, not truth.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from contracts.events import FramesStored
 from contracts.values import MICRO, Kind
@@ -23,9 +24,12 @@ from services.scheduler.domain.evidence import Shown
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.quick import replace
 from services.scheduler.domain.standing import verified
+from services.scheduler.folding import kept_while_away, one_by_one
 from services.scheduler.repository import Agents, Jobs
 
 FORGOTTEN = timedelta(hours=1)
+Key = tuple[str, str]
+"""(agent, job)."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,8 @@ class Attempts:
 class Learning:
     def __init__(self, jobs: Jobs, agents: Agents) -> None:
         self._jobs, self._agents, self._attempts = jobs, agents, Attempts()
-        self._rendered: dict[tuple[str, str], list[Rendered]] = defaultdict(list)
-        self._passed: dict[tuple[str, str], int] = defaultdict(int)
+        self._rendered: dict[Key, list[Rendered]] = defaultdict(list)
+        self._passed: dict[Key, int] = defaultdict(int)
 
     def note(self, event: FramesStored, given_at: datetime | None, now: datetime) -> None:
         """`given_at`: when its attempt was given the chunk; None when it does not hold it."""
@@ -77,20 +81,30 @@ class Learning:
 
     async def fold(self) -> None:
         """One step of learning per agent and job since the last time."""
-        taken, self._rendered = self._rendered, defaultdict(list)
-        passed, self._passed = self._passed, defaultdict(int)
-        jobs = await self._jobs.get_many({job for _, job in taken})
-        for (agent, job), rendered in taken.items():
-            await self._fold_one(agent, jobs.get(job), rendered, passed[agent, job])
-        if taken:
+        jobs = await self._jobs.get_many({job for _, job in self._rendered})
+        if self._rendered:
             self._attempts.forget(await self._agents.now())
+        await one_by_one(self._rendered, partial(self._fold_one, jobs))
 
-    async def _fold_one(self, agent: str, job: Job | None, rendered: list[Rendered], passed: int) -> None:
+    async def _fold_one(self, jobs: Mapping[str, Job], key: Key) -> None:
+        (agent, job), rendered, passed = key, self._rendered.pop(key), self._passed.pop(key, 0)
+        with kept_while_away(lambda: self._put_back(key, rendered, passed)):
+            await self._show(agent, jobs.get(job), rendered, passed)
+
+    def _put_back(self, key: Key, rendered: list[Rendered], passed: int) -> None:
+        self._rendered[key] = rendered + self._rendered[key]
+        self._passed[key] += passed
+
+    async def _show(self, agent: str, job: Job | None, rendered: list[Rendered], passed: int) -> None:
         known = await self._agents.get(agent)
-        if known is not None:
-            done, wall = sum(_work(known, job, one) for one in rendered), sum(one.wall_micros for one in rendered)
-            shown = Shown(done, wall, passed)
-            await self._agents.update(agent, lambda state, now: _delivered(_learned(state, job, shown), job, len(rendered), now))
+        if known is None:
+            return
+        works = [_works(known, job, one) for one in rendered]
+        shown = Shown(sum(work for work, _ in works), sum(one.wall_micros for one in rendered), passed)
+        await self._agents.update(agent, lambda state, now: _delivered(_learned(state, job, shown), job, len(rendered), now))
+        for quoted, measured in works if job is not None and job.curve is not None else ():
+            metrics.QUOTE_WORK.labels("measured").inc(measured)
+            metrics.QUOTE_WORK.labels("quoted").inc(quoted)
 
 
 def _learned(agent: Agent, job: Job | None, shown: Shown) -> Decided:
@@ -106,12 +120,8 @@ def _delivered(decided: Decided, job: Job | None, number: int, now: datetime) ->
     return replace(agent, standing=verified(agent.standing, job.account, agent.owner, number, now)), events
 
 
-def _work(agent: Agent, job: Job | None, one: Rendered) -> int:
-    """By the job's own curve where there is one: no agent's word about its CPU time makes it faster."""
+def _works(agent: Agent, job: Job | None, one: Rendered) -> tuple[int, int]:
+    """What counts, and what its agent measured. By the job's own curve where there is one: no agent's word about its CPU time
+    makes it faster."""
     measured = work(one.cpu_micros, benchmark_of(agent))
-    if job is None or job.curve is None:
-        return measured
-    quoted = job.curve.wu(one.frame)
-    metrics.QUOTE_WORK.labels("measured").inc(measured)
-    metrics.QUOTE_WORK.labels("quoted").inc(quoted)
-    return quoted
+    return (measured if job is None or job.curve is None else job.curve.wu(one.frame)), measured

@@ -2,11 +2,12 @@
 renter of a job that has left its quote is asked again.
 
 A quote whose frames are not all measured counts as well, once it is superseded or its job over: those are the worst ones.
-What is noted and not yet folded dies with the process; a fact told twice may count twice. Ratios bear both, money is elsewhere.
+What is noted and not yet folded dies with the process, and not otherwise; a fact told twice may count twice. Ratios bear both,
+money is elsewhere.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -26,19 +27,22 @@ from services.scheduler.domain.deadlines import judged
 from services.scheduler.domain.job import Decided, Job
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.quotes import Quote
+from services.scheduler.folding import kept_while_away, one_by_one
 from services.scheduler.repository import Agents, Jobs, Quotes
 
 log = structlog.get_logger()
 
 Shown = list[tuple[int, int]]
 """(frame, CPU microseconds)."""
+Key = tuple[str, int]
+"""(job, version)."""
 
 
 class Quoting:
     def __init__(self, jobs: Jobs, agents: Agents, quotes: Quotes, policy: Policy, dispatch: Dispatch) -> None:
         self._jobs, self._agents, self._quotes, self._policy, self._dispatch = jobs, agents, quotes, policy, dispatch
-        self._shown: dict[tuple[str, int], dict[str, Shown]] = defaultdict(lambda: defaultdict(list))
-        self._over: set[tuple[str, int]] = set()
+        self._shown: dict[Key, dict[str, Shown]] = defaultdict(lambda: defaultdict(list))
+        self._over: set[Key] = set()
 
     async def made(self, job: Job, event: JobQuoted) -> None:
         """A firm price is kept with the curve it was made from, accepted or not."""
@@ -57,20 +61,28 @@ class Quoting:
             self._over.add((job.job, job.version))
 
     async def fold(self) -> None:
-        over, self._over = self._over, set()
-        taken, self._shown = self._shown, defaultdict(lambda: defaultdict(list))
-        known = await self._agents.read_many({agent for by_agent in taken.values() for agent in by_agent})
-        agents = {agent: saved.state for agent, saved in known.items()}
-        for (job, version), by_agent in taken.items():
-            await self._fold_one(job, version, [(agents[one], shown) for one, shown in by_agent.items() if one in agents])
-        for job, version in over:
-            await self._told_once(job, version, domain.over)
+        await one_by_one(self._shown, self._fold_one)
+        await one_by_one(self._over, self._fold_over)
 
-    async def _fold_one(self, job: str, version: int, by_agent: list[tuple[Agent, Shown]]) -> None:
-        shown = [_by_owner(agent, frames) for agent, frames in by_agent]
-        quote = await self._told_once(job, version, lambda quote: domain.all_shown(quote, shown))
+    async def _fold_one(self, key: Key) -> None:
+        taken = self._shown.pop(key)
+        with kept_while_away(lambda: self._put_back(key, taken)):
+            agents = await self._agents.read_many(taken)
+            shown = [_by_owner(agents[one].state, frames) for one, frames in taken.items() if one in agents]
+            quote = await self._told_once(*key, lambda quote: domain.all_shown(quote, shown))
         if quote is not None and drift.is_suspect(quote, self._policy):
-            await self._ask(quote)
+            with kept_while_away(lambda: self._put_back(key, {})):  # nothing is added by it, and its renter is still to be asked
+                await self._ask(quote)
+
+    def _put_back(self, key: Key, taken: Mapping[str, Shown]) -> None:
+        noted = self._shown[key]
+        for agent, shown in taken.items():
+            noted[agent] = shown + noted[agent]
+
+    async def _fold_over(self, key: Key) -> None:
+        self._over.remove(key)
+        with kept_while_away(lambda: self._over.add(key)):
+            await self._told_once(*key, domain.over)
 
     async def _told_once(self, job: str, version: int, change: Callable[[Quote], Quote]) -> Quote | None:
         """What became of a quote goes into the metrics when nothing is to come, once."""
@@ -103,7 +115,7 @@ class Quoting:
             after = await self._jobs.update(quote.job, decide)
         if after.version > known.version:
             metrics.REQUOTES.inc()
-            await self._told_once(quote.job, quote.version, domain.over)
+            self._over.add((quote.job, quote.version))
             log.warning("quote left its band", job=quote.job, version=quote.version, reason=after.reason)
 
 
