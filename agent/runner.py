@@ -42,6 +42,7 @@ class Runner:
         self._render: Render | None = None
         self._valid_until = 0.0
         self._keeping = ExitStack()
+        self._is_forgotten = False
 
     def headers(self) -> dict[str, str]:
         """The trace context of this attempt."""
@@ -58,7 +59,9 @@ class Runner:
         self._perform(actions)
 
     def feed(self, happened: signals.Input) -> None:
-        """Decides, keeps the decision on disk, then acts."""
+        """Decides, keeps the decision on disk, then acts. What comes late, a slow store's answer say, finds nothing to decide."""
+        if self._is_forgotten:
+            return
         before = self.attempt
         after, actions = machine.decide(before, happened, self._place.now())
         told = [action.event for action in actions if isinstance(action, signals.Tell)]
@@ -157,6 +160,7 @@ class Runner:
         lost = [held.frame for held in self.attempt.frames if held.standing is not Standing.COMPLETED]
         if lost:
             self._log.warning("finished frames were never delivered", frames=len(lost))
+        self._is_forgotten = True
         self._place.journal.forget(self.attempt.id)
         shutil.rmtree(self._place.folders.spool / self.attempt.id, ignore_errors=True)
         self._forgotten(self.attempt.id)
