@@ -136,7 +136,7 @@ async def _work(
                 ("pulse", standing.pulse()),
                 ("yielding", yielding.run()),
                 ("secret", entrance.follow(connection)),
-                ("mailbox", _open_for_ever(Mailbox(connection, credential.agent, desk.take))),
+                ("mailbox", _until_not_taken(Mailbox(connection, credential.agent, desk.take))),
             )
         ]
         ordered = place.background.start(_stop_when_told(desk, stopping), "orders")
@@ -197,9 +197,10 @@ async def _tidy(place: Workplace, desk: Desk) -> None:
     log.info("agent starts", containers_removed=removed, attempts_taken_up=taken_up)
 
 
-async def _open_for_ever(mailbox: Mailbox) -> None:
+async def _until_not_taken(mailbox: Mailbox) -> None:
+    """Until a message could not be taken."""
     await mailbox.open()
-    await asyncio.Event().wait()
+    await mailbox.broken.wait()
 
 
 async def _stop_when_told(desk: Desk, stopping: asyncio.Event) -> None:

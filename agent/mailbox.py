@@ -21,8 +21,11 @@ _TRACE = ("traceparent", "tracestate")
 
 
 class Mailbox:
+    """`broken` is set when a message could not be taken, by a mistake of ours: what it was about will never be done here."""
+
     def __init__(self, connection: AbstractRobustConnection, agent: str, take: Taker) -> None:
         self._connection, self._agent, self._taker = connection, agent, take
+        self.broken = asyncio.Event()
 
     async def open(self) -> None:
         """Begin to take; comes back by itself after a lost connection. Waits for a mailbox that does not exist yet."""
@@ -38,15 +41,27 @@ class Mailbox:
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def _take(self, message: AbstractIncomingMessage) -> None:
-        """Acked whatever becomes of it: what matters was written to the journal first, what cannot be read never will be."""
+        """Acked whatever becomes of it: what matters was written to the journal first, what cannot be read never will be, and
+        what is beyond us ends this run but not the next one too."""
+        was_taken = self._has_taken(message)
+        try:
+            await message.ack()
+        finally:
+            if not was_taken:
+                self.broken.set()
+
+    def _has_taken(self, message: AbstractIncomingMessage) -> bool:
+        """False only for a mistake of ours. The libraries would swallow it."""
         try:
             event = read(str(message.type), message.body)
             if BY_KEY[event.key()].subscribers == (AGENT,):
                 self._taker(event, _trace(message), message.timestamp)
         except NotAnEvent as wrong:
             log.error("an unreadable message", why=str(wrong)[:300])
-        finally:
-            await message.ack()
+        except Exception as ours:
+            log.error("a message could not be taken", event_key=message.type, exc_info=ours)
+            return False
+        return True
 
 
 def _trace(message: AbstractIncomingMessage) -> dict[str, str]:
