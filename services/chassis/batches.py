@@ -7,7 +7,7 @@ a single active consumer: replicas are failover, conditional writes are the fenc
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import structlog
@@ -74,7 +74,7 @@ class BatchConsumer:
         if self._disposal.doorkeeper.admits(message, self._row):
             self._arrived.put(message)
         else:
-            self._later(self._disposal.drop(message))
+            self._drop(message)
 
     async def _collect(self) -> list[Arrival]:
         await self._arrived.some()
@@ -93,7 +93,7 @@ class BatchConsumer:
         good: list[Pair] = []
         for message in group:
             if not self._disposal.doorkeeper.still_admits(message, self._row):
-                self._later(self._disposal.drop(message))
+                self._drop(message)
                 continue
             try:
                 good.append((message, receive(message, self._row)))
@@ -102,10 +102,11 @@ class BatchConsumer:
         if good:
             await self._decide(good)
 
-    def _later(self, doing: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(doing)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+    def _drop(self, message: Message) -> None:
+        if (doing := self._disposal.drop(message)) is not None:
+            task = asyncio.create_task(doing)
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
 
     async def _decide(self, good: list[Pair]) -> None:
         began, key = time.perf_counter(), self._row.event.key()

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 
 import aio_pika
 import structlog
@@ -57,6 +57,7 @@ class Disposal:
         self._announcer = announcer
         self.doorkeeper = doorkeeper
         self._offences, self._early = PerMinute(), PerMinute()
+        self._dropped: dict[str, list[Message]] = {}
 
     async def dispose(self, message: Message, row: Route, raised: BaseException | None) -> None:
         """Ack, retry or park one message according to the verdict table."""
@@ -80,10 +81,20 @@ class Disposal:
         for message in messages:
             await _quietly(message.ack())
 
-    async def drop(self, message: Message) -> None:
-        """Unread: the doorkeeper has not let it in."""
-        await self.doorkeeper.hold(message)
-        await _quietly(message.ack())
+    def drop(self, message: Message) -> Coroutine[None, None, None] | None:
+        """Unread: the doorkeeper has not let it in. What is to be done for it; None when it is done with others: a task for every
+        message would keep everybody waiting as long as the flood itself."""
+        who = speaker(message)
+        if who in self._dropped:
+            self._dropped[who].append(message)
+            return None
+        self._dropped[who] = [message]
+        return self._answer(who)
+
+    async def _answer(self, who: str) -> None:
+        await self.doorkeeper.hold(who)
+        for message in self._dropped.pop(who):
+            await _quietly(message.ack())
 
     def _judge(self, message: Message, row: Route, raised: BaseException | None) -> Verdict:
         judged, who = verdict(raised), speaker(message)

@@ -149,10 +149,10 @@ class Doorkeeper:
         self._telling[misconduct.agent] = task
         task.add_done_callback(lambda _: self._telling.pop(misconduct.agent, None))
 
-    async def hold(self, message: Message) -> None:
-        """Returns when its agent has been cut off, should that be under way. Until then what is dropped stays unanswered, so that
+    async def hold(self, agent: str) -> None:
+        """Returns when the agent has been cut off, should that be under way. Until then what is dropped stays unanswered, so that
         the broker sends no more than was prefetched: throwing a flood away costs more than waiting for its end."""
-        if (task := self._telling.get(speaker(message))) is not None:
+        if (task := self._telling.get(agent)) is not None:
             await asyncio.wait({task}, timeout=HOLD_SECONDS)
 
     async def _told(self, report: Report, misconduct: Misconduct) -> None:

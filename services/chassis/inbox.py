@@ -94,7 +94,9 @@ class Inboxes:
     ) -> None:
         assert self._disposal is not None, "inboxes are started before they are consumed"
         if not self._disposal.doorkeeper.admits(message, row):
-            return await self._disposal.drop(message)
+            if (doing := self._disposal.drop(message)) is not None:
+                await doing
+            return
         began, raised = time.perf_counter(), None
         try:
             received = receive(message, row)

@@ -183,34 +183,47 @@ class SavedThenTold(Generic[S]):
 
     async def update(self, id: str, decide: Decide[S]) -> S:
         """Decide on the present state, save, tell; returns the new state. Raises Unknown, Contended, and what `decide` raises."""
+        state, told = await self.decide(id, decide)
+        await self.pending.tell(told)
+        return state
+
+    async def update_or_add(self, id: str, decide: DecideFromNothing[S]) -> S:
+        """As `update`; `decide` gets None where there is no document yet."""
+        state, told = await self._decided(id, decide)
+        await self.pending.tell(told)
+        return state
+
+    async def decide(self, id: str, decide: Decide[S]) -> tuple[S, list[Told]]:
+        """As `update`, with the telling left to the caller as by `insert`: for him who has something more urgent to do."""
 
         def decide_known(state: S | None, now: datetime) -> Decision[S]:
             if state is None:
                 raise Unknown(id)
             return decide(state, now)
 
-        return await self.update_or_add(id, decide_known)
+        return await self._decided(id, decide_known)
 
-    async def update_or_add(self, id: str, decide: DecideFromNothing[S]) -> S:
-        """As `update`; `decide` gets None where there is no document yet."""
+    async def _decided(self, id: str, decide: DecideFromNothing[S]) -> tuple[S, list[Told]]:
         lock = self._turns.setdefault(id, asyncio.Lock())
         async with lock:
             for attempt in range(TRIES):
                 decided = await self._try(id, decide)
                 if decided is not None:
-                    return decided[0]
+                    return decided
                 await asyncio.sleep(random.uniform(0, 0.002 * min(attempt + 1, 10)))  # noqa: S311  # spreading, not secrecy
         raise Contended(f"{self.collection.name} {id}")
 
-    async def _try(self, id: str, decide: DecideFromNothing[S]) -> tuple[S] | None:
+    async def _try(self, id: str, decide: DecideFromNothing[S]) -> tuple[S, list[Told]] | None:
         """One reading, decision and conditional write; None when another process was faster."""
         before, now = await self.read(id), await self._clock.now()
         state, events = decide(before.state if before else None, now)
         if before is None:
-            return (state,) if await self.add(id, state, events) else None
-        if (state == before.state and not events) or await self._write(before, state, events, now):
-            return (state,)
-        return None
+            [won], told = await self.insert([New(id, state, events)])
+        elif state == before.state and not events:
+            return state, []
+        else:
+            won, told = await self._write(before, state, [entry(event, now, traces.carried()) for event in events], events)
+        return (state, told) if won else None
 
     async def save(self, changes: Sequence[Change[S]]) -> list[bool]:
         """One grouped write for a batch of decisions, at most one per document; tells those that won, says which did."""
@@ -254,14 +267,14 @@ class SavedThenTold(Generic[S]):
     async def announce_leftovers(self, older_than: timedelta = timedelta(seconds=10)) -> int:
         return await self.pending.announce_leftovers(await self._clock.now() - older_than)
 
-    async def _write(self, before: Saved[S], state: S, events: Sequence[Event], now: datetime) -> bool:
-        entries = [entry(event, now, traces.carried()) for event in events]
+    async def _write(
+        self, before: Saved[S], state: S, entries: Sequence[dict[str, Any]], events: Sequence[Event]
+    ) -> tuple[bool, list[Told]]:
+        """Together with what others write at the same moment."""
         won = await self._writes.write(self._conditional(Change(before, state, trace={}), entries))
         self._count([won])
         self._remember(before, state if won else None)
-        if won:
-            await self.pending.tell(tellings(before.id, entries, events))
-        return won
+        return won, tellings(before.id, entries, events)
 
     def _count(self, won: Sequence[bool]) -> None:
         for outcome, number in (("won", sum(won)), ("lost", len(won) - sum(won))):

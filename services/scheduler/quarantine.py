@@ -5,6 +5,7 @@ closes its connections. Other services hear it from `AgentChanged`; other replic
 looking.
 """
 
+import asyncio
 from datetime import datetime
 
 import structlog
@@ -41,14 +42,18 @@ class Quarantine:
             return decided
 
         try:
-            known = await self._desk.agents.update(agent, decide)
+            known, told = await self._desk.agents.decide(agent, decide)
         except Unknown:
             raise SenderFault(f"{agent} is not enrolled") from None
         if known.state is not AgentState.QUARANTINED:
             log.error("agent misbehaves and stays", agent=agent, what=what, count=count, house=known.house)
             return
         self._doorkeeper.shut([agent])
-        await self._gate.settle(agent)
+        telling = asyncio.create_task(self._desk.agents.tell(told))
+        try:
+            await self._gate.settle(agent)  # first: until then it goes on, and what others are told waits behind it
+        finally:
+            await telling
         if reported[-1]:
             metrics.QUARANTINED.labels(what).inc()
             log.warning("agent quarantined", agent=agent, owner=known.owner, what=what, count=count, hands=len(known.hands))

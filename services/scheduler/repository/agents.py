@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from contracts.events import Event
+from services.chassis.pending import Told
 from services.chassis.repository import Change, Decide, Saved, SavedThenTold
 from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.states import HEARD_AGENT, UNSETTLED, AgentState
@@ -43,6 +44,13 @@ class Agents:
 
     async def update(self, agent: str, decide: Decide[Agent]) -> Agent:
         return await self.store.update(agent, decide)
+
+    async def decide(self, agent: str, decide: Decide[Agent]) -> tuple[Agent, list[Told]]:
+        """As `update`, with the telling left to the caller."""
+        return await self.store.decide(agent, decide)
+
+    async def tell(self, told: Sequence[Told]) -> None:
+        await self.store.pending.tell(told)
 
     async def save(self, changes: Sequence[Change[Agent]]) -> list[bool]:
         return await self.store.save(changes)

@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
-from pymongo.errors import AutoReconnect, BulkWriteError, NetworkTimeout, ServerSelectionTimeoutError
+from pymongo.errors import AutoReconnect, BulkWriteError, NetworkTimeout, PyMongoError, ServerSelectionTimeoutError
 
 from services.chassis.grouping import GroupedWrites, Write
+from services.chassis.verdicts import Verdict, verdict
 
 Document = dict[str, Any]
 
@@ -19,6 +20,8 @@ class Server:
         self.name, self.database = "things", self
         self.documents: dict[str, Document] = {id: {"_id": id, "_version": 1, "_writers": []} for id in ("a", "b")}
         self.refused: list[Document] = []
+        self.uncopied: list[int] = []
+        """Codes under which the next answers say that what was written is not copied yet."""
         self.statements = self.asked = 0
         self.away: type[AutoReconnect] | None = None
         self._breaks, self._keeps_writers = breaks, keeps_writers
@@ -33,7 +36,8 @@ class Server:
         matched = 0 if comes_through is False else sum(self._apply(id, one) for one in updates for id in _named(one))
         if comes_through is not None:
             raise AutoReconnect("connection closed")
-        return {"n": matched, **({"writeErrors": self.refused} if self.refused else {})}
+        late = {"writeConcernError": {"code": self.uncopied.pop(0)}} if self.uncopied else {}
+        return {"n": matched, **({"writeErrors": self.refused} if self.refused else {}), **late}
 
     def _apply(self, id: str, one: Document) -> bool:
         document, change = self.documents[id], one["u"]
@@ -81,6 +85,22 @@ async def test_who_was_overtaken_loses_also_when_the_group_was_sent_twice() -> N
 async def test_a_world_that_stays_away_is_told() -> None:
     with pytest.raises(AutoReconnect):
         await GroupedWrites(Server([True, True])).write_all(both(7))
+
+
+async def test_a_server_that_stops_while_it_copies_is_asked_again_and_the_group_counts_once() -> None:
+    server = Server([])
+    server.uncopied = [91]
+    assert await GroupedWrites(server).write_all(both(7)) == [True, True]
+    assert [(one["value"], one["_version"]) for one in server.documents.values()] == [(7, 2), (7, 2)]
+
+
+@pytest.mark.parametrize("codes", [[91, 11600], [64]])
+async def test_a_server_that_does_not_get_to_copy_is_the_worlds_fault(codes: list[int]) -> None:
+    server = Server([])
+    server.uncopied = codes
+    with pytest.raises(PyMongoError) as met:
+        await GroupedWrites(server).write_all(both(7))
+    assert verdict(met.value) is Verdict.WORLD
 
 
 @pytest.mark.parametrize("away", [ServerSelectionTimeoutError, NetworkTimeout])

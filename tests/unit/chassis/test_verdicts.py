@@ -7,6 +7,7 @@ from pymongo.errors import (
     NetworkTimeout,
     OperationFailure,
     ServerSelectionTimeoutError,
+    WriteConcernError,
     WTimeoutError,
 )
 
@@ -15,6 +16,12 @@ from services.chassis.verdicts import NotYet, SenderFault, Verdict, verdict
 
 OUT_OF_TIME = {"writeErrors": [{"index": 0, "code": 50, "errmsg": "operation exceeded time limit"}], "writeConcernErrors": []}
 REFUSED = {"writeErrors": [{"index": 0, "code": 66, "errmsg": "immutable"}], "writeConcernErrors": []}
+LEAVING = (91, 189, 10107, 11600, 11602, 13435, 13436, 64)
+
+
+def answer(*codes: int, **more: object) -> BulkWriteError:
+    """As `insert_many` and `bulk_write` tell it."""
+    return BulkWriteError({"writeErrors": [{"index": 0, "code": code} for code in codes], "writeConcernErrors": [], **more})
 
 
 @pytest.mark.parametrize(
@@ -30,9 +37,19 @@ REFUSED = {"writeErrors": [{"index": 0, "code": 66, "errmsg": "immutable"}], "wr
         (WTimeoutError("not copied in time", 64), Verdict.WORLD),
         (BulkWriteError(OUT_OF_TIME), Verdict.WORLD),
         (BulkWriteError(REFUSED), Verdict.OURS),
+        (WriteConcernError("shutting down", 91), Verdict.WORLD),
+        (answer(11600, 66), Verdict.OURS),
+        (answer(66, writeConcernErrors=[{"code": 91}]), Verdict.OURS),
         (OperationFailure("not allowed", 13), Verdict.OURS),
         (ZeroDivisionError(), Verdict.OURS),
     ],
 )
 def test_an_exception_has_one_at_fault(raised: BaseException | None, whose: Verdict) -> None:
     assert verdict(raised) is whose
+
+
+@pytest.mark.parametrize("code", LEAVING)
+def test_a_server_that_stops_in_the_middle_of_writes_is_the_worlds_fault_wherever_it_says_so(code: int) -> None:
+    assert verdict(answer(code)) is Verdict.WORLD
+    assert verdict(answer(writeConcernErrors=[{"code": code}])) is Verdict.WORLD
+    assert verdict(answer(writeConcernError={"code": code})) is Verdict.WORLD
