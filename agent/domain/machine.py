@@ -123,11 +123,14 @@ def _withdrawn(attempt: Attempt, order: s.Withdrawn, now: float) -> Decision:
 
 
 def _stopping(attempt: Attempt, _: s.Stopping, now: float) -> Decision:
-    """Said at once: the process has seconds to live. Frames not delivered are told again by its next run."""
+    """Said at once: the process has seconds to live. Frames not delivered are told again by its next run, but who says that a
+    chunk is complete whose frames nobody has is blamed for it."""
     if attempt.phase is Phase.ENDED:
         return attempt, ()
     actions: list[Action] = [s.KillContainer()] if attempt.phase is Phase.RENDERING else [s.DropBundle()]
-    ending = attempt.ending or released(Release.STOPPED, "the agent is shutting down")
+    ending = attempt.ending
+    if ending is None or (ending.end is End.COMPLETED and not attempt.delivered()):
+        ending = released(Release.STOPPED, "the agent is shutting down")
     ended = replace(move(attempt, Phase.ENDED, "agent stops"), ending=ending, since=now)
     return ended, (*actions, *_said(ended))
 
