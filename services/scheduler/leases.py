@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from services.chassis.repository import Unknown
-from services.scheduler import metrics
+from services.scheduler import metrics, vain
 from services.scheduler.desk import Desk
 from services.scheduler.domain import agent as agents
 from services.scheduler.domain import chunk as chunks
@@ -159,7 +159,8 @@ class Leases:
         attempt, why = chunk.holder.attempt, "hard end" if is_at_its_last(chunk.holder, chunk.holder.hard_end) else "no progress"
         log.warning("attempt overdue", chunk=chunk.chunk, attempt=attempt, agent=chunk.holder.agent, why=why)
         metrics.VOIDED.labels(why).inc()
-        if await self._end(chunk.chunk, lambda state, at: tries.timed_out(state, attempt, at)):
+        by_house = await vain.ending(self._desk, chunk)
+        if await self._end(chunk.chunk, lambda state, at: tries.timed_out(state, attempt, at, by_house)):
             await self._desk.agents.update(chunk.holder.agent, self._blamed(agents.interrupted, chunk.job))
 
     async def _lose(self, hand: Hand, why: str) -> None:

@@ -36,7 +36,8 @@ def assigned(
     limits = _limits(job, chunk, agent, policy)
     left = missing(chunk)
     number = max(1, sum(len(span) for span in left))
-    last_end = now + timedelta(seconds=number * limits.seconds_per_frame + policy.slack)
+    fetching = timedelta(seconds=_fetching(job, agent, policy))
+    last_end = now + fetching + timedelta(seconds=number * limits.seconds_per_frame + policy.slack)
     size = job.picture or NO_PICTURE
     grant = Grant(
         agent=agent.agent, job=job.job, chunk=chunk.chunk, attempt=attempt, kind=chunk.kind, frames=left,
@@ -51,7 +52,7 @@ def assigned(
         chosen=by_hand(agent),
     )  # fmt: skip
     patience = limits.seconds_per_frame + policy.slack
-    first = now + timedelta(seconds=patience + _fetching(job, agent, policy))
+    first = now + fetching + timedelta(seconds=patience)
     return Holder(attempt, agent.agent, now, min(first, last_end), last_end=last_end, patience=patience), told
 
 

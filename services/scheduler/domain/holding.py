@@ -1,9 +1,10 @@
 """The attempt that holds a chunk, and until when.
 
 Theory. An attempt ends by evidence. Pulses only say that its machine lives; that it works is said by frames in the store. So an
-attempt has its *last end*, what all its frames may take together, and before that its *hard end*: a first frame must be stored in
-the time for bundle, start and one frame, and each stored frame earns the time for another one. A machine that takes a chunk,
-pulses and renders nothing holds it for minutes, whatever speed it claims.
+attempt has its *last end*, what bundle, start and all its frames may take together, and before that its *hard end*: a first frame
+must be stored in the time for bundle, start and one frame, and each stored frame earns the time for another one. A machine that
+takes a chunk, pulses and renders nothing holds it for minutes, and as long as a slow line takes for the bundle; whatever speed it
+claims.
 """
 
 from dataclasses import dataclass

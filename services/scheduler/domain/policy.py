@@ -84,6 +84,8 @@ class Policy:
 
     tries: int = 3
     """Per frame; the last one on the house agent."""
+    house_gives_up: int = 1800
+    """So long after its first attempt that came to nothing; before that our own store may have been away."""
     interruptions: int = 3
     failures: int = 2
     """Of one agent on one job, in a row."""

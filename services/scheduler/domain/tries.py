@@ -4,7 +4,8 @@ Theory. A frame is tried three times, the last time on the house agent, and only
 that it confirms at once, anything else at the third try. A failure that names no frame counts for all that are missing. Each
 attempt counts once per frame. What the lender caused by leaving is no try (domain.chunk, `gave_up`). A scene fault that is worth
 the house's time (domain.doubts) goes to the house agent at once. What ran out of memory is tried with twice as much. Nor is it
-a try when nothing came of an attempt, or not what it said; but its agent is the last to get that chunk again.
+a try when nothing came of an attempt, or not what it said; but its agent is the last to get that chunk again. When the house
+agent could not even begin, for the third time and over so long that it was not the farm's store that was away, that is final too.
 """
 
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ from services.scheduler.domain.spans import holds
 REFUSED = "refused"
 NOTHING = "nothing came"
 """Of an attempt that was given up: what a failure is called of which its agent says nothing."""
+IN_VAIN = "nothing came, of the house"
 OF_THE_MACHINE = frozenset({REFUSED, Fault.MACHINE.value})
 """What is held against a machine once another owner's has brought the frames."""
 
@@ -78,14 +80,15 @@ def rejected(
     return _to_house(tried, policy), by_house and _most_tries(tried) >= policy.tries
 
 
-def timed_out(chunk: Chunk, attempt: str, now: datetime) -> Decided:
+def timed_out(chunk: Chunk, attempt: str, now: datetime, by_house: bool = False) -> Decided:
     """Its hard end is reached. One that has said it is done is left to `settle`: its frames may lie in the store, unverified, and
     would be rendered twice."""
     if chunk.holder is None or chunk.holder.done_at is not None or now < chunk.holder.hard_end:
         return chunk, []
     is_last = is_at_its_last(chunk.holder, now)
     reason = "the attempt has reached its hard end" if is_last else "no frame of it has come in time"
-    return voided(_unfit(chunk, chunk.holder.agent, now), attempt, reason, now)
+    known = in_vain(chunk, attempt, now) if by_house else chunk
+    return voided(known if known is not chunk else _unfit(chunk, chunk.holder.agent, now), attempt, reason, now)
 
 
 def incomplete(chunk: Chunk, attempt: str, is_blamed: bool, now: datetime) -> Chunk:
@@ -96,8 +99,21 @@ def incomplete(chunk: Chunk, attempt: str, is_blamed: bool, now: datetime) -> Ch
     return gave_up(known, attempt, Ending.INCOMPLETE, now)
 
 
-def _unfit(chunk: Chunk, agent: str, now: datetime) -> Chunk:
-    return replace(chunk, failed_on=(*chunk.failed_on, Failure(agent, now, NOTHING))[-FORMER:])
+def in_vain(chunk: Chunk, attempt: str, now: datetime) -> Chunk:
+    """This attempt of the house agent ends, and no frame has come of it."""
+    if chunk.holder is None or not is_held_by(chunk, attempt) or chunk.holder.brought_at is not None:
+        return chunk
+    return _unfit(chunk, chunk.holder.agent, now, IN_VAIN)
+
+
+def is_hopeless(chunk: Chunk, now: datetime, policy: Policy) -> bool:
+    """Whether that was so often and for so long that there is no point in another one."""
+    before = [one.at for one in chunk.failed_on if one.fault == IN_VAIN]
+    return len(before) >= policy.tries and now - before[0] >= policy.after("house_gives_up")
+
+
+def _unfit(chunk: Chunk, agent: str, now: datetime, why: str = NOTHING) -> Chunk:
+    return replace(chunk, failed_on=(*chunk.failed_on, Failure(agent, now, why))[-FORMER:])
 
 
 def _blamed(chunk: Chunk, frame: int | None, delivered: Ranges) -> list[int | None]:

@@ -20,6 +20,14 @@ PLAIN = {
     Fault.TIME: "it takes longer than it may",
 }
 
+IN_VAIN = "on the farm's own machine it could not be fetched or begun in time, again and again"
+"""Of the house agent, which said nothing worse."""
+IN_VAIN_HINT = "Submit again, with a smaller bundle if it is a large one; what is stored stays paid and downloadable."
+
+
+def in_vain(kind: Kind) -> str:
+    return f"The file could not be looked at: {IN_VAIN}" if kind is Kind.INSPECT else f"Rendering cannot go on: {IN_VAIN}"
+
 
 def reason(kind: Kind, failed: ChunkFailed) -> str:
     """What was tried, where it failed, and what the agent found."""

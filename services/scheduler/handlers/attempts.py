@@ -6,10 +6,11 @@ from datetime import datetime
 import structlog
 
 from contracts.changes import Support
-from contracts.events import ChunkFailed, ChunkReleased, Event, Fault, InspectionReported, JobInspected, ProbeMeasured
+from contracts.events import ChunkFailed, ChunkReleased, Event, Fault, InspectionReported, JobInspected, ProbeMeasured, Release
 from contracts.values import Kind, frames
 from services.chassis.inbox import Inboxes
 from services.chassis.verdicts import SenderFault
+from services.scheduler import vain
 from services.scheduler.desk import Desk
 from services.scheduler.domain import agent as agents
 from services.scheduler.domain import chunk as chunks
@@ -180,10 +181,15 @@ async def _probed(desk: Desk, job: str, frame: int, attempt: str, agent: str, wo
 
 async def chunk_released(desk: Desk, agent: str, event: ChunkReleased) -> None:
     """An interruption: no try is counted. The agent gets nothing more until it says it is ready."""
-    await desk.chunk_of(agent, event.job, event.chunk, event.attempt)
+    chunk = await desk.chunk_of(agent, event.job, event.chunk, event.attempt)
     log.info("chunk released", job=event.job, chunk=event.chunk, agent=agent, reason=event.reason, text=event.text)
-    why, frames = Ending.GIVEN_BACK, event.delivered
-    await desk.chunks.update(event.chunk, lambda state, now: (chunks.left(state, event.attempt, why, frames, now), []))
+    is_in_vain = await _is_in_vain(desk, chunk, event)
+
+    def given_back(state: Chunk, now: datetime) -> chunks.Decided:
+        known = tries.in_vain(state, event.attempt, now) if is_in_vain else state
+        return chunks.left(known, event.attempt, Ending.GIVEN_BACK, event.delivered, now), []
+
+    await desk.chunks.update(event.chunk, given_back)
 
     def released(state: Agent, now: datetime) -> agents.Decided:
         if not agents.holds(state, event.attempt):
@@ -192,6 +198,13 @@ async def chunk_released(desk: Desk, agent: str, event: ChunkReleased) -> None:
 
     await desk.agents.update(agent, released)
     await desk.dispatch.look()
+
+
+async def _is_in_vain(desk: Desk, chunk: Chunk, event: ChunkReleased) -> bool:
+    """The house agent could not get the bundle."""
+    if event.reason is not Release.NETWORK or event.delivered or not chunks.is_held_by(chunk, event.attempt):
+        return False
+    return await vain.ending(desk, chunk)
 
 
 def _failed(job: Job, chunk: Chunk, event: ChunkFailed) -> Decided:
