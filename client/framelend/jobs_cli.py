@@ -11,8 +11,9 @@ from framelend.applying import apply
 from framelend.client import Client
 from framelend.fetching import fetch, frame_numbers
 from framelend.models import Job
+from framelend.reading import amount
 from framelend.session import JobId, Json, connected
-from framelend.submitting import accept_quote, amount, submit
+from framelend.submitting import accept_quote, submit
 from framelend.terminal import JOB_ENDED_BADLY, NOT_ACCEPTED, credits, err, fail, out, print_json, size, speaking, table
 
 

@@ -1,18 +1,17 @@
 """`framelend job`: what a renter changes on a job under way."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from framelend.problems import LocalProblem
+from framelend.reading import MOMENT, amount, if_said, moment
 from framelend.session import JobId, Json, connected
-from framelend.submitting import amount, aware
 from framelend.terminal import out, print_json, speaking
 
-DEADLINE = (
-    'Like 2027-01-31T18:00; "none" takes it back. One set or moved nearer once the price is accepted orders only your own jobs.'
-)
+DEADLINE = f'Like {MOMENT}; "none" takes it back. One set or moved nearer once the price is accepted orders only your own jobs.'
+T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, help="Change a job under way: bid, limit, deadline, start, priority, frames.")
 NONE = "none"
 
@@ -30,10 +29,10 @@ def set_(
 ) -> None:
     """Change what is named, and nothing else."""
     said: dict[str, Any] = {
-        "price_per_wu": bid and amount(bid),
-        "max_cost": NONE if max_cost == NONE else max_cost and amount(max_cost),
-        "deadline": _moment(deadline),
-        "start_at": _moment(start_at),
+        "price_per_wu": if_said(amount, bid),
+        "max_cost": _unless_none(amount, max_cost),
+        "deadline": _unless_none(moment, deadline),
+        "start_at": _unless_none(moment, start_at),
         "priority": priority,
     }
     changes = {name: None if value == NONE else value for name, value in said.items() if value is not None}
@@ -79,10 +78,5 @@ def retried(job: str, without: str | None, key: str | None, json: bool) -> None:
     out.print(f"Job [bold]{found.id}[/] is submitted for the frames that are missing. See its price: framelend quote {found.id}")
 
 
-def _moment(text: str | None) -> datetime | str | None:
-    if text is None or text == NONE:
-        return text
-    try:
-        return aware(datetime.fromisoformat(text))
-    except ValueError:
-        raise LocalProblem(f"{text!r} is no time like 2027-01-31T18:00.") from None
+def _unless_none(read: Callable[[str], T], text: str | None) -> T | str | None:
+    return NONE if text == NONE else if_said(read, text)

@@ -2,8 +2,7 @@
 
 import sys
 import tempfile
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +15,7 @@ from framelend.bundling import Contents, gather, pack
 from framelend.client import Client, fresh_key
 from framelend.models import Job, Upload
 from framelend.problems import LocalProblem
+from framelend.reading import MOMENT, amount, frame_list, if_said, moment
 from framelend.session import Json, connected
 from framelend.terminal import JOB_ENDED_BADLY, NOT_ACCEPTED, credits, err, fail, out, print_json, size
 
@@ -38,8 +38,8 @@ def submit(
     name: Annotated[str | None, typer.Option(help="What you call the job.")] = None,
     price: Annotated[str, typer.Option(help="Your bid: credits per WU (a CPU second of the reference machine).")] = "0.01",
     max_cost: Annotated[str | None, typer.Option(help="No quote above this many credits can be accepted.")] = None,
-    deadline: Annotated[datetime | None, typer.Option(help="When you need it, e.g. 2027-01-31T18:00.")] = None,
-    start_at: Annotated[datetime | None, typer.Option(help="Render no frame before, but for samples.")] = None,
+    deadline: Annotated[str | None, typer.Option(help=f"When you need it, e.g. {MOMENT}.")] = None,
+    start_at: Annotated[str | None, typer.Option(help=f"Render no frame before, but for samples; e.g. {MOMENT}.")] = None,
     priority: Annotated[int | None, typer.Option(min=-100, max=100, help="Among your own jobs of the same bid.")] = None,
     allow: Annotated[
         list[Allowed] | None, typer.Option(help="Whom you let render, whom you like best first; may be given again.")
@@ -59,19 +59,20 @@ def submit(
     """Send a .blend to the farm, see findings and a firm price."""
     settings = {"samples": samples, "percentage": percentage, "camera": camera, "changes": apply or None}
     asked: dict[str, Any] = {
-        "frames": frames, "name": name, "max_cost": max_cost, "priority": priority,
-        "deadline": aware(deadline), "start_at": aware(start_at),
+        "price_per_wu": amount(price), "max_cost": if_said(amount, max_cost),
+        "frames": if_said(frame_list, frames), "name": name, "priority": priority,
+        "deadline": if_said(moment, deadline), "start_at": if_said(moment, start_at),
         "settings": {what: value for what, value in settings.items() if value is not None},
         "order": "preview" if preview else None,
         "allows": _allowed(allow or [], lender or []),
         "lenders": lender or [],
         "key": key or fresh_key(),
     }  # fmt: skip
-    limit = None if accept is None else amount(accept)
+    limit = if_said(amount, accept)
     contents = gather(source, assets or (), blend)
     with connected() as client:
         upload = sent(client, contents)
-        job = client.submit(upload.sha256, price, blend=contents.blend, **asked)
+        job = client.submit(upload.sha256, blend=contents.blend, **asked)
         err.print(f"Job [bold]{job.id}[/] is submitted. The farm inspects the file and renders samples …")
         job = _quoted(client, job, json)
         job = _answered(client, job, yes=yes, limit=limit, ask=not json, needed=watch)
@@ -110,13 +111,6 @@ def accept_quote(client: Client, job: Job) -> Job:
 def _is_held(job: Job) -> bool:
     """A job that was asked a further time has credits held already."""
     return job.held > 0 and job.state != "requoting"
-
-
-def amount(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise LocalProblem(f"{text!r} is no amount of credits.") from None
 
 
 def _quoted(client: Client, job: Job, json: bool) -> Job:
@@ -169,8 +163,3 @@ def _told(job: Job, json: bool, watched: bool) -> None:
 def _allowed(allow: list[Allowed], lenders: list[str]) -> list[str]:
     """Who names lenders and says nothing else lets only them."""
     return [one.value for one in allow] or (["named"] if lenders else [])
-
-
-def aware(at: datetime | None) -> datetime | None:
-    """A time without zone is this machine's."""
-    return at.astimezone(UTC) if at else None

@@ -8,6 +8,7 @@ import pytest
 from framelend import cli
 from typer.testing import CliRunner
 
+from tests.unit.client.answers import JOB as WHOLE
 from tests.unit.client.terminal import Answering, logged_in, said
 
 FINDINGS = [
@@ -15,14 +16,7 @@ FINDINGS = [
     {"code": "percentage", "severity": "warning", "text": "At 50 %.", "fix": "100 %.", "change": "full-resolution"},
     {"code": "scripts", "severity": "warning", "text": "A script [here].", "fix": "Bake it."},
 ]
-JOB: dict[str, Any] = {
-    "id": "j-1", "name": "film", "state": "failed", "reason": "", "submitted_at": "2026-11-21T12:00:00Z", "stored": 0, "total": 0,
-    "charged": "0", "price": None, "revision": 1, "ended": True, "bundle": "b" * 64, "blend": "film.blend", "asked_frames": "",
-    "frames": "", "price_per_wu": "0.01", "max_cost": None, "deadline": None, "control": None, "findings": FINDINGS,
-    "support": "supported with changes", "width": 0, "height": 0, "fps": 0, "deposit": "0", "held": "0", "quote": None,
-    "refusal": None, "remaining_seconds": None, "agents": [], "failure": None, "settlement": None, "files": [],
-    "files_until": None,
-}  # fmt: skip
+JOB = {**WHOLE, "findings": FINDINGS, "support": "supported with changes"}
 Asked = list[tuple[str, Any]]
 
 
