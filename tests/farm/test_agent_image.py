@@ -7,14 +7,18 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
+from framelend import Client
 
 from infra.images import engine, ours
 from infra.local.engine import host
+from infra.local.layout import CHECKOUT
 from tests.farm.farmhouse import Account, Farm
 from tests.farm.renting import accepted, settled, submitted
 from tests.integration.world import free_port
+from tests.waiting import until
 
 pytestmark = pytest.mark.long
 SECONDS = 120
@@ -44,8 +48,8 @@ def _as_root(folder: Path, *command: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def _box(home: Path, *more: str) -> tuple[str, ...]:
-    """Engine, its group, the folder, and a network that reaches the farm."""
+def _box(home: Path, *more: str, kept: tuple[str, ...] = ("--rm",)) -> tuple[str, ...]:
+    """Engine, its group, the folder, and a network that reaches the farm. `kept`: what becomes of the container."""
     socket = urlsplit(host()).path
     reach = ("--network", "host", "--group-add", str(os.stat(socket).st_gid), "-v", f"{socket}:{socket}")
     return (
@@ -53,7 +57,7 @@ def _box(home: Path, *more: str) -> tuple[str, ...]:
         "-H",
         host(),
         "run",
-        "--rm",
+        *kept,
         *reach,
         "-v",
         f"{home}:{home}",
@@ -95,6 +99,48 @@ def _says(agent: str, command: str) -> str:
     done = engine.docker("exec", f"framelend-{agent}", "framelend-agent", command)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+@pytest.fixture
+def boxed() -> Iterator[str]:
+    """The name of a container that is gone after the test, whatever became of it."""
+    name = f"framelend-{uuid4().hex}"
+    yield name
+    engine.docker("rm", "-f", name)
+
+
+def _restart() -> str:
+    """What the README tells a lender to give `docker run`."""
+    found = re.search(r"^box -d .* (--restart \S+) ", (CHECKOUT / "README.md").read_text(), re.MULTILINE)
+    assert found is not None
+    return found[1]
+
+
+def _stood(name: str) -> list[str]:
+    """Its state, how it ended last, and how often the engine has started it again; empty until either is so."""
+    told = engine.docker("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}} {{.RestartCount}}", name).stdout.split()
+    return told if told[0] == "exited" or told[2] != "0" else []
+
+
+@pytest.mark.parametrize(("policy", "stays_away"), [(_restart(), True), ("--restart unless-stopped", False)])
+async def test_an_agent_in_its_image_that_is_ordered_to_stop_stays_away(
+    house: Farm, home: Path, boxed: str, policy: str, stays_away: bool
+) -> None:
+    """By the line of the README; the control is the policy that asks for no exit code."""
+    lender = await house.account("lena", "lender")
+    agent = await _enrolled(house, lender, home)
+    words = _box(home, "--name", boxed, kept=("-d", *policy.split()))
+    done = await asyncio.to_thread(subprocess.run, words, capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 0, done.stderr
+    with house.client(lender) as client:
+        await until(lambda: asyncio.to_thread(_is_online, client, agent), f"{agent} is online", SECONDS)
+        await asyncio.to_thread(client.order_agent, agent, "stop")
+    stood = await until(lambda: asyncio.to_thread(_stood, boxed), "the agent has ended", SECONDS)
+    assert (stood == ["exited", "0", "0"]) is stays_away, stood
+
+
+def _is_online(client: Client, agent: str) -> bool:
+    return any((one.id, one.state) == (agent, "online") for one in client.agents())
 
 
 async def test_an_agent_with_the_number_of_its_render_containers_does_not_start(house: Farm, home: Path) -> None:
