@@ -79,7 +79,7 @@ def made(job: Job, price_micro: int, now: datetime) -> Quote | None:
     spans = job.uncut or job.frames
     return Quote(
         job=job.job, account=job.account, version=job.version, made_at=now,
-        first=spans[0].first, last=spans[-1].last, frames=job.to_render, price_micro=price_micro,
+        first=min(one.first for one in spans), last=max(one.last for one in spans), frames=job.to_render, price_micro=price_micro,
         curve=job.curve, micro_wu=job.micro_wu, seconds=job.seconds,
         sampled_micro_wu=sum(one.micro_wu for one in job.measured), samples=count(job.frames) - job.to_render,
         timeline=(Truth(),) * BINS,

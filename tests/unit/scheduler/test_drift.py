@@ -8,13 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.events import CreditsHeld, JobCancelled, JobEstimated, JobStateChanged
-from contracts.values import Band, Curve, FrameRange, Knot, frames
+from contracts.values import Band, Curve, FrameRange, Knot, Order, frames, ranges
 from contracts.work import price
 from services.scheduler.domain import answers, curves, drift, quotes
 from services.scheduler.domain.assignment import assigned
 from services.scheduler.domain.cutting import cut
 from services.scheduler.domain.job import Former, Job
+from services.scheduler.domain.preview import ordered
 from services.scheduler.domain.quotes import Quote
+from services.scheduler.domain.spans import taken
 from services.scheduler.domain.states import WORKING, JobState
 from tests.unit.scheduler.builders import IMAGE, NOW, POLICY, WU, a_chunk, a_sampled_job, an_agent, span
 
@@ -177,3 +179,16 @@ def test_the_error_is_of_all_frames_and_said_once_all_are_measured() -> None:
     bins = [one.measured for one in quote.timeline]
     assert len(bins) == 100
     assert {abs(a - b) for a, b in pairwise(bins)} == {WU}
+
+
+@given(last=st.integers(1, 300), cut_before=st.integers(0, 299))
+def test_the_timeline_of_a_quote_runs_from_its_first_frame_to_its_last_in_whatever_order_they_are_cut(
+    last: int, cut_before: int
+) -> None:
+    """A preview's stretches are not sorted, and of what is left of it the last ends before the first begins."""
+    _, left = taken(ordered(span(1, last), Order.PREVIEW), min(cut_before, last - 1))
+    inside = sorted(frames(left))
+    shuffled, straight = (a_quote(a_sampled_job(micro_wu=BAND, uncut=spans)) for spans in (left, ranges(inside)))
+    assert (shuffled.first, shuffled.last) == (inside[0], inside[-1])
+    works = [(frame, WU) for frame in inside]
+    assert quotes.shown(shuffled, "ann", False, works) == quotes.shown(straight, "ann", False, works)
