@@ -65,18 +65,26 @@ class Shelf(Generic[S]):
         return added, told
 
     async def update(self, id: str, decide: Callable[[S, datetime], tuple[S, Sequence[Event]]]) -> S:
+        state, told = await self.decide(id, decide)
+        await self.tell(told)
+        return state
+
+    async def decide(self, id: str, decide: Callable[[S, datetime], tuple[S, Sequence[Event]]]) -> tuple[S, list[Told]]:
         if id not in self.states:
             raise Unknown(id)
-        return await self.update_or_add(id, cast(Any, decide))
+        return await self._decided(id, cast(Any, decide))
 
     async def update_or_add(self, id: str, decide: Callable[[S | None, datetime], tuple[S, Sequence[Event]]]) -> S:
+        state, told = await self._decided(id, decide)
+        await self.tell(told)
+        return state
+
+    async def _decided(self, id: str, decide: Callable[[S | None, datetime], tuple[S, Sequence[Event]]]) -> tuple[S, list[Told]]:
         before = await self.get(id)
         state, events = decide(before, await self.now())
         if before is None or events or state != before:
             self._put(id, state)
-            for event in events:
-                await self._tell(event)
-        return state
+        return state, [Told(id, {"event": event}) for event in events]
 
     async def save(self, changes: Sequence[Change[S]]) -> list[bool]:
         won, told = await self.write(changes)

@@ -111,11 +111,21 @@ class Store(Generic[S]):
         return added, told
 
     async def update(self, id: str, decide: Callable[[S, datetime], tuple[S, Sequence[Event]]]) -> S:
+        state, told = await self.decide(id, decide)
+        await self.tell(told)
+        return state
+
+    async def decide(self, id: str, decide: Callable[[S, datetime], tuple[S, Sequence[Event]]]) -> tuple[S, list[Told]]:
         if id not in self.states:
             raise Unknown(id)
-        return await self.update_or_add(id, cast(Any, decide))
+        return await self._decided(id, cast(Any, decide))
 
     async def update_or_add(self, id: str, decide: Callable[[S | None, datetime], tuple[S, Sequence[Event]]]) -> S:
+        state, told = await self._decided(id, decide)
+        await self.tell(told)
+        return state
+
+    async def _decided(self, id: str, decide: Callable[[S | None, datetime], tuple[S, Sequence[Event]]]) -> tuple[S, list[Told]]:
         before = await self.get(id)
         if self._loses():
             decide(before, self._clock.at)
@@ -124,8 +134,7 @@ class Store(Generic[S]):
             self._step()
             self.states[id] = (self.states[id][0] + 1 if before is not None else 1, state)
             self.pending_events += events
-            await self._told(events)
-        return state
+        return state, [Told(id, {"event": event}) for event in events]
 
     async def save(self, changes: Sequence[Change[S]]) -> list[bool]:
         won, told = await self.write(changes)
