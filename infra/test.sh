@@ -4,7 +4,7 @@
 #
 # In the second farm runs what starts whole farms or agents, what kills or floods the broker itself, and what exhausts a container.
 # The first lot is named by what it leaves out, so that a new folder is always in one of them. The gate, with the unit tests, runs
-# while images and farms are made.
+# while images and farms are made and the first lot begins; the second lot begins when the gate has passed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export FARM_DIR="${FARM_DIR:-$PWD/.farm-test}"
@@ -12,16 +12,21 @@ SECOND="$FARM_DIR-whole"
 PYTHON=.venv/bin/python
 WHOLE=(tests/farm tests/failures tests/integration/agent tests/faults tests/security/test_escape_exhaust.py tests/security/test_flood.py)
 BRIEF=(--tb=short --show-capture=no --durations=15 -rfE) # the services keep their own logs
-LOG=build/test-whole-farms.log
 GATE_LOG=build/test-gate.log
+FIRST_LOG=build/test-components.log
+SECOND_LOG=build/test-whole-farms.log
 MOST_AGAIN=3
-BESIDE=""
+RUNNING=()
 
 beside() { # LOG COMMAND...: in the background, as a group of processes of its own that only `stop` interrupts
     set -m
     "${@:2}" >"$1" 2>&1 &
-    BESIDE=$!
+    RUNNING+=($!)
     set +m
+}
+
+lot() { # NAME FARM WORDS...: some of the tests in one of the farms
+    FARM_DIR=$2 exec $PYTHON -m pytest "${BRIEF[@]}" --junitxml="build/test-$1.xml" "${@:3}"
 }
 
 alone() { # what failed while two lots shared the machine is asked once more, if it is little; what fails again has failed
@@ -41,10 +46,10 @@ each() { # a command for each of the farms
 stop() {
     local status=$?
     trap '' INT TERM
-    if [[ -n $BESIDE ]]; then
-        kill -INT -- "-$BESIDE" 2>/dev/null || true
-        wait "$BESIDE" || true
-    fi
+    for group in "${RUNNING[@]}"; do
+        kill -INT -- "-$group" 2>/dev/null || true
+        wait "$group" || true
+    done
     if ((status)); then
         each $PYTHON -m infra.local down || true
         printf '\ntest: FAILED (exit %s); the logs of the farms are in %s and %s\n' "$status" "$FARM_DIR/logs" "$SECOND/logs"
@@ -63,21 +68,22 @@ trap 'exit 143' TERM
 beside "$GATE_LOG" infra/check.sh
 each $PYTHON -m infra.images
 each $PYTHON -m infra.local up --only infra
+beside "$FIRST_LOG" lot components "$FARM_DIR" tests --ignore=tests/unit "${WHOLE[@]/#/--ignore=}" "$@"
 gate=0
-wait "$BESIDE" || gate=$?
-BESIDE=""
+wait "${RUNNING[0]}" || gate=$?
 printf '\ntest: the gate (from %s)\n' "$GATE_LOG"
 cat "$GATE_LOG"
 ((gate == 0)) || exit "$gate"
 
-beside "$LOG" env FARM_DIR="$SECOND" $PYTHON -m pytest "${BRIEF[@]}" --junitxml=build/test-whole-farms.xml "${WHOLE[@]}" "$@"
+beside "$SECOND_LOG" lot whole-farms "$SECOND" "${WHOLE[@]}" "$@"
 main=0 second=0
-printf '\ntest: pytest, one component at a time\n'
-$PYTHON -m pytest "${BRIEF[@]}" --junitxml=build/test-components.xml tests --ignore=tests/unit "${WHOLE[@]/#/--ignore=}" "$@" || main=$?
-printf '\ntest: pytest, agents, whole farms, killed and flooded (beside it, from %s)\n' "$LOG"
-wait "$BESIDE" || second=$?
-BESIDE=""
-cat "$LOG"
+printf '\ntest: pytest, one component at a time (from %s)\n' "$FIRST_LOG"
+tail -n +1 -f --pid="${RUNNING[1]}" "$FIRST_LOG"
+wait "${RUNNING[1]}" || main=$?
+printf '\ntest: pytest, agents, whole farms, killed and flooded (beside it, from %s)\n' "$SECOND_LOG"
+wait "${RUNNING[2]}" || second=$?
+cat "$SECOND_LOG"
+RUNNING=()
 if ((main || second)); then
     alone "$@"
 fi
