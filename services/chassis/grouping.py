@@ -3,7 +3,7 @@
 A bulk write does not say which of its operations matched. So each write leaves its group's random token among the document's
 last eight writers, and after a short count the documents are read to see whose token is there: also when a later writer has been
 since. The token makes a repetition harmless, too: what the driver repeats by itself costs the server a record for every single
-document, so here a broken connection is answered by sending the same again.
+document, so here a broken connection, or the word of a server that stops, is answered by sending the same again.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from pymongo import UpdateMany, UpdateOne
 from pymongo.errors import AutoReconnect, BulkWriteError, DocumentTooLarge, NetworkTimeout, ServerSelectionTimeoutError
 
 from services.chassis.metrics import GROUP
+from services.chassis.verdicts import LEAVING, codes
 
 Statement = tuple[dict[str, Any], dict[str, Any]]
 MOST = 500
@@ -75,8 +76,8 @@ class GroupedWrites:
         except DocumentTooLarge:  # all of them in one message
             operations = [UpdateMany(condition, change) for condition, change in statements]
             return int((await self._collection.bulk_write(operations, ordered=False)).matched_count)
-        if reply.get("writeErrors") or reply.get("writeConcernError"):
-            raise BulkWriteError(reply)
+        if met := codes(reply):
+            raise AutoReconnect("the server is leaving", reply) if met <= LEAVING else BulkWriteError(reply)
         return int(reply["n"])
 
     async def _who_won(self, writes: Sequence[Write], token: str) -> list[bool]:

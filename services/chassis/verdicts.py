@@ -8,10 +8,12 @@
 | ours (anything else) | parked, error, alert | parked, error, alert |
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from aio_pika.exceptions import AMQPError
-from pymongo.errors import AutoReconnect, ConnectionFailure, ExecutionTimeout, NetworkTimeout, PyMongoError
+from pymongo.errors import AutoReconnect, ConnectionFailure, ExecutionTimeout, NetworkTimeout, OperationFailure, PyMongoError
 
 from contracts.bus import NotAnEvent, NotAnnounced
 
@@ -40,6 +42,9 @@ _WORLD = (
     WorldAway, NotAnnounced, AutoReconnect, ConnectionFailure, NetworkTimeout, ExecutionTimeout, AMQPError, ConnectionError,
     TimeoutError,
 )  # fmt: skip
+LEAVING = frozenset({91, 189, 10107, 11600, 11602, 13435, 13436})
+"""MongoDB's codes of a server that stops, or hands its place over (the driver's own list of them)."""
+_OUT_OF_TIME = frozenset({50, 64})
 
 
 def verdict(raised: BaseException | None) -> Verdict:
@@ -50,9 +55,21 @@ def verdict(raised: BaseException | None) -> Verdict:
         return Verdict.SENDER
     if isinstance(raised, NotYet):
         return Verdict.NOT_YET
-    return Verdict.WORLD if isinstance(raised, _WORLD) or _out_of_time(raised) else Verdict.OURS
+    return Verdict.WORLD if isinstance(raised, _WORLD) or _goes_away(raised) else Verdict.OURS
 
 
-def _out_of_time(raised: BaseException) -> bool:
-    """A group of writes, or one that waits for its copies, runs out of its time under another name."""
-    return isinstance(raised, PyMongoError) and raised.timeout
+def codes(answer: Mapping[str, Any]) -> set[int]:
+    """Of all that went wrong in an answer to writes, also where the document itself was written but not yet copied."""
+    one = answer.get("writeConcernError")
+    faults = (*answer.get("writeErrors", ()), *answer.get("writeConcernErrors", ()), *((one,) if one else ()))
+    return {fault["code"] for fault in faults}
+
+
+def _goes_away(raised: BaseException) -> bool:
+    """Writes meet a server that stops, or run out of their time, under other names than a connection does."""
+    if isinstance(raised, PyMongoError) and raised.timeout:
+        return True
+    if not isinstance(raised, OperationFailure):
+        return False
+    met = codes(raised.details or {}) or {raised.code or 0}
+    return met <= LEAVING | _OUT_OF_TIME
