@@ -11,10 +11,22 @@ from framelend.applying import apply
 from framelend.client import Client
 from framelend.fetching import fetch, frame_numbers
 from framelend.models import Job
-from framelend.reading import amount
+from framelend.reading import amount, if_said
 from framelend.session import JobId, Json, connected
-from framelend.submitting import accept_quote, submit
-from framelend.terminal import JOB_ENDED_BADLY, NOT_ACCEPTED, credits, err, fail, out, print_json, size, speaking, table
+from framelend.submitting import HOLD_SECONDS, accept_quote, submit, unheld
+from framelend.terminal import (
+    JOB_ENDED_BADLY,
+    NOT_ACCEPTED,
+    NOT_HELD_YET,
+    credits,
+    err,
+    fail,
+    out,
+    print_json,
+    size,
+    speaking,
+    table,
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -39,17 +51,22 @@ def quote(job: JobId, wait: Annotated[float, typer.Option(help="Seconds to wait 
 def accept(
     job: JobId,
     up_to: Annotated[str | None, typer.Option("--up-to", help="Refuse when the price is above this many credits.")] = None,
+    wait: Annotated[float, typer.Option(help="Seconds to wait until its price is held.")] = HOLD_SECONDS,
     json: Json = False,
 ) -> None:
     """Accept a job's quote: its price is held and the job starts."""
+    most = if_said(amount, up_to)
     with connected() as client:
         found = client.job(job)
-        if up_to is not None and found.quote is not None and found.quote.price > amount(up_to):
+        if most is not None and found.quote is not None and found.quote.price > most:
             fail(f"Not accepted: the price of {credits(found.quote.price)} credits is above {up_to}.", NOT_ACCEPTED)
-        found = accept_quote(client, found)
+        found = accept_quote(client, found, wait)
     if json:
-        return print_json(found)
-    out.print(f"Accepted. The job is {found.state}. Look on with: [bold]framelend watch {job}[/]")
+        print_json(found)
+    else:
+        out.print(f"The job is {found.state}. Look on with: [bold]framelend watch {job}[/]")
+    if unheld(found):
+        raise typer.Exit(NOT_HELD_YET)
 
 
 def decline(job: JobId, json: Json = False) -> None:

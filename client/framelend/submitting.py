@@ -17,7 +17,7 @@ from framelend.models import Job, Upload
 from framelend.problems import LocalProblem
 from framelend.reading import MOMENT, amount, frame_list, if_said, moment
 from framelend.session import Json, connected
-from framelend.terminal import JOB_ENDED_BADLY, NOT_ACCEPTED, credits, err, fail, out, print_json, size
+from framelend.terminal import JOB_ENDED_BADLY, NOT_ACCEPTED, NOT_HELD_YET, credits, err, fail, out, print_json, size
 
 
 class Allowed(StrEnum):
@@ -27,6 +27,7 @@ class Allowed(StrEnum):
     ANYONE = "anyone"
 
 
+HOLD_SECONDS = 20.0
 DECIDED = frozenset({"quoted", "completed", "failed", "cancelled", "expired", "declined", "purged"})
 
 
@@ -96,16 +97,28 @@ def sent(client: Client, contents: Contents) -> Upload:
     return upload
 
 
-def accept_quote(client: Client, job: Job) -> Job:
-    """Raises typer.Exit when there is no open quote or the money could not be held."""
+def accept_quote(client: Client, job: Job, seconds: float = HOLD_SECONDS) -> Job:
+    """Waits so long for its price to be held; `unheld` tells whether it still is not. Raises typer.Exit when there is no quote,
+    the money was refused or the job is over."""
     if job.quote is None:
         fail(f"There is no quote to accept: the job is {job.state}. {job.reason}", JOB_ENDED_BADLY)
     client.accept(job.id, job.quote.version)
-    held = client.until(job.id, lambda one: _is_held(one) or one.refusal is not None or one.ended, 20)
-    if held.refusal is not None:
-        fail(held.refusal.text, NOT_ACCEPTED)
-    err.print(f"Accepted: {credits(job.quote.price)} credits are held.")
-    return held
+    found = client.until(job.id, lambda one: _is_held(one) or one.refusal is not None or one.ended, seconds)
+    if found.refusal is not None:
+        fail(found.refusal.text, NOT_ACCEPTED)
+    if found.ended and not found.succeeded:
+        fail(f"The job is {found.state}. {found.reason}", JOB_ENDED_BADLY)
+    price = credits(job.quote.price)
+    if unheld(found):
+        err.print(f"Accepted. The farm has not held the {price} credits yet: it begins once it has.")
+    else:
+        err.print(f"Accepted: {price} credits are held.")
+    return found
+
+
+def unheld(job: Job) -> bool:
+    """Accepted, and it is not known yet whether there is money for it."""
+    return job.quote is not None and job.quote.answer == "accepted" and not (_is_held(job) or job.ended)
 
 
 def _is_held(job: Job) -> bool:
@@ -158,6 +171,8 @@ def _told(job: Job, json: bool, watched: bool) -> None:
             raise typer.Exit(JOB_ENDED_BADLY)
     elif not json and not watched:
         out.print(f"\nLook on with: [bold]framelend watch {job.id}[/]")
+    if unheld(job):
+        raise typer.Exit(NOT_HELD_YET)
 
 
 def _allowed(allow: list[Allowed], lenders: list[str]) -> list[str]:

@@ -19,10 +19,10 @@ from framelend.problems import FarmProblem, FarmUnreachable, FramelendError
 P = ParamSpec("P")
 R = TypeVar("R")
 
-REFUSED, UNREACHABLE, JOB_ENDED_BADLY, NOT_LOGGED_IN, NOT_ACCEPTED, INTERRUPTED = 1, 3, 4, 5, 6, 130
+REFUSED, UNREACHABLE, JOB_ENDED_BADLY, NOT_LOGGED_IN, NOT_ACCEPTED, NOT_HELD_YET, INTERRUPTED = 1, 3, 4, 5, 6, 7, 130
 EXIT_CODES = """Exit codes: 0 done · 1 refused by the farm, or something here is wrong · 2 wrong usage · 3 the farm cannot be
 reached · 4 the job failed, was cancelled or was not accepted in time · 5 not logged in · 6 the quote was not accepted
-(above the limit you gave) · 130 interrupted."""
+(above the limit you gave) · 7 it is accepted and the farm has not held its price yet · 130 interrupted."""
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
