@@ -20,13 +20,11 @@ from agent.desk import Desk
 from agent.domain.address import danger
 from agent.door import open_door
 from agent.entrance import Entrance
-from agent.journal import Journal
 from agent.keyring import Keyring
-from agent.lender import UnusableSettings
 from agent.mailbox import Mailbox
+from agent.opening import Premises, named, premises
 from agent.outbox import Outbox
 from agent.pacing import PacedTransport
-from agent.process import chosen
 from agent.settings import AgentSettings, Credential, UnusableCredential, read_credential
 from agent.standing import Standing, health
 from agent.status import STARTING, Status, not_yet
@@ -57,7 +55,8 @@ async def run(settings: AgentSettings) -> int:
     logs.configure(credential.agent, settings.log_level)
     provider = traces.configure(credential.agent, settings.otlp_url)
     metrics.CPUS.set(settings.agent_cpus)
-    folders = Folders(settings.agent_dir)
+    with named("FRAMELEND_AGENT_DIR", settings.agent_dir):
+        folders = Folders(settings.agent_dir)
     with _alone(folders):
         try:
             return await _live(settings, credential, folders)
@@ -67,12 +66,15 @@ async def run(settings: AgentSettings) -> int:
 
 @contextlib.contextmanager
 def _alone(folders: Folders) -> Iterator[None]:
-    with (folders.root / "lock").open("w") as lock:
+    with named("FRAMELEND_AGENT_DIR", folders.root):
+        lock = (folders.root / "lock").open("w")
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AlreadyRunning(f"{folders.root} is in use by another agent process") from None
-        folders.clear()
+        with named("FRAMELEND_AGENT_DIR", folders.root):
+            folders.clear()
         yield
 
 
@@ -87,19 +89,21 @@ async def _live(settings: AgentSettings, credential: Credential, folders: Folder
         shut = entrance.shut()
         return health(state["now"], shut) if state else [shut or STARTING]
 
-    door = open_door(settings.agent_http_port, wrong)
+    with named("FRAMELEND_AGENT_HTTP_PORT", settings.agent_http_port):
+        door = open_door(settings.agent_http_port, wrong)
     told: list[Status] = []
     line = await open_line(
         folders.root, lambda asked: told[0].answer(asked) if told else not_yet(credential.agent, entrance.shut())
     )
     try:
-        connecting = asyncio.create_task(entrance.enter())
-        stopped = asyncio.create_task(stopping.wait())
-        await asyncio.wait((connecting, stopped), return_when=asyncio.FIRST_COMPLETED)
-        if not connecting.done():
-            connecting.cancel()
-            return 0
-        return await _work(settings, credential, folders, entrance, connecting.result(), stopping, state, told)
+        async with premises(settings, credential, folders) as own:
+            connecting = asyncio.create_task(entrance.enter())
+            stopped = asyncio.create_task(stopping.wait())
+            await asyncio.wait((connecting, stopped), return_when=asyncio.FIRST_COMPLETED)
+            if not connecting.done():
+                connecting.cancel()
+                return 0
+            return await _work(own, entrance, connecting.result(), stopping, state, told)
     finally:
         line.close()
         door.shutdown()
@@ -109,16 +113,14 @@ async def _live(settings: AgentSettings, credential: Credential, folders: Folder
 
 
 async def _work(
-    settings: AgentSettings,
-    credential: Credential,
-    folders: Folders,
+    own: Premises,
     entrance: Entrance,
     connection: AbstractRobustConnection,
     stopping: asyncio.Event,
     state: dict[str, Standing],
     told: list[Status],
 ) -> int:
-    async with _place(settings, credential, folders, connection) as place:
+    async with _place(own, connection) as place:
         desk = Desk(place)
         await _tidy(place, desk)
         standing = state["now"] = Standing(place, desk, place.journal.new_run(), version("framelend-farm"))
@@ -136,7 +138,7 @@ async def _work(
                 ("pulse", standing.pulse()),
                 ("yielding", yielding.run()),
                 ("secret", entrance.follow(connection)),
-                ("mailbox", _until_not_taken(Mailbox(connection, credential.agent, desk.take))),
+                ("mailbox", _until_not_taken(Mailbox(connection, place.agent, desk.take))),
             )
         ]
         ordered = place.background.start(_stop_when_told(desk, stopping), "orders")
@@ -147,35 +149,23 @@ async def _work(
 
 
 @contextlib.asynccontextmanager
-async def _place(
-    settings: AgentSettings, credential: Credential, folders: Folders, connection: AbstractRobustConnection
-) -> AsyncIterator[Workplace]:
-    journal = Journal(folders.journal)
-    try:
-        engine = await chosen(settings, journal.home())
-    except UnusableSettings:
-        journal.close()
-        raise
-    announcer = Announcer(connection, credential.agent)
+async def _place(own: Premises, connection: AbstractRobustConnection) -> AsyncIterator[Workplace]:
+    settings, folders, announcer = own.settings, own.folders, Announcer(connection, own.credential.agent)
     async with _transfers(settings) as http:
-        try:
-            yield Workplace(
-                agent=credential.agent,
-                settings=settings,
-                folders=folders,
-                engine=engine,
-                cache=BundleCache(folders.cache, settings.agent_cache_bytes, settings.agent_keep_free_bytes),
-                journal=journal,
-                outbox=Outbox(journal, announcer),
-                announcer=announcer,
-                http=http,
-                uploader=Uploader(http),
-                slots=asyncio.Semaphore(settings.agent_slots),
-                background=Background(),
-            )
-        finally:
-            journal.close()
-            engine.close()
+        yield Workplace(
+            agent=own.credential.agent,
+            settings=settings,
+            folders=folders,
+            engine=own.engine,
+            cache=BundleCache(folders.cache, settings.agent_cache_bytes, settings.agent_keep_free_bytes),
+            journal=own.journal,
+            outbox=Outbox(own.journal, announcer),
+            announcer=announcer,
+            http=http,
+            uploader=Uploader(http),
+            slots=asyncio.Semaphore(settings.agent_slots),
+            background=Background(),
+        )
 
 
 def _transfers(settings: AgentSettings) -> httpx.AsyncClient:

@@ -11,7 +11,12 @@ from agent.commands import UNUSABLE, register, settings
 from agent.lender import UnusableSettings
 from agent.settings import UnusableCredential
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Lends this machine to the farm.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Lends this machine to the farm.",
+)
 register(app)
 joining.register(app)
 

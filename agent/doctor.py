@@ -159,8 +159,12 @@ async def _gpu(engine: Engine) -> Finding:
 
 
 def _disk(settings: AgentSettings) -> Finding:
-    settings.agent_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    free = shutil.disk_usage(settings.agent_dir).free - settings.agent_keep_free_bytes
+    try:
+        settings.agent_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        free = shutil.disk_usage(settings.agent_dir).free - settings.agent_keep_free_bytes
+    except OSError as wrong:
+        mend = "Set FRAMELEND_AGENT_DIR to a folder that this user may make and write."
+        return Finding("disk", False, f"{settings.agent_dir} cannot be used: {wrong.strerror or wrong}", mend)
     text = f"{max(0, free) / 1e9:.1f} GB may be used in {settings.agent_dir}"
     return Finding(
         "disk", free >= LEAST_DISK_BYTES, text, "Free some, or set FRAMELEND_AGENT_DIR to another disk; 5 GB are needed."

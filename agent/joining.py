@@ -2,6 +2,7 @@
 
 import asyncio
 import platform
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,6 +33,8 @@ def register(app: typer.Typer) -> None:
             credential = enrol(asked, file, _say)
         except NotEnrolled as why:
             raise _failed(str(why), 1) from None
+        except OSError as wrong:
+            raise _unkept(file, wrong) from None
         typer.echo(f"This machine is {credential.agent} now; its credential is {file}.")
         typer.echo("Lend it: framelend-agent run")
 
@@ -45,11 +48,17 @@ def register(app: typer.Typer) -> None:
             raise _failed(str(why), UNUSABLE) from None
         except NotRotated as why:
             raise _failed(str(why), 1) from None
+        except OSError as wrong:
+            raise _unkept(keyring.file, wrong) from None
         typer.echo("This machine has a new secret; the old one is worth nothing any more.")
 
 
 def _say(text: str) -> None:
     typer.echo(text, err=True)
+
+
+def _unkept(file: Path, wrong: OSError) -> typer.Exit:
+    return _failed(f"FRAMELEND_AGENT_FILE: {file} cannot be kept: {wrong.strerror or wrong}", UNUSABLE)
 
 
 def _failed(text: str, code: int) -> typer.Exit:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import psutil
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -21,6 +21,10 @@ from contracts.values import Acceptance, Digest, Id, Value
 GIB = 1 << 30
 FILE_NAME = "agent.toml"
 COOLER_CELSIUS = 10.0
+
+
+def _upper(said: Any) -> Any:
+    return said.upper() if isinstance(said, str) else said
 
 
 class UnusableCredential(Exception):
@@ -51,7 +55,7 @@ class _LenderFile(PydanticBaseSettingsSource):
         usual = Path(folder or usual_place("XDG_DATA_HOME", ".local/share") / "agent") / FILE_NAME
         if said:
             return read_lender_file(Path(said))
-        return read_lender_file(usual) if usual.is_file() else {}
+        return read_lender_file(usual) if os.path.isfile(usual) else {}
 
 
 class AgentSettings(BaseSettings):
@@ -98,7 +102,7 @@ class AgentSettings(BaseSettings):
     agent_sys_root: Path = Path("/sys")
     agent_dev_root: Path = Path("/dev")
     """Where sensors read."""
-    log_level: str = "INFO"
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = "INFO"
     otlp_url: str | None = None
 
     @classmethod

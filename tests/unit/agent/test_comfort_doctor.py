@@ -59,3 +59,10 @@ async def test_a_credential_that_others_can_read_is_no_enrolment(tmp_path: Path,
     (tmp_path / "agent.json").write_text("{}")
     (tmp_path / "agent.json").chmod(0o644)
     assert "chmod 600" in (await examined(tmp_path))["enrolment"].text
+
+
+async def test_a_folder_that_cannot_be_made_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", NO_DOCKER)
+    (tmp_path / "home").write_text("in the way")
+    found = (await examined(tmp_path))["disk"]
+    assert (found.is_bad, "File exists" in found.text, "FRAMELEND_AGENT_DIR" in found.mend) == (True, True, True), found
