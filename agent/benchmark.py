@@ -1,9 +1,11 @@
 """How fast this machine is: the benchmark frame of the render image, locked down like any render, its median kept per image."""
 
+import asyncio
 import contextlib
 import json
 import os
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -21,33 +23,43 @@ from contracts.values import MICRO, Benchmark
 log = structlog.get_logger()
 
 
+LOOK_SECONDS = 0.25
+May = Callable[[bool], bool]
+"""Whether the owner's rules let a measurement begin, or, when it is (True) under way, go on."""
+
+
 class BenchmarkFailed(Exception):
     """The frame did not render; the text holds the container's last words."""
 
 
-async def measured(engine: Engine | Processes, image: str, agent: str, cpus: float, kept: Path) -> Benchmark:
+class NotNow(Exception):
+    """Its owner has the machine: it is not measured behind his back, and a crowd's figure would be kept for long."""
+
+
+async def measured(engine: Engine | Processes, image: str, agent: str, cpus: float, kept: Path, may: May) -> Benchmark:
     """From `kept` when it was measured before with this image and as many CPUs. At normal priority, for a few seconds: what
-    counts is the machine, not the moment's crowd. Raises BenchmarkFailed, EngineAway."""
+    counts is the machine, not the moment's crowd. Raises BenchmarkFailed, NotNow, EngineAway."""
     key = f"{image} {cpus}"
     if found := _read(kept, key):
         return found
     spec = Spec(image, BENCHMARK, agent, f"benchmark-{new_id()}", cpus, 2 * MIN_MEMORY_BYTES, lowest=False)
-    benchmark = _median(await _run(engine, spec))
+    benchmark = _median(await _run(engine, spec, may))
     _keep(kept, key, benchmark)
     return benchmark
 
 
-async def measured_gpu(engine: Engine | Processes, image: str, agent: str, card: Card, folder: Path) -> Benchmark | None:
+async def measured_gpu(
+    engine: Engine | Processes, image: str, agent: str, card: Card, folder: Path, may: May
+) -> Benchmark | None:
     """Of one GPU; kept below `folder` while image and driver stay. None when it fails: then the farm does not use that GPU.
-    Raises EngineAway."""
+    Raises NotNow, EngineAway."""
     kept, key = folder / f"benchmark-{card.id}.json", f"{image} {card.driver}"
     if found := _read(kept, key):
         return found
     command, name, memory = (*BENCHMARK, "gpu"), f"benchmark-{new_id()}", 4 * MIN_MEMORY_BYTES
     try:
-        runs = await _run(
-            engine, Spec(image, command, agent, name, float(os.cpu_count() or 1), memory, lowest=False, gpu=card.id)
-        )
+        spec = Spec(image, command, agent, name, float(os.cpu_count() or 1), memory, lowest=False, gpu=card.id)
+        runs = await _run(engine, spec, may)
     except (BenchmarkFailed, EngineRefused) as failed:
         log.warning("a GPU is not lent: its benchmark frame did not render", gpu=card.name, why=str(failed))
         return None
@@ -56,7 +68,21 @@ async def measured_gpu(engine: Engine | Processes, image: str, agent: str, card:
     return benchmark
 
 
-async def _run(engine: Engine | Processes, spec: Spec) -> list[Measured]:
+async def _run(engine: Engine | Processes, spec: Spec, may: May) -> list[Measured]:
+    if not may(False):
+        raise NotNow
+    rendering = asyncio.create_task(_rendered(engine, spec))
+    try:
+        while not (await asyncio.wait((rendering,), timeout=LOOK_SECONDS))[0]:
+            if not may(True):
+                raise NotNow
+        return rendering.result()
+    finally:
+        rendering.cancel()
+        await asyncio.gather(rendering, return_exceptions=True)
+
+
+async def _rendered(engine: Engine | Processes, spec: Spec) -> list[Measured]:
     running = await engine.start(spec)
     try:
         found: list[Measured] = []

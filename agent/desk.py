@@ -57,6 +57,7 @@ class Desk:
         self.open = True
         self.resting = ""
         """Why its owner has the machine; then nothing is taken, and what is in hand stands still."""
+        self.is_owners = False  # and it is not only for what work of ours may have caused
         self.order: AgentOrdered | None = None
         """The last one from afar."""
         self.farm: FarmChanged | None = None

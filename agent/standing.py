@@ -7,7 +7,7 @@ import psutil
 import structlog
 
 from agent import metrics
-from agent.benchmark import BenchmarkFailed, measured, measured_gpu
+from agent.benchmark import BenchmarkFailed, NotNow, measured, measured_gpu
 from agent.container import EngineAway
 from agent.desk import Desk
 from agent.domain.gpus import lent
@@ -23,6 +23,7 @@ ENGINE_SECONDS = 30.0
 AGAIN_SECONDS = 1.0
 BUNDLES = 100
 DISK_FULL = "the disk that holds the agent's folder is full"
+NOT_MEASURED = "not measured yet: that waits until its owner's rules lend the machine"
 
 
 class Standing:
@@ -48,7 +49,15 @@ class Standing:
             if first or self.wrong != before:
                 log.info("ready for work" if self.wrong is None else "not ready for work", why=self.wrong)
                 self._desk.wanted.set()
-            await asyncio.sleep(ENGINE_SECONDS if self.wrong is None else ENGINE_SECONDS / 6)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Until the next look; no longer than to the moment when what it waits for is there."""
+        end = self._place.now() + (ENGINE_SECONDS if self.wrong in (None, NOT_MEASURED) else ENGINE_SECONDS / 6)
+        while (left := end - self._place.now()) > 0:
+            if self.wrong == NOT_MEASURED and not self._desk.resting:
+                return
+            await asyncio.sleep(min(left, AGAIN_SECONDS) if self.wrong == NOT_MEASURED else left)
 
     async def _what_is_wrong(self) -> str | None:
         image, place = self._place.settings.agent_image, self._place
@@ -58,24 +67,34 @@ class Standing:
         if place.journal.reserve.full:
             return DISK_FULL
         try:
-            if swept := await place.engine.sweep(self._desk.rendering):
-                log.warning("containers nobody wanted any more were removed", containers=swept)
-            if lacking := await place.engine.lacking():
-                return f"Docker cannot bound {', '.join(lacking)} on this machine; `framelend-agent doctor` says how to mend it"
-            if not await place.engine.has(image):
-                self._desk.images = ()
-                return f"the render image {image[:19]}… is not on this machine"
-            if self._benchmark is None:
-                cpus = place.settings.slot_cpus
-                self._benchmark = await measured(place.engine, image, place.agent, cpus, place.folders.benchmark)
+            return await self._what_the_engine_lacks(image)
         except EngineAway as away:
             return str(away)
         except BenchmarkFailed as failed:
             return f"the benchmark frame did not render: {failed}"
+        except NotNow:
+            return NOT_MEASURED
+
+    async def _what_the_engine_lacks(self, image: str) -> str | None:
+        place = self._place
+        if swept := await place.engine.sweep(self._desk.rendering):
+            log.warning("containers nobody wanted any more were removed", containers=swept)
+        if lacking := await place.engine.lacking():
+            return f"Docker cannot bound {', '.join(lacking)} on this machine; `framelend-agent doctor` says how to mend it"
+        if not await place.engine.has(image):
+            self._desk.images = ()
+            return f"the render image {image[:19]}… is not on this machine"
+        if self._benchmark is None:
+            cpus, kept = place.settings.slot_cpus, place.folders.benchmark
+            self._benchmark = await measured(place.engine, image, place.agent, cpus, kept, self._may_measure)
         self._desk.gpus = await self._gpus()
         gpu_image = place.settings.agent_gpu_image
         self._desk.images = (image, gpu_image) if gpu_image and any(gpu.benchmark for gpu in self._desk.gpus) else (image,)
         return None
+
+    def _may_measure(self, is_under_way: bool) -> bool:
+        """A load or a heat that it has caused itself does not end it: it would never be done."""
+        return not (self._desk.is_owners if is_under_way else self._desk.resting)
 
     async def _gpus(self) -> tuple[Gpu, ...]:
         """What is lent of this machine's GPUs, measured where the GPU image is here. One that fails is not used by this run."""
@@ -86,7 +105,8 @@ class Standing:
         wanted = {gpu.id for gpu in lent(cards, chosen, {})} - self._gpu_benchmarks.keys()
         for card in cards:
             if card.id in wanted:
-                self._gpu_benchmarks[card.id] = await measured_gpu(place.engine, image, place.agent, card, place.folders.root)
+                asked = (place.engine, image, place.agent, card, place.folders.root)
+                self._gpu_benchmarks[card.id] = await measured_gpu(*asked, self._may_measure)
         return lent(cards, chosen, {id: found for id, found in self._gpu_benchmarks.items() if found})
 
     async def tell_ready(self) -> None:
@@ -157,5 +177,5 @@ def _hardware(settings: AgentSettings, gpus: tuple[Gpu, ...]) -> Hardware:
 
 def health(standing: Standing, shut: str | None) -> list[str]:
     """What keeps this agent from working; `shut`: why it is not in the broker. Measuring the machine for the first time is
-    work."""
-    return [why for why in (shut, standing.wrong) if why is not None]
+    work, and that its owner has it is nothing wrong."""
+    return [why for why in (shut, standing.wrong) if why not in (None, NOT_MEASURED)]

@@ -110,7 +110,7 @@ class Yielding:
         now = self._place.now()
         self.facts = self._sensors.read(now, self._by_hand.words(), self._cards_celsius)
         before, self.mood = self.mood, comfort.decide(self.rules, self.facts, self.mood, now)
-        self._desk.resting = self.mood.reason
+        self._desk.resting, self._desk.is_owners = self.mood.reason, self.mood.is_owners
         if self.mood.stance is not before.stance:
             self._act(self.mood)
 

@@ -42,6 +42,8 @@ class Cause(StrEnum):
 
 
 LASTING = frozenset({Cause.HOURS})
+OF_WORK = frozenset({Cause.LOAD, Cause.HEAT})
+"""What work of ours may have caused itself."""
 CALM_SECONDS = {Cause.PROGRAM: 10.0, Cause.LOAD: 30.0, Cause.BATTERY: 10.0}
 """How long an objection must be gone. A person's has its own measure, the minutes without input; heat has two temperatures."""
 
@@ -103,6 +105,11 @@ class Mood:
             return ""
         texts = "; ".join(one.text for one in self.objections)
         return texts if self.calm_since is None else f"{texts} (over; waiting for {self.calm:.0f} s of calm)"
+
+    @property
+    def is_owners(self) -> bool:
+        """It is not lending for another reason than what work of ours may have caused itself."""
+        return self.stance is not Stance.LENDING and any(one.cause not in OF_WORK for one in self.objections)
 
 
 def decide(rules: Rules, facts: Facts, mood: Mood, now: float) -> Mood:
