@@ -64,6 +64,6 @@ async def build(ground: Ground) -> Service:
     return Service(
         inboxes=routes(Desk(books, accounts, owners, tariffs, settings.book)),
         repositories=(books.jobs, accounts.saved),
-        sweeps=sweeps(books, accounts, Audit(ground), settings.sweep_seconds, settings.audit_seconds),
+        sweeps=sweeps(books, accounts, Audit(ground.database), settings.sweep_seconds, settings.audit_seconds),
         prepare=prepare,
     )

@@ -27,6 +27,7 @@ from contracts.events import (
 )
 from contracts.topology import BILLING, INTAKE, SCHEDULER, STORAGE
 from contracts.values import MICRO, Band, Curve, Knot, ranges
+from services.billing.repository.audit import Audit
 from tests.integration.billing_story import BID, FIXED, RENDERING, SAMPLING, Story, an_order, curve_cost
 from tests.integration.one import OneService
 from tests.integration.world import Process, World
@@ -53,7 +54,7 @@ async def balance(world: World, account: str) -> dict[str, int]:
 async def books_agree(world: World, billing: Process) -> None:
     """Waits until a check of the books made from now on has found nothing."""
     before = checks(billing)
-    await until(lambda: checks(billing) > before + 1, "the books are checked", 20)
+    await until(lambda: checks(billing) > before + 1, "the books are checked", 60)
     assert metric(billing, "framelend_billing_ledger_sum") == 0
     assert metric(billing, "framelend_billing_mismatches") == 0
 
@@ -289,6 +290,17 @@ async def test_a_wrong_balance_and_a_posting_that_does_not_sum_to_zero_are_found
     await until(lambda: metric(billing, "framelend_billing_ledger_sum") == 5, "the sweep finds that, too")
     await postings.delete_one({"_id": "crooked"})
     await books_agree(world, billing)
+
+
+async def test_what_is_kept_as_held_is_compared_for_every_open_job_however_many_are_read_at_once(world: World) -> None:
+    stories = [await Story(world).opened() for _ in range(2)]
+    for story in stories:
+        await story.quoted()
+    jobs = world.database(BILLING)["jobs"]
+    await jobs.update_many({"_id": {"$in": [story.job for story in stories]}}, {"$inc": {"held_micro": 1}})
+    found = await Audit(world.database(BILLING), at_once=1).run()
+    await jobs.update_many({"_id": {"$in": [story.job for story in stories]}}, {"$inc": {"held_micro": -1}})
+    assert all(any(line.startswith(f"job {story.job}: ") for line in found.wrong) for story in stories)
 
 
 async def test_a_quote_nobody_answers_expires(world: World, one: OneService) -> None:

@@ -1,5 +1,6 @@
 """The books against themselves: balances rebuilt from the postings of one moment, compared with what is kept beside them."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,6 @@ from pymongo.read_concern import ReadConcern
 
 from services.billing.domain.job import Stage
 from services.billing.domain.ledger import may_be_negative
-from services.chassis.service import Ground
 
 FIELDS = ("available_micro", "held_micro", "pending_micro", "payable_micro", "debt_micro")
 JOBS_AT_ONCE = 2_000
@@ -26,8 +26,11 @@ class Report:
 
 
 class Audit:
-    def __init__(self, ground: Ground) -> None:
-        self._database, self._client = ground.database, ground.database.client
+    """`database` is billing's; jobs are compared `at_once` so many."""
+
+    def __init__(self, database: Any, at_once: int = JOBS_AT_ONCE) -> None:
+        self._at_once = at_once
+        self._database, self._client = database, database.client
 
     async def run(self) -> Report:
         """Reads postings, accounts and open jobs at one point in time."""
@@ -38,9 +41,8 @@ class Audit:
         async with await self._client.start_session() as session, session.start_transaction(read_concern=ReadConcern("snapshot")):
             rebuilt = await self._rebuilt(session)
             kept = await self._database["accounts"].find({}, dict.fromkeys(FIELDS, 1), session=session).to_list(None)
-            jobs = await self._jobs(session)
-            held = await self._held(jobs, session)
-        wrong = [*_negative(rebuilt), *_accounts(rebuilt, kept), *_held_wrong(jobs, held)]
+            held_wrong = [one async for jobs in self._jobs(session) for one in _held_wrong(jobs, await self._held(jobs, session))]
+        wrong = [*_negative(rebuilt), *_accounts(rebuilt, kept), *held_wrong]
         return Report(sum(rebuilt.values()), _summed(rebuilt), tuple(wrong))
 
     async def _rebuilt(self, session: Any) -> dict[str, int]:
@@ -48,11 +50,13 @@ class Audit:
         found = await self._database["postings"].aggregate(stages, session=session).to_list(None)
         return {row["_id"]: row["sum"] for row in found}
 
-    async def _jobs(self, session: Any) -> list[dict[str, Any]]:
+    async def _jobs(self, session: Any) -> AsyncIterator[list[dict[str, Any]]]:
+        """All that are open, so many at a time."""
         query = {"stage": {"$ne": Stage.SETTLED.value}}
         shown = {"account": 1, "held_micro": 1, "charged_micro": 1}
-        found: list[dict[str, Any]] = await self._database["jobs"].find(query, shown, session=session).to_list(JOBS_AT_ONCE)
-        return found
+        cursor = self._database["jobs"].find(query, shown, session=session, batch_size=self._at_once)
+        while page := await cursor.to_list(self._at_once):
+            yield page
 
     async def _held(self, jobs: list[dict[str, Any]], session: Any) -> dict[str, int]:
         """Job → what the postings say is held for it and not charged."""
