@@ -1,7 +1,8 @@
 """Bundles on this machine: asked for, downloaded, checked against their hash, unpacked once, kept while there is room.
 
 An entry of the cache is a folder named by the bundle's SHA-256. It is complete or it is not there: it is made under another name
-and renamed. Containers see it read-only, so jobs with the same bundle share it.
+and renamed. Containers see it read-only, so jobs with the same bundle share it. An archive on its way here lies beside them; one
+that was broken off may stay for the next attempt, within what the cache may take.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from agent import unpack
 
 FILES = "files"
 UNFINISHED = ".new-"
+ARCHIVE = ".archive-"
 
 
 class BundleCache:
@@ -62,8 +64,27 @@ class BundleCache:
         """Unpacks a checked archive. Raises unpack.UnsafeBundle, OSError."""
         return await asyncio.to_thread(self._add, sha256, archive)
 
+    def archive(self, sha256: str) -> Path:
+        """Where it is downloaded to, by who has its turn."""
+        return self._folder / f"{ARCHIVE}{sha256}"
+
+    def broken_off(self, sha256: str) -> None:
+        """What came so far is kept, in the place of any other such; unless the cache would be fuller than it may be."""
+        mine, entries = self.archive(sha256), self._entries()
+        for path in self._idle():
+            path.unlink(missing_ok=True)
+        if sum(map(_size, entries)) + _length(mine) > self._most:
+            mine.unlink(missing_ok=True)
+
+    def _idle(self) -> list[Path]:
+        """Archives that nobody is downloading."""
+        turns = {name for name, turn in self._turns.items() if turn.locked()}
+        return [path for path in self._folder.glob(f"{ARCHIVE}*") if path.name.removeprefix(ARCHIVE) not in turns]
+
     def _add(self, sha256: str, archive: Path) -> Path:
         with self._unpacking:
+            if self.find(sha256) is not None:  # by an attempt that ended meanwhile
+                return self._folder / sha256 / FILES
             self._unpack(sha256, archive)
             self._evict(keep=sha256)
         return self._folder / sha256 / FILES
@@ -83,10 +104,13 @@ class BundleCache:
 
     def spare_bytes(self) -> int:
         """What would come free if everything went that nobody uses."""
-        return sum(_size(path) for path in self._entries() if not self._users[path.name])
+        return sum(_size(path) for path in self._entries() if not self._users[path.name]) + sum(map(_length, self._idle()))
 
     async def make_room(self, count: int) -> None:
-        """What was used longest ago goes, until so many bytes may be used or nothing is left that nobody uses."""
+        """What was broken off goes, then what was used longest ago, until so many bytes may be used or nothing is left to go."""
+        for path in self._idle():  # in the event loop, where turns are taken
+            if self._room() < count:
+                path.unlink(missing_ok=True)
         await asyncio.to_thread(self._make_room, count)
 
     def _make_room(self, count: int) -> None:
@@ -126,6 +150,10 @@ def _used_at(entry: Path) -> float:
         return entry.stat().st_mtime
     except OSError:
         return 0.0
+
+
+def _length(archive: Path) -> int:
+    return archive.stat().st_size if archive.is_file() else 0
 
 
 def _size(entry: Path) -> int:

@@ -1,5 +1,6 @@
-"""One bundle on its way to this disk: a broken line costs what was not there yet, not what was."""
+"""One bundle on its way to this disk: a broken line costs what was not there yet, not what was; nor does an attempt that ends."""
 
+import asyncio
 import hashlib
 from pathlib import Path
 
@@ -26,19 +27,42 @@ class Download:
     def _restart(self) -> None:
         self.bytes, self._digest = 0, hashlib.sha256()
 
+    def _throw_away(self) -> None:
+        self._restart()
+        self._to.unlink(missing_ok=True)
+
+    async def take_up(self) -> None:
+        """What an earlier attempt has left here counts; its bytes go through the hash again. Raises OSError."""
+        await asyncio.to_thread(self._read)
+
+    def _read(self) -> None:
+        self._restart()
+        if not self._to.is_file():
+            return
+        if self._to.stat().st_size > self._size:
+            return self._throw_away()
+        with self._to.open("rb") as file:
+            while block := file.read(BLOCK):
+                self.bytes += len(block)
+                self._digest.update(block)
+
     async def go_on(self, url: str) -> None:
         """Returns when exactly the promised bytes are there. Raises BundleAway, TamperedBundle (what came so far is thrown
         away), and OSError when the disk is full."""
+        if self.bytes < self._size:
+            await self._get(url)
+        if self.bytes < self._size:
+            raise BundleAway(f"{self.bytes} of {self._size} bytes came")
+        if self._digest.hexdigest() != self._sha256:
+            self._throw_away()
+            raise TamperedBundle("its bytes do not have its hash")
+
+    async def _get(self, url: str) -> None:
         try:
             async with self._client.stream("GET", url, headers=self._rest()) as answer:
                 await self._take(answer)
         except (httpx.HTTPError, httpx.InvalidURL) as away:
             raise BundleAway(f"the store is away: {type(away).__name__}") from None
-        if self.bytes < self._size:
-            raise BundleAway(f"{self.bytes} of {self._size} bytes came")
-        if self._digest.hexdigest() != self._sha256:
-            self._restart()
-            raise TamperedBundle("its bytes do not have its hash")
 
     def _rest(self) -> dict[str, str]:
         return {"range": f"bytes={self.bytes}-"} if self.bytes else {}
@@ -51,7 +75,7 @@ class Download:
         with self._to.open("ab" if self.bytes else "wb") as file:
             async for block in answer.aiter_raw(BLOCK):
                 if self.bytes + len(block) > self._size:
-                    self._restart()
+                    self._throw_away()
                     raise TamperedBundle(f"more than the promised {self._size} bytes")
                 file.write(block)
                 self.bytes += len(block)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from uuid import uuid4
+from pathlib import Path
 
 import structlog
 
@@ -60,21 +60,32 @@ class Fetch:
         return self._assignment.grant
 
     async def _download(self) -> None:
-        archive = self._place.folders.downloads / f"{self._grant.bundle}-{uuid4().hex}"
-        download = Download(self._place.http, archive, self._grant.bundle, self._assignment.bundle_bytes)
-        turn = 0
+        """Broken off, by the attempt's end or for want of a line, it leaves what has come for the next attempt."""
+        archive, is_over = self._place.cache.archive(self._grant.bundle), False
         try:
-            await self._place.cache.make_room(disk(self._assignment))
-            while not await self._try(download):
-                await asyncio.sleep(PAUSES[min(turn, len(PAUSES) - 1)])
-                turn += 1
-            await self._place.cache.add(self._grant.bundle, archive)
+            await self._bring(archive)
+            is_over = True
         except UnsafeBundle as unsafe:
+            is_over = True
             raise NoBundle(failed(Fault.SCENE, f"the bundle is refused: {unsafe}")) from None
         except OSError as full:
+            is_over = True
             raise NoBundle(failed(Fault.MACHINE, f"the bundle cannot be kept: {full.strerror}")) from None
         finally:
-            archive.unlink(missing_ok=True)
+            if is_over:
+                archive.unlink(missing_ok=True)
+            else:
+                self._place.cache.broken_off(self._grant.bundle)
+
+    async def _bring(self, archive: Path) -> None:
+        download = Download(self._place.http, archive, self._grant.bundle, self._assignment.bundle_bytes)
+        await download.take_up()
+        await self._place.cache.make_room(disk(self._assignment) - download.bytes)
+        turn = 0
+        while not await self._try(download):
+            await asyncio.sleep(PAUSES[min(turn, len(PAUSES) - 1)])
+            turn += 1
+        await self._place.cache.add(self._grant.bundle, archive)
 
     async def _try(self, download: Download) -> bool:
         """One URL asked for and used. Raises NoBundle when there is no point in another."""

@@ -34,19 +34,14 @@ class Folders:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self.work, self.spool, self.cache = self.root / "work", self.root / "spool", self.root / "cache"
-        self.downloads, self.journal, self.benchmark = (
-            self.root / "downloads",
-            self.root / "journal.db",
-            self.root / "benchmark.json",
-        )
+        self.journal, self.benchmark = self.root / "journal.db", self.root / "benchmark.json"
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.root.chmod(0o700)
 
     def clear(self) -> None:
         """What a former run left half done. Only for who holds the lock."""
-        for temporary in (self.work, self.downloads):
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(exist_ok=True)
+        shutil.rmtree(self.work, ignore_errors=True)
+        self.work.mkdir(exist_ok=True)
         self.spool.mkdir(exist_ok=True)
 
     def picture(self, attempt: str, frame: int) -> Path:

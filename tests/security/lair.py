@@ -141,7 +141,7 @@ class Lair:
 
     async def keep(self, files: dict[str, bytes]) -> str:
         """A bundle in the cache; its hash."""
-        archive = self.folders.downloads / new_id()
+        archive = self.folders.work / new_id()
         with zipfile.ZipFile(archive, "w") as packed:
             for name, content in files.items():
                 packed.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), content)
