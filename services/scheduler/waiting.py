@@ -10,7 +10,8 @@ from services.scheduler.repository import Chunks
 
 MOST = 200
 LEAST = 5
-"""Of one job, the longest waiting, when not all can be looked at."""
+"""Of one job, the longest waiting, when not all can be looked at; of those for the house and of the others so many each, for
+while the house is away its own would hide all others of the job."""
 
 
 class Waiting:
@@ -38,4 +39,5 @@ class Waiting:
         jobs = sorted(board.jobs.keys() & await self._chunks.jobs_queued())
         chosen, self._after = page(jobs, self._after, could_take(board))
         each = max(LEAST, MOST // max(1, len(chosen)))
-        return [saved for found in await asyncio.gather(*(self._chunks.queued([job], each) for job in chosen)) for saved in found]
+        asked = [self._chunks.queued([job], each, house) for job in chosen for house in (False, True)]
+        return [saved for found in await asyncio.gather(*asked) for saved in found]

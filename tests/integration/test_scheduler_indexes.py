@@ -56,7 +56,7 @@ QUERIES: Mapping[type, Asked] = {
         "recall_many": lambda chunks: chunks.recall_many(["nothing"]),
         "current": lambda chunks: chunks.current(["chunk"]),
         "existing": lambda chunks: chunks.existing(["chunk"]),
-        "queued": lambda chunks: chunks.queued(["job", "other"], 10),
+        "queued": lambda chunks: asyncio.gather(*(chunks.queued(["job", "other"], 10, house) for house in (None, False, True))),
         "open_of": lambda chunks: chunks.open_of("job"),
         "held_of": lambda chunks: chunks.held_of(["job"]),
         "at_work": lambda chunks: chunks.at_work(),
@@ -77,7 +77,9 @@ QUERIES: Mapping[type, Asked] = {
     },
     Quotes: {"get": lambda quotes: quotes.get("job", 1), "newest": lambda quotes: quotes.newest(10)},
 }
-WRITES = frozenset({"add", "add_many", "insert", "save", "write", "update", "update_or_add", "tell", "now", "keep", "control"})
+WRITES = frozenset(
+    {"add", "add_many", "insert", "save", "write", "update", "update_or_add", "decide", "tell", "now", "keep", "control"}
+)
 """By id, or of nothing that is looked for."""
 FINISHED = 200
 """Chunks whose agents have just said that they are done, of another job: nobody asks about them."""
@@ -105,10 +107,11 @@ async def test_every_question_is_answered_by_an_index_that_leads_to_what_is_aske
 async def test_processes_that_upgrade_a_farm_together_drop_its_former_indexes_once(world: World) -> None:
     kept = [await scheduler_stores(world) for _ in range(4)]
     collection = kept[0].chunks.store.collection
-    for former in ("job", "holder.hard_end", "holder.done_at"):
-        await collection.create_index(former)
+    for former in (["job"], ["holder.hard_end"], ["holder.done_at"], ["state", "job", "opened_at"]):
+        await collection.create_index([(field, 1) for field in former])
     await asyncio.gather(*(one.chunks.ensure_indexes() for one in kept))
-    assert not {"job_1", "holder.hard_end_1", "holder.done_at_1"} & set(await collection.index_information())
+    names = {"job_1", "holder.hard_end_1", "holder.done_at_1", "state_1_job_1_opened_at_1"}
+    assert not names & set(await collection.index_information())
 
 
 async def test_a_chunk_behind_hundreds_that_nobody_may_take_is_seen(world: World) -> None:

@@ -180,8 +180,9 @@ class ChunkShelf(Chunks):
     async def existing(self, chunks: Collection[str]) -> set[str]:
         return {id for id in chunks if id in self.store.states}
 
-    async def queued(self, jobs: Collection[str], most: int) -> list[Saved[Chunk]]:
+    async def queued(self, jobs: Collection[str], most: int, house: bool | None = None) -> list[Saved[Chunk]]:
         found = [saved for saved in self.store.saved(self._queued) if saved.state.job in jobs]
+        found = found if house is None else [saved for saved in found if saved.state.house is house]
         return sorted(found, key=lambda saved: saved.state.opened_at)[:most]
 
     async def open_of(self, job: str, most: int = 500) -> list[Saved[Chunk]]:

@@ -21,7 +21,7 @@ _EVER: dict[str, Any] = {"$gt": datetime(1970, 1, 1, tzinfo=UTC)}
 """Any time: the database takes a partial index only for a question that says its condition, and `$type` is said by none."""
 _AT_WORK: dict[str, Any] = {"holder.hard_end": _EVER, "holder.done_at": None}
 _DONE: dict[str, Any] = {"holder.done_at": _EVER}
-_UNUSED = {"job_1", "holder.hard_end_1", "holder.done_at_1"}
+_UNUSED = {"state_1_job_1_opened_at_1", "job_1", "holder.hard_end_1", "holder.done_at_1"}
 
 _FRAMES = {"$sum": {"$add": [{"$floor": {"$divide": [{"$subtract": ["$of.last", "$of.first"]}, "$of.step"]}}, 1]}}
 _BY_AGENT: list[dict[str, Any]] = [
@@ -57,7 +57,7 @@ class Chunks:
 
     async def ensure_indexes(self) -> None:
         collection = self.store.collection
-        await collection.create_index([("state", 1), ("job", 1), ("opened_at", 1)])
+        await collection.create_index([("state", 1), ("job", 1), ("opened_at", 1), ("house", 1)])
         await collection.create_index([("job", 1)], partialFilterExpression={"stored": {"$gt": 0}}, name="stored of a job")
         await collection.create_index([("holder.hard_end", 1)], partialFilterExpression=_AT_WORK, name="at work")
         await collection.create_index([("holder.done_at", 1)], partialFilterExpression=_DONE, name="done")
@@ -128,9 +128,9 @@ class Chunks:
         cursor = self.store.collection.find({"_id": {"$in": list(chunks)}}, {"_id": 1})
         return {document["_id"] async for document in cursor}
 
-    async def queued(self, jobs: Collection[str], most: int) -> list[Saved[Chunk]]:
-        """Nobody's, of these jobs, those that have waited longest first."""
-        query = {"state": ChunkState.QUEUED, "job": {"$in": list(jobs)}}
+    async def queued(self, jobs: Collection[str], most: int, house: bool | None = None) -> list[Saved[Chunk]]:
+        """Nobody's, of these jobs, those that have waited longest first. `house`: those for the house, or the others."""
+        query = {"state": ChunkState.QUEUED, "job": {"$in": list(jobs)}} | ({} if house is None else {"house": house})
         return await self._found(query, sort=[("opened_at", 1)], limit=most)
 
     async def open_of(self, job: str, most: int = 500) -> list[Saved[Chunk]]:

@@ -212,8 +212,8 @@ class MemoryChunks(Chunks):
     async def existing(self, chunks: Collection[str]) -> set[str]:
         return {id for id in chunks if id in self.store.states}
 
-    async def queued(self, jobs: Collection[str], most: int) -> list[Saved[Chunk]]:
-        found = self._open(lambda chunk: chunk.state is ChunkState.QUEUED and chunk.job in jobs)
+    async def queued(self, jobs: Collection[str], most: int, house: bool | None = None) -> list[Saved[Chunk]]:
+        found = self._open(lambda chunk: chunk.state is ChunkState.QUEUED and chunk.job in jobs and house in (None, chunk.house))
         return sorted(found, key=lambda saved: saved.state.opened_at)[:most]
 
     async def open_of(self, job: str, most: int = 500) -> list[Saved[Chunk]]:

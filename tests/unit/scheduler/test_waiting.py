@@ -8,7 +8,7 @@ from contracts.events import ChunkAssigned
 from contracts.values import Audience, Kind
 from services.scheduler.domain.paging import IN_TURN, JOBS, page
 from services.scheduler.domain.states import JobState
-from services.scheduler.waiting import MOST
+from services.scheduler.waiting import LEAST, MOST
 from tests.unit.scheduler.builders import a_chunk, a_job, a_sampled_job, a_submission, an_agent, later
 from tests.unit.scheduler.office import Office
 
@@ -41,6 +41,19 @@ async def test_a_chunk_behind_hundreds_that_nobody_may_take_is_given_out_at_once
     await office.chunks.store.add("wanted", a_chunk(chunk="wanted", job="honest", version=1, opened_at=later(1)))
     await office.agents.store.add("ann", an_agent("ann"))
     assert await given_out(office, "ann") == ["wanted"]
+
+
+async def test_what_of_a_job_waits_for_the_house_hides_nothing_of_it_from_lenders() -> None:
+    """The house is away, and its chunks wait longest. Control: where all chunks are seen the one for lenders is given out."""
+    for crowd in (0, 50):
+        office = Office()
+        await a_crowd(office, crowd, 5)
+        await office.jobs.store.add("job", a_sampled_job(job="job", account="bert", state=JobState.RENDERING, uncut=()))
+        for at in range(LEAST):
+            await office.chunks.store.add(f"house-{at}", a_chunk(chunk=f"house-{at}", job="job", version=1, house=True))
+        await office.chunks.store.add("wanted", a_chunk(chunk="wanted", job="job", version=1, opened_at=later(1)))
+        await office.agents.store.add("ann", an_agent("ann"))
+        assert await given_out(office, "ann") == ["wanted"]
 
 
 async def test_an_inspection_behind_hundreds_of_samples_is_given_to_the_house_at_once() -> None:
