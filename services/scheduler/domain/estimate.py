@@ -9,7 +9,8 @@ The curve is straight lines between knots. Its band comes from leaving each inne
 between its neighbours misses it (the residuals of the jackknife: R. F. Barber, E. J. Candès, A. Ramdas, R. J. Tibshirani 2021,
 Ann. Statist. 49), over the root of how many knots there are, times a factor that makes nine of ten films fall into it. The factor
 is calibrated on films that are not among the judged ones (split conformal prediction with a scale: J. Lei, M. G'Sell, A. Rinaldo,
-R. Tibshirani, L. Wasserman 2018, J. Am. Stat. Assoc. 113); docs/decisions/0032 has the figures.
+R. Tibshirani, L. Wasserman 2018, J. Am. Stat. Assoc. 113); docs/decisions/0032 has the figures. Two knots that are all there is are
+held against each other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from contracts.values import Curve, Knot
 from services.scheduler.domain.policy import Policy
 
 UNKNOWN_BAND_PERCENT = 25
-"""With fewer than three knots nothing can be left out."""
+"""Where each look has one knot alone: it can be held against no other."""
 WIDEST_BAND_PERCENT = 90
 BESIDE = 2
 """Frames so near are as hard as each other."""

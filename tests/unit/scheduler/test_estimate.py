@@ -121,6 +121,8 @@ def test_the_band_is_the_error_of_leaving_knots_out_over_the_root_of_their_numbe
     assert estimate.spread_percent([straight], POLICY) == POLICY.band_floor_percent
     assert estimate.spread_percent([straight[:1]], POLICY) == 25
     assert estimate.spread_percent([straight[:1], straight[1:2]], POLICY) == 25, "one of each look tells nothing of its look"
+    pairs = [[Knot(frame=1, micro_wu=WU), Knot(frame=50, micro_wu=dear * WU)] for dear in (1, 3)]
+    assert [estimate.spread_percent([pair], POLICY) for pair in pairs] == [10, 90], "two are held against each other"
     assert POLICY.band_floor_percent < estimate.spread_percent([more], POLICY) < estimate.spread_percent([wavy], POLICY)
 
 
