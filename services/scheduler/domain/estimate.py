@@ -9,8 +9,8 @@ The curve is straight lines between knots. Its band comes from leaving each inne
 between its neighbours misses it (the residuals of the jackknife: R. F. Barber, E. J. Candès, A. Ramdas, R. J. Tibshirani 2021,
 Ann. Statist. 49), over the root of how many knots there are, times a factor that makes nine of ten films fall into it. The factor
 is calibrated on films that are not among the judged ones (split conformal prediction with a scale: J. Lei, M. G'Sell, A. Rinaldo,
-R. Tibshirani, L. Wasserman 2018, J. Am. Stat. Assoc. 113); docs/decisions/0032 has the figures. Two knots that are all there is are
-held against each other.
+R. Tibshirani, L. Wasserman 2018, J. Am. Stat. Assoc. 113); docs/decisions/0032 has the figures. Two knots alone are held
+against each other.
 """
 
 from collections.abc import Mapping, Sequence
