@@ -109,7 +109,10 @@ async def _image(engine: Engine, settings: AgentSettings) -> Finding:
         return Finding("render image", False, "none was agreed to", "Set FRAMELEND_AGENT_IMAGE to the digest the farm names.")
     here = await engine.has(image)
     return Finding(
-        "render image", here, f"{image[:19]}… is {'here' if here else 'not here'}", "Pull or load it: docker load -i …"
+        "render image",
+        here,
+        f"{image[:19]}… is {'here' if here else 'not here'}",
+        "The farm's operator hands it out as a file (docker save): docker load -i FILE. One built here has another id.",
     )
 
 

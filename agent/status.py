@@ -19,7 +19,9 @@ FARM = {
 }
 STARTING = "it is only starting"
 ASKING = "it takes only what you say yes to: `framelend offers` lists what waits for you"
-WAITING = "waiting for work: the farm has none for this machine at the moment"
+WAITING = (
+    "waiting for work: the farm has none for this machine at the moment (`framelend agents` tells if something is amiss with it)"
+)
 
 
 class Status:

@@ -68,6 +68,7 @@ class Settings(ServiceSettings):
 
     def policy(self) -> Policy:
         return Policy(
+            image=self.render_image,
             chunk=self.chunk_seconds,
             chunk_frames=self.chunk_frames,
             samples=self.samples,

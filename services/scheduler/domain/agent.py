@@ -14,7 +14,7 @@ from contracts.events import AgentChanged, AgentEnrolled, AgentOrder, AgentOrder
 from contracts.values import Acceptance, Benchmark, Hardware
 from contracts.work import BENCHMARK_MICRO_WU
 from services.scheduler.domain import evidence as proofs
-from services.scheduler.domain import rows
+from services.scheduler.domain import images, rows
 from services.scheduler.domain.evidence import Evidence, Shown
 from services.scheduler.domain.hands import Hand, after_pulse, after_ready
 from services.scheduler.domain.pace import Paces
@@ -147,7 +147,7 @@ def ready(agent: Agent, said: AgentReady, message: str, now: datetime, policy: P
         readies=(*agent.readies, message)[-READIES:],
         micro_wu_per_minute=agent.micro_wu_per_minute or (proofs.newcomer(benchmark, others) if benchmark else 0),
     )
-    after, events = _offering(changed, said.reason)
+    after, events = _offering(changed, said.reason, policy.image)
     is_news = agent.order is AgentOrder.DRAIN and said.run != agent.run
     return after, [*events, order_of(after)] if is_news else events
 
@@ -170,7 +170,9 @@ def pulsed(agent: Agent, run: str, attempts: Sequence[str], now: datetime, polic
     is_over = agent.closed_since is not None and now - agent.closed_since > policy.after("closed")
     alive = replace(agent, seen_at=now, hands=hands, closed_since=None if is_over else agent.closed_since)
     if agent.state is AgentState.OFFLINE:
-        return _offering(alive, "heard again")
+        return _offering(alive, "heard again", policy.image)
+    if agent.slots and images.is_stale(agent.reason, agent.images, policy.image):
+        return _offering(alive, agent.reason, policy.image)
     return alive, []
 
 
@@ -253,16 +255,18 @@ def judged(agent: Agent, standing: Standing) -> Decided:
     return _offering(after, "")
 
 
-def _offering(agent: Agent, reason: str) -> Decided:
-    """Online with its slots, or draining: on its own word, on its owner's order, or in quarantine."""
-    until = agent.standing.until
-    if agent.slots and agent.order is not AgentOrder.DRAIN and until is None:
+def _offering(agent: Agent, reason: str, image: str = "") -> Decided:
+    """Online with its slots, or draining: on its own word, on its owner's order, in quarantine, or without the farm's `image`."""
+    until, lacks = agent.standing.until, images.lacks(agent.images, image)
+    if agent.slots and agent.order is not AgentOrder.DRAIN and until is None and not lacks:
         return moved(agent, AgentState.ONLINE, "")
     why = reason or "offers no slot"
     if agent.order is AgentOrder.DRAIN:
         why = "told to take nothing more"
     elif agent.slots and until is not None:
         why = f"in quarantine until {until:%Y-%m-%d %H:%M} UTC: it failed jobs of different renters that others could render"
+    elif agent.slots and lacks:
+        why = images.another(image)
     if agent.state is AgentState.DRAINING and agent.reason != why:
         return _told(replace(agent, reason=why))
     return moved(agent, AgentState.DRAINING, why)

@@ -9,8 +9,10 @@ MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Policy:
-    """Durations in seconds, sizes in bytes."""
+    """Durations in seconds, sizes in bytes, images by digest."""
 
+    image: str = ""
+    """The render image that the farm's work names; a machine with others and without it gets none, and its owner reads so."""
     lease: int = 30
     """An agent not heard of for so long has lost its leases: three pulses."""
     unclaimed: int = 10
