@@ -10,6 +10,7 @@ import os
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,10 +72,15 @@ def gather(source: Path, assets: Sequence[Path] = (), blend: str | None = None) 
 
 
 def pack(contents: Contents, target: Path) -> Bundle:
-    """Write the bundle. Raises LocalProblem for a file that cannot be read or changed while it was read."""
-    with zipfile.ZipFile(target, "w", allowZip64=True, strict_timestamps=True) as archive:
-        for name, path in contents.files:
-            _add(archive, name, path)
+    """Write the bundle. Raises LocalProblem for a file that cannot be read or changed while it was read, and when there is no
+    room."""
+    try:
+        with zipfile.ZipFile(target, "w", allowZip64=True, strict_timestamps=True) as archive:
+            for name, path in contents.files:
+                _add(archive, name, path)
+    except OSError as problem:
+        advice = "Make room there, or name another folder in TMPDIR."
+        raise LocalProblem(f"The bundle cannot be written in {target.parent}: {problem.strerror}. {advice}") from None
     digest = hashlib.sha256()
     with target.open("rb") as file:
         while piece := file.read(PIECE):
@@ -128,24 +134,42 @@ def _skipped(path: Path) -> bool:
 
 
 def _inside(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
+    name = path.relative_to(root).as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise LocalProblem(f"The name of {name!a} is not UTF-8; rename that file.") from None
+    return name
 
 
 def _add(archive: zipfile.ZipFile, name: str, path: Path) -> None:
-    size = path.stat().st_size
+    with _reading(path):
+        size, dense = path.stat().st_size, _dense(path)
     info = zipfile.ZipInfo(name, EPOCH)
     info.create_system, info.external_attr, info.file_size = 3, 0o100644 << 16, size
-    info.compress_type = zipfile.ZIP_STORED if _dense(path) else zipfile.ZIP_DEFLATED
+    info.compress_type = zipfile.ZIP_STORED if dense else zipfile.ZIP_DEFLATED
     written = 0
-    try:
-        with path.open("rb") as source, archive.open(info, "w") as target:
-            while piece := source.read(PIECE):
-                written += len(piece)
-                target.write(piece)
-    except OSError as problem:
-        raise LocalProblem(f"{path} cannot be read: {problem.strerror}.") from None
+    with archive.open(info, "w") as target:
+        for piece in _pieces(path):
+            written += len(piece)
+            target.write(piece)
     if written != size:
         raise LocalProblem(f"{path} changed while it was read; save it and try again.")
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    """What goes wrong where they are written to is no fault of this file."""
+    with _reading(path), path.open("rb") as source:
+        while piece := source.read(PIECE):
+            yield piece
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        raise LocalProblem(f"{path} cannot be read: {problem.strerror}.") from None
 
 
 def _dense(path: Path) -> bool:

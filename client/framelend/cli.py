@@ -7,7 +7,6 @@ import typer
 from framelend import agents_cli, jobs_cli, offers_cli, ops_cli, steering_cli
 from framelend.client import Client
 from framelend.config import Login, save
-from framelend.problems import LocalProblem
 from framelend.session import Json, connected
 from framelend.terminal import EXIT_CODES, credits, out, print_json, speaking, table
 
@@ -32,8 +31,6 @@ def login(
     """Remember a farm and an API key on this machine."""
     address = url if "://" in url else f"http://{url}"
     secret = (key or typer.prompt("API key", hide_input=True)).strip()
-    if not secret.isascii():
-        raise LocalProblem("That is no API key: it holds characters no key has.")
     with Client(address, secret) as client:
         account = client.account()
     path = save(Login(address.rstrip("/"), secret))

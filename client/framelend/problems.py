@@ -14,6 +14,10 @@ class FarmUnreachable(FramelendError):
     """No answer from the farm's address."""
 
 
+class FarmMoved(FramelendError):
+    """The address sends on to another one."""
+
+
 class LocalProblem(FramelendError):
     """Something here, on this machine, is not as it must be."""
 
@@ -49,12 +53,15 @@ class FarmProblem(FramelendError):
 
 
 def of(answer: httpx.Response) -> FarmProblem:
-    """From any answer that is an error; one that is no problem document comes from something between us and the farm."""
+    """From any answer that is none to the question; what is no problem document comes from something that is no farm."""
     if answer.headers.get("content-type", "").startswith("application/problem+json"):
         try:
             return FarmProblem(Problem.model_validate_json(answer.content))
         except ValidationError:
             pass
+    if answer.is_success and answer.headers.get("content-type", "").startswith("application/json"):
+        detail = "The answer is none that this version understands. Check the farm's address, and that framelend is up to date."
+        return FarmProblem(Problem(status=answer.status_code, title="Not understood", detail=detail))
     detail = f"Something that is not a Framelend farm answered with status {answer.status_code}. Check the farm's address."
     return FarmProblem(Problem(status=answer.status_code, title="No farm here", detail=detail, next="Check the address."))
 

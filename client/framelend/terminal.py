@@ -44,6 +44,12 @@ def speaking(command: Callable[P, R]) -> Callable[P, R]:
             fail(str(away), UNREACHABLE)
         except FramelendError as problem:
             fail(str(problem), REFUSED)
+        except BrokenPipeError:
+            raise  # who read it went away (``| head``), and nobody is there to be told
+        except OSError as problem:
+            fail(f"{problem.filename or 'This machine'}: {problem.strerror or problem}.", REFUSED)
+        except UnicodeError as problem:
+            fail(f"There is text that cannot be written here: {problem}.", REFUSED)
         except KeyboardInterrupt:
             fail("Interrupted. A submitted job goes on; `framelend jobs` lists it.", INTERRUPTED)
 

@@ -7,22 +7,25 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import httpx
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from framelend import problems
-from framelend.problems import FarmUnreachable
+from framelend.problems import FarmMoved, FarmUnreachable, LocalProblem
 
 T = TypeVar("T")
 TRIES = 5
 AGAIN = frozenset({429, 502, 503, 504})
 LONGEST_PAUSE = 20.0
+LAST_PORT = 65_535
 
 
 class Transport:
     """Every call of the farm's API can be repeated safely: it is a question, or it names what it means to happen once."""
 
     def __init__(self, url: str, key: str, transport: httpx.BaseTransport | None = None, patience: float = LONGEST_PAUSE) -> None:
+        """Raises LocalProblem for what can be no address or no key."""
         self._patience = patience
+        _check(url, key)
         headers = {"Authorization": f"Bearer {key}", "Accept": "application/json", "User-Agent": "framelend"}
         timeout = httpx.Timeout(15.0, read=45.0)
         self.url = url.rstrip("/")
@@ -39,21 +42,24 @@ class Transport:
         key: str | None = None,
         tries: int = TRIES,
     ) -> T:
-        """The answer as `kind`. Raises FarmProblem, FarmUnreachable."""
+        """The answer as `kind`. Raises FarmProblem, FarmUnreachable, FarmMoved."""
         headers = {"Idempotency-Key": key} if key else {}
         params = {name: value for name, value in (query or {}).items() if value is not None}
         answer = self._answered(method, path, tries, json=body, params=params, headers=headers)
-        return TypeAdapter(kind).validate_json(answer.content)
+        try:
+            return TypeAdapter(kind).validate_json(answer.content)
+        except ValidationError:
+            raise problems.of(answer) from None
 
     @contextmanager
     def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
-        """Raises FarmProblem, FarmUnreachable; once it flows, httpx's own TransportError."""
+        """Raises FarmProblem, FarmUnreachable, FarmMoved; once it flows, httpx's own TransportError."""
         timeout = httpx.Timeout(15.0, read=40.0)
         try:
             with self.http.stream("GET", path, headers=dict(headers), timeout=timeout) as answer:
-                if answer.is_error:
+                if not answer.headers.get("content-type", "").startswith("text/event-stream"):
                     answer.read()
-                    raise problems.of(answer)
+                    raise self._wrong(answer)
                 yield answer
         except httpx.ConnectError as away:
             raise self._unreachable(away) from away
@@ -75,12 +81,32 @@ class Transport:
             if answer.status_code in AGAIN and attempt < tries:
                 self.rest(attempt, answer.headers.get("retry-after"))
                 continue
-            if answer.is_error:
-                raise problems.of(answer)
+            if not answer.is_success:
+                raise self._wrong(answer)
             return answer
         raise AssertionError("unreachable")
+
+    def _wrong(self, answer: httpx.Response) -> Exception:
+        """A farm answers itself. Nobody is followed elsewhere by himself: the key goes only where one logged in."""
+        if answer.next_request is None:
+            return problems.of(answer)
+        whole, asked = str(answer.next_request.url), answer.request.url.raw_path.decode()
+        to = whole.removesuffix(asked)
+        advice = "Check the farm's address." if to == whole else f"If you trust that: framelend login {to}"
+        return FarmMoved(f"{self.url} does not answer itself and points to {to}. {advice}")
 
     def _unreachable(self, away: Exception) -> FarmUnreachable:
         return FarmUnreachable(
             f"The farm at {self.url} cannot be reached ({type(away).__name__}). Is the address right, and is it up?"
         )
+
+
+def _check(url: str, key: str) -> None:
+    try:
+        at = httpx.URL(url)
+    except httpx.InvalidURL as wrong:
+        raise LocalProblem(f"{url!r} is no address of a farm: {wrong}.") from None
+    if at.scheme not in ("http", "https") or not at.host or (at.port or 0) > LAST_PORT:
+        raise LocalProblem(f"{url!r} is no address of a farm; one is like https://farm.example.")
+    if not (key.isascii() and key.isprintable()):
+        raise LocalProblem("That is no API key: it holds characters no key has.")

@@ -107,3 +107,24 @@ def test_dense_files_are_stored_and_others_are_packed(tmp_path: Path) -> None:
         kinds = {info.filename: info.compress_type for info in archive.infolist()}
     assert kinds["scene.blend"] == zipfile.ZIP_DEFLATED
     assert kinds["textures/wood.png"] == kinds["packed.blend1x"] == zipfile.ZIP_STORED
+
+
+def test_a_full_disk_is_not_told_as_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    contents = gather(a_scene(tmp_path / "scene", **{"scene.blend": "BLENDER" * 1000}))
+    with pytest.raises(LocalProblem, match=r"cannot be written in /dev: No space left on device.*TMPDIR"):
+        pack(contents, Path("/dev/full"))
+
+
+def test_a_file_that_went_away_is_named(tmp_path: Path) -> None:
+    folder = a_scene(tmp_path / "scene")
+    contents = gather(folder)
+    (folder / "textures" / "wood.png").unlink()
+    with pytest.raises(LocalProblem, match=r"wood\.png cannot be read: No such file"):
+        pack(contents, tmp_path / "b.zip")
+
+
+def test_a_name_that_is_no_text_is_refused_with_words(tmp_path: Path) -> None:
+    folder = a_scene(tmp_path / "scene")
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff.png")).write_bytes(b"png")
+    with pytest.raises(LocalProblem, match="not UTF-8"):
+        gather(folder)

@@ -240,7 +240,8 @@ def test_following_goes_on_after_a_lost_connection_from_the_last_line_it_saw() -
         if len(asked) == 2:
             raise httpx.ReadError("lost")
         line = {"number": len(asked), "at": "2026-11-21T08:00:00Z", "kind": "k", "text": f"line {len(asked)}"}
-        return httpx.Response(200, text=f": hello\n\nid: {len(asked)}\nevent: timeline\ndata: {json.dumps(line)}\n\n")
+        told = f": hello\n\nid: {len(asked)}\nevent: timeline\ndata: {json.dumps(line)}\n\n"
+        return httpx.Response(200, text=told, headers={"content-type": "text/event-stream; charset=utf-8"})
 
     farm = Transport("http://farm.example", "k", httpx.MockTransport(answer), patience=0.01)
     news = following.follow(farm, "j-1")
@@ -248,6 +249,11 @@ def test_following_goes_on_after_a_lost_connection_from_the_last_line_it_saw() -
     farm.http.close()
     assert asked == ["0", "1", "1"]
     assert [type(one).__name__ for one in seen] == ["TimelineLine", "Lost", "TimelineLine"]
+
+
+def test_a_page_is_not_followed_as_if_it_were_a_farm() -> None:
+    with a_client(lambda _: httpx.Response(200, html="<html>")) as client, pytest.raises(FarmProblem, match="not a Framelend"):
+        next(client.follow("j-1"))
 
 
 def test_following_a_job_of_somebody_else_ends_at_once() -> None:
