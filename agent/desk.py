@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from agent import metrics
+from agent import keeping, metrics
 from agent.domain import machine, signals
 from agent.domain.admission import Machine, PassedOver, Refused, admit
 from agent.domain.attempt import Attempt, Phase, Standing
@@ -223,8 +223,9 @@ class Desk:
         self._told_ending = ending
 
     def _make_room(self) -> None:
-        """Delivered pictures beyond the spool's bound go, oldest first."""
+        """Delivered pictures beyond the spool's bound go, oldest first; also when there is hardly room for the next one."""
         over = self._delivered_bytes() - self._place.settings.agent_spool_bytes
+        over = max(over, keeping.NEXT_BYTES - keeping.room(self._place))
         for runner in list(self._runners.values()) if over > 0 else ():
             if runner.lingers() and over > 0:
                 over -= sum(held.picture.bytes for held in runner.attempt.frames)

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from agent import metrics, pictures, scrub
+from agent import keeping, metrics, pictures, scrub
 from agent.container import DRIVER, SURVEY, ContainerGone, EngineAway, EngineRefused, Running
 from agent.domain import claims, signals, survey, verdicts
 from agent.domain.admission import memory
@@ -237,8 +237,7 @@ class Render:
         if not 0 < claim.bytes <= self._grant.max_bytes:
             words = f"the picture is bad: its {claim.bytes} bytes are not within 1 to {self._grant.max_bytes}"
             return self._misbehaved(words, claim.frame)
-        took = self._place.now() - self._attempt().frame_since
-        began = time.monotonic()
+        took, began = self._place.now() - self._attempt().frame_since, time.monotonic()
         try:
             picture = await self._picture(claim, took)
         except pictures.SpoiltPicture as spoilt:
@@ -258,6 +257,7 @@ class Render:
     async def _picture(self, claim: claims.FrameDone, took: float) -> RenderedFrame:
         """From the bytes we received; its costs are claims, held below what the clock allows."""
         path = self._place.folders.picture(self._grant.attempt, claim.frame)
+        await keeping.make_room(self._place, claim.bytes)
         received = await pictures.receive(self._counted(claim.bytes), path)
         seconds = min(claim.seconds, took + 1.0)
         return RenderedFrame(

@@ -105,5 +105,12 @@ def memory(assignment: ChunkAssigned) -> int:
 
 
 def disk(assignment: ChunkAssigned) -> int:
-    """What it may take at most, in bytes: the archive, what it unpacks to, and its pictures."""
-    return 3 * assignment.bundle_bytes + (1 << 30)
+    """What it may take, in bytes: the archive, what it unpacks to, and its pictures, which stay until it has ended."""
+    return 3 * assignment.bundle_bytes + max(1 << 30, _pictures(assignment))
+
+
+def _pictures(assignment: ChunkAssigned) -> int:
+    """As many as there are pixels: a picture hardly takes more, and mostly half. (The grant's bound is for strangers: sixty tiny
+    ones would need four gigabytes.) Those of a probe are thrown away."""
+    picture, count = assignment.picture, 0 if assignment.grant.kind is Kind.PROBE else len(assignment.grant)
+    return count * picture.width * picture.height * 4 * (picture.bits // 8)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agent.domain.admission import Machine, PassedOver, Refused, Taken, admit
-from contracts.values import Acceptance, Kind
+from contracts.values import Acceptance, Kind, Picture
 from tests.unit.agent.builders import IMAGE, a_grant, an_assignment
 
 
@@ -53,6 +53,31 @@ def test_what_does_not_fit_is_refused_with_its_reason(changes: Any, machine: Any
     answer = admit(an_assignment(**changes), a_machine(**machine), 60.0)
     assert isinstance(answer, Refused)
     assert reason in answer.text
+
+
+LARGE = Picture(width=3840, height=2160, bits=16)
+
+
+@pytest.mark.parametrize(
+    ("picture", "kind", "frames", "gigabytes"),
+    [
+        (LARGE, Kind.RENDER, 60, 3.99),
+        (LARGE, Kind.RENDER, 1, 1.08),
+        (LARGE, Kind.PROBE, 60, 1.08),
+        (Picture(width=192, height=108), Kind.RENDER, 200, 1.08),
+        (Picture(width=1920, height=1080), Kind.RENDER, 200, 1.67),
+    ],
+    ids=["large ones", "a large one", "probes, which are thrown away", "tiny ones", "usual ones"],
+)
+def test_room_is_wanted_for_all_pictures_of_a_chunk_and_not_for_what_the_grant_bounds(
+    picture: Picture, kind: Kind, frames: int, gigabytes: float
+) -> None:
+    grant = a_grant(*range(1, frames + 1), kind=kind, max_bytes=(64 << 20) + 8 * picture.width * picture.height)
+    assignment = an_assignment(grant=grant, picture=picture, bundle_bytes=1_000_000)
+    assert admit(assignment, a_machine(free_disk_bytes=round(gigabytes * 1e9)), 60.0) == Taken()
+    refused = admit(assignment, a_machine(free_disk_bytes=round((gigabytes - 0.01) * 1e9)), 60.0)
+    assert isinstance(refused, Refused)
+    assert "of disk" in refused.text
 
 
 RULES = Acceptance(minimum_price=500_000, engines=("CYCLES",), memory_bytes=2_000_000_000, renters=("acct-1",))
