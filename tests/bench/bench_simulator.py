@@ -10,14 +10,13 @@ import os
 import statistics
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from services.scheduler.domain.policy import Policy
 from tests.bench.ground import number
 from tests.bench.report import Row, publish, row
 from tests.sim import measures, pictures, replay
-from tests.sim.trial import Trial, live, speed_up
+from tests.sim.trial import Trial, apart, live, speed_up
 from tests.sim.world import World
 
 SEEDS = 20
@@ -28,13 +27,13 @@ BOUND = "lower bound: ΣWU ÷ Σ speed while present"
 
 
 async def main() -> None:
-    with ProcessPoolExecutor(number("BENCH_PROCESSES", os.cpu_count() or 1), get_context("spawn")) as pool:
+    with ThreadPoolExecutor(number("BENCH_PROCESSES", os.cpu_count() or 1)) as pool:
         began = time.monotonic()
-        one_each = [pool.submit(speed_up, agents) for agents in reversed(AGENTS)]
+        one_each = [pool.submit(apart, speed_up, agents) for agents in reversed(AGENTS)]
         trials = await asyncio.to_thread(_trials, pool)
         speeds = dict(zip(reversed(AGENTS), [await asyncio.wrap_future(one) for one in one_each], strict=True))
         whole = time.monotonic() - began
-        huge = [await asyncio.wrap_future(pool.submit(live, "huge", 1, "ours"))] if number("BENCH_HUGE", 1) else []
+        huge = [await asyncio.wrap_future(pool.submit(apart, live, "huge", 1, "ours"))] if number("BENCH_HUGE", 1) else []
     times = {agents: one.makespan or math.nan for agents, one in speeds.items()}
     pictures.table([*trials, *speeds.values(), *huge])
     pictures.speed_up(times)
@@ -46,11 +45,11 @@ async def main() -> None:
     )
 
 
-def _trials(pool: ProcessPoolExecutor) -> list[Trial]:
+def _trials(pool: ThreadPoolExecutor) -> list[Trial]:
     seeds = range(1, number("BENCH_SEEDS", SEEDS) + 1)
     wanted = [(world, seed, policy) for seed in seeds for world in WORLDS for policy in ("ours", "naive")[: 1 + (seed % 4 == 1)]]
     queues = [("queue", 1, "naive"), *(("queue", seed, "ours") for seed in (1, 2, 3))]
-    futures: list[Future[Trial]] = [pool.submit(live, *one) for one in (*queues, *wanted)]
+    futures: list[Future[Trial]] = [pool.submit(apart, live, *one) for one in (*queues, *wanted)]
     lived: list[Trial] = []
     for future in futures:
         lived.append(future.result())
