@@ -60,6 +60,8 @@ class Task:
     """One attempt in hand. `began` is the second at which the present frame was begun."""
 
     assigned: ChunkAssigned
+    said: AttemptInHand
+    """In every pulse."""
     left: list[int]
     began: float = 0.0
     since: float = 0.0
@@ -81,6 +83,8 @@ class Machine:
         self._seen: set[str] = set()
         self._bundles: set[str] = set()
         self._pulse = AgentPulse(run="run-1")
+        micros = int(BENCHMARK_MICRO_WU / nature.shown)
+        self._benchmark = Benchmark(cpu_micros=micros, wall_micros=micros)
         self.rendered = self.broken_off = 0.0
         self.failures = 0
         self.spans: list[tuple[float, float]] = []
@@ -109,11 +113,10 @@ class Machine:
         self._hands.clear()
 
     def _ready(self) -> None:
-        micros = int(BENCHMARK_MICRO_WU / self.nature.shown)
         word = AgentReady(
             run="run-1", slots=1, attempts=tuple(self._hands), hardware=HARDWARE, images=(IMAGE,), bundles=tuple(self._bundles),
             ending=tuple(attempt for attempt, task in self._hands.items() if task.is_ending),
-            benchmark=Benchmark(cpu_micros=micros, wall_micros=micros),
+            benchmark=self._benchmark,
         )  # fmt: skip
         self._wire.say(word, self.agent)
 
@@ -134,9 +137,7 @@ class Machine:
         self._go()
 
     def _show(self) -> None:
-        grants = [task.assigned.grant for task in self._hands.values()]
-        hands = tuple(AttemptInHand(attempt=one.attempt, chunk=one.chunk, job=one.job) for one in grants)
-        self._pulse = AgentPulse(run="run-1", attempts=hands)
+        self._pulse = AgentPulse(run="run-1", attempts=tuple(task.said for task in self._hands.values()))
 
     def _is_in_hand(self, task: Task) -> bool:
         return self._hands.get(task.assigned.grant.attempt) is task
@@ -152,7 +153,8 @@ class Machine:
             self._wire.say(ChunkReleased(**_ids(grant), reason=Release.REFUSED), self.agent)
             self._ready()
             return
-        task = Task(event, list(frames(grant.frames)))
+        said = AttemptInHand(attempt=grant.attempt, chunk=grant.chunk, job=grant.job)
+        task = Task(event, said, list(frames(grant.frames)))
         self._hold(task)
         fetch = 0.0 if grant.bundle in self._bundles or grant.kind is Kind.INSPECT else FETCH
         self._bundles.add(grant.bundle)

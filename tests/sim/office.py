@@ -75,7 +75,8 @@ class Office:
     async def hear(self, kind: type[Event], batch: Sequence[Received[Any]]) -> list[BaseException | None]:
         """As the chassis hands them over; one outcome per message."""
         if kind in self._doors.batches:
-            return cast(list[BaseException | None], await self._doors.batches[kind](list(batch)))
+            outcomes: list[BaseException | None] = await self._doors.batches[kind](list(batch))
+            return outcomes
         return [await self._one(kind, received) for received in batch]
 
     async def _one(self, kind: type[Event], received: Received[Any]) -> BaseException | None:

@@ -72,14 +72,14 @@ class Shelf(Generic[S]):
     async def decide(self, id: str, decide: Callable[[S, datetime], tuple[S, Sequence[Event]]]) -> tuple[S, list[Told]]:
         if id not in self.states:
             raise Unknown(id)
-        return await self._decided(id, cast(Any, decide))
+        return await self._decided(id, decide)
 
     async def update_or_add(self, id: str, decide: Callable[[S | None, datetime], tuple[S, Sequence[Event]]]) -> S:
         state, told = await self._decided(id, decide)
         await self.tell(told)
         return state
 
-    async def _decided(self, id: str, decide: Callable[[S | None, datetime], tuple[S, Sequence[Event]]]) -> tuple[S, list[Told]]:
+    async def _decided(self, id: str, decide: Callable[[Any, datetime], tuple[S, Sequence[Event]]]) -> tuple[S, list[Told]]:
         before = await self.get(id)
         state, events = decide(before, await self.now())
         if before is None or events or state != before:
@@ -157,25 +157,24 @@ class ChunkShelf(Chunks):
         super().__init__(cast(Any, Shelf[Chunk](now, tell, self._keep)))
         self._open: dict[str, dict[str, None]] = {}
         self._queued: dict[str, None] = {}
-        self._held: dict[str, None] = {}
+        self._held: dict[str, Chunk] = {}  # as they are
         self._stored: Counter[str] = Counter()
 
     def _keep(self, id: str, before: Chunk | None, after: Chunk) -> None:
         self._stored[after.job] += after.stored - (before.stored if before else 0)
         was, now = before.state if before else None, after.state
+        if now in HELD_CHUNK:
+            self._held[id] = after
+        else:
+            self._held.pop(id, None)
         if was is now:
             return
         mine = self._open.setdefault(after.job, {})
         _move(mine, id, now in OPEN_CHUNK)
         _move(self._queued, id, now is ChunkState.QUEUED)
-        _move(self._held, id, now in HELD_CHUNK)
 
     def all(self) -> list[Chunk]:
         return [saved.state for saved in self.store.states.values()]
-
-    def _held_ones(self) -> list[Chunk]:
-        states = self.store.states
-        return [states[id].state for id in self._held]
 
     async def existing(self, chunks: Collection[str]) -> set[str]:
         return {id for id in chunks if id in self.store.states}
@@ -186,11 +185,13 @@ class ChunkShelf(Chunks):
         return sorted(found, key=lambda saved: saved.state.opened_at)[:most]
 
     async def open_of(self, job: str, most: int = 500) -> list[Saved[Chunk]]:
-        return cast(list[Saved[Chunk]], self.store.saved(list(self._open.get(job, ()))[:most]))
+        found: list[Saved[Chunk]] = self.store.saved(list(self._open.get(job, ()))[:most])
+        return found
 
     async def held_of(self, jobs: Collection[str], most: int = 500) -> list[Saved[Chunk]]:
-        found = (id for job in jobs for id in self._open.get(job, ()) if id in self._held)
-        return cast(list[Saved[Chunk]], self.store.saved(list(found)[:most]))
+        ids = [id for job in jobs for id in self._open.get(job, ()) if id in self._held]
+        found: list[Saved[Chunk]] = self.store.saved(ids[:most])
+        return found
 
     async def any_open(self, job: str) -> bool:
         return bool(self._open.get(job))
@@ -202,15 +203,15 @@ class ChunkShelf(Chunks):
         return sorted(job for job, chunks in self._open.items() if chunks)
 
     async def overdue(self, now: datetime) -> list[Chunk]:
-        held = self._held_ones()
+        held = self._held.values()
         return [one for one in held if one.holder is not None and one.holder.done_at is None and one.holder.hard_end < now]
 
     async def done_before(self, at: datetime) -> list[Chunk]:
-        held = self._held_ones()
+        held = self._held.values()
         return [one for one in held if one.holder is not None and one.holder.done_at is not None and one.holder.done_at < at]
 
     async def held(self, claimed_before: datetime) -> list[tuple[str, str, str]]:
-        holders = [(one.chunk, one.holder) for one in self._held_ones() if one.holder is not None]
+        holders = [(one.chunk, one.holder) for one in self._held.values() if one.holder is not None]
         return [(id, by.attempt, by.agent) for id, by in holders if by.done_at is None and by.at < claimed_before]
 
     async def tally(self, job: str) -> Tally:
@@ -228,7 +229,8 @@ class AgentShelf(Agents):
         _move(self._heard, id, after.state in HEARD_AGENT)
 
     async def heard(self) -> list[Saved[Agent]]:
-        return cast(list[Saved[Agent]], self.store.saved(self._heard))
+        found: list[Saved[Agent]] = self.store.saved(self._heard)
+        return found
 
     async def silent(self, since: datetime) -> list[Saved[Agent]]:
         return [saved for saved in await self.heard() if saved.state.seen_at is not None and saved.state.seen_at < since]

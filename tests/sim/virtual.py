@@ -1,7 +1,7 @@
 """Virtual time: what happens next, and what the scheduler believes the time to be."""
 
 import heapq
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 
 from tests.unit.scheduler.builders import NOW
@@ -16,6 +16,7 @@ class Time:
         self.seconds = 0.0
         self._next: list[tuple[float, int, Step]] = []
         self._asked = 0
+        self._wall = 0.0, NOW
 
     def at(self, seconds: float, step: Step) -> None:
         self._asked += 1
@@ -24,9 +25,9 @@ class Time:
     def after(self, seconds: float, step: Step) -> None:
         self.at(self.seconds + seconds, step)
 
-    async def run(self, until: Callable[[], bool], longest: float) -> None:
-        """One step after the other. Raises TimeoutError when the world is not where it should be after so many seconds."""
-        while not until():
+    async def run(self, awaited: Collection[str], longest: float) -> None:
+        """One step after the other until nothing is awaited any more. Raises TimeoutError when that takes more seconds."""
+        while awaited:
             at, _, step = heapq.heappop(self._next)
             if at > longest:
                 raise TimeoutError(f"not done after {longest} seconds of virtual time")
@@ -39,7 +40,9 @@ class Time:
 
     @property
     def wall(self) -> datetime:
-        return NOW + timedelta(seconds=self.seconds)
+        if self._wall[0] != self.seconds:
+            self._wall = self.seconds, NOW + timedelta(seconds=self.seconds)
+        return self._wall[1]
 
     async def now(self) -> datetime:
         return self.wall

@@ -80,7 +80,7 @@ class World:
         for order in self.setting.orders:
             self.time.at(order.at, _calling(self._submit, order))
         self.office.open()
-        await self.time.run(lambda: not self._awaited, self.setting.longest)
+        await self.time.run(self._awaited, self.setting.longest)
 
     # --- machine.Wire
 
