@@ -4,7 +4,6 @@ A grant outlives its lease on purpose: late frames that are still missing are we
 the agent's revocation.
 """
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 from datetime import datetime
@@ -53,4 +52,4 @@ def is_good(grant: Grant, keys: Mapping[str, bytes], now: datetime) -> bool:
 
 def _mac(grant: Grant, key: bytes) -> str:
     """Over the canonical JSON of every field but the MAC itself (pydantic keeps the order of declaration)."""
-    return hmac.new(key, grant.model_dump_json(exclude={"mac"}).encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key, grant.model_dump_json(exclude={"mac"}).encode(), "sha256").hex()

@@ -1,7 +1,9 @@
 """Value types that events share. They carry meaning and bounds, never behaviour that decides something."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from operator import attrgetter
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -250,6 +252,9 @@ class Knot(Value):
     micro_wu: Micro
 
 
+_FRAME = attrgetter("frame")
+
+
 class Curve(Value):
     """Work per frame over the timeline: straight lines between sampled frames, level beyond the ends."""
 
@@ -257,15 +262,10 @@ class Curve(Value):
 
     def wu(self, frame: int) -> int:
         """Micro-WU of one frame, rounded down; integers only, so that every service finds the same sum."""
-        before, after = self.knots[0], self.knots[-1]
-        for knot in self.knots:
-            if knot.frame <= frame:
-                before = knot
-            else:
-                after = knot
-                break
-        if frame <= before.frame or before.frame >= after.frame:
-            return before.micro_wu
+        at = bisect_right(self.knots, frame, key=_FRAME)
+        if at in (0, len(self.knots)):
+            return self.knots[max(0, at - 1)].micro_wu
+        before, after = self.knots[at - 1], self.knots[at]
         span, into = after.frame - before.frame, frame - before.frame
         return (before.micro_wu * (span - into) + after.micro_wu * into) // span
 
