@@ -56,7 +56,18 @@ class Closing:
         await self._dispatch.realise(job)
         if not await self._chunks.any_open(job):
             with traces.under(known.trace):
-                _count(known, await self._jobs.update(job, _rendered))
+                await self._end(job)
+
+    async def _end(self, job: str) -> None:
+        """Of several processes that find it rendered one counts it."""
+        before: list[Job] = []
+
+        def decide(job: Job, now: datetime) -> jobs_domain.Decided:
+            before[:] = [job]
+            return _rendered(job, now)
+
+        after = await self._jobs.update(job, decide)
+        _count(before[0], after)
 
     async def _each(
         self, find: Callable[[], Awaitable[list[Saved[Chunk]]]], decide: Callable[[Chunk, datetime], Decided]
@@ -82,7 +93,7 @@ def _rendered(job: Job, now: datetime) -> jobs_domain.Decided:
 
 def _count(before: Job, after: Job) -> None:
     """Whether its deadline was kept; one that was told to be missed is counted already."""
-    if after.state is JobState.PACKAGING and deadlines.deadline(after) is not None:
+    if before.state is not after.state is JobState.PACKAGING and deadlines.deadline(after) is not None:
         if after.missed != before.missed:
             metrics.DEADLINES.labels("missed").inc()
         elif deadlines.is_due(after):

@@ -158,14 +158,14 @@ class Leases:
         assert chunk.holder is not None
         attempt, why = chunk.holder.attempt, "hard end" if is_at_its_last(chunk.holder, chunk.holder.hard_end) else "no progress"
         log.warning("attempt overdue", chunk=chunk.chunk, attempt=attempt, agent=chunk.holder.agent, why=why)
-        metrics.VOIDED.labels(why).inc()
         by_house = await vain.ending(self._desk, chunk)
         if await self._end(chunk.chunk, lambda state, at: tries.timed_out(state, attempt, at, by_house)):
+            metrics.VOIDED.labels(why).inc()
             await self._desk.agents.update(chunk.holder.agent, self._blamed(agents.interrupted, chunk.job))
 
     async def _lose(self, hand: Hand, why: str) -> None:
-        metrics.VOIDED.labels(why).inc()
-        await self._end(hand.chunk, lambda chunk, at: (chunks.gave_up(chunk, hand.attempt, Ending.LOST, at), []))
+        if await self._end(hand.chunk, lambda chunk, at: (chunks.gave_up(chunk, hand.attempt, Ending.LOST, at), [])):
+            metrics.VOIDED.labels(why).inc()
 
     def _blamed(
         self, how: Callable[[Agent, str, datetime, Policy], Agent], job: str

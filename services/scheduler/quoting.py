@@ -105,15 +105,17 @@ class Quoting:
         known = await self._jobs.get(quote.job)
         if known is None:
             return
-        board = await self._dispatch.board()
+        board, before = await self._dispatch.board(), known.version
 
         def decide(job: Job, _: object) -> Decided:
+            nonlocal before
+            before = job.version
             after, events = drift.requoted(job, quote, self._policy, board.speed(job))
             return judged((after, events), board.speed(after), board.jobs, board.now, self._policy)
 
         with traces.under(known.trace):
             after = await self._jobs.update(quote.job, decide)
-        if after.version > known.version:
+        if after.version > before:
             metrics.REQUOTES.inc()
             self._over.add((quote.job, quote.version))
             log.warning("quote left its band", job=quote.job, version=quote.version, reason=after.reason)

@@ -81,8 +81,16 @@ class Promises:
     async def _missed(self, job: Job, speed: int) -> None:
         stored = (await self._desk.chunks.tally(job.job)).stored
         left, lacking = remaining(job, stored, speed), max(0, job.total - stored)
-        after = await self._desk.jobs.update(job.job, lambda state, at: deadlines.missed(state, lacking, left, at))
-        if after.missed != job.missed:
+        is_told = False
+
+        def decide(state: Job, at: datetime) -> JobDecided:
+            nonlocal is_told
+            after, events = deadlines.missed(state, lacking, left, at)
+            is_told = after.missed != state.missed
+            return after, events
+
+        await self._desk.jobs.update(job.job, decide)
+        if is_told:  # by us; the board may be older than another process's word
             metrics.DEADLINES.labels("missed").inc()
             log.warning("deadline missed", job=job.job, account=job.account, lacking=lacking)
         self._desk.dispatch.stale()

@@ -24,7 +24,7 @@ AGENTS = Row(
         Panel(
             "Agents",
             "By state. Offline agents lost their connection or their lender closed the lid; nothing is to be done.",
-            (Query("sum by (state) (framelend_scheduler_agents)", "{{state}}"),),
+            (Query("max by (state) (framelend_scheduler_agents)", "{{state}}"),),
             kind=Kind.STACKED,
         ),
         Panel(

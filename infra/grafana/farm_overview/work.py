@@ -72,13 +72,13 @@ WORK = Row(
         Panel(
             "Jobs",
             "By state. Jobs that stay `inspecting` or `estimating` wait for the house agent: is it online?",
-            (Query("sum by (state) (framelend_scheduler_jobs)", "{{state}}"),),
+            (Query("max by (state) (framelend_scheduler_jobs)", "{{state}}"),),
             kind=Kind.STACKED,
         ),
         Panel(
             "Open chunks",
             "By state. Many queued with agents idle: the scene needs what they lack, or a job's limits allow none of them.",
-            (Query("sum by (state) (framelend_scheduler_open_chunks)", "{{state}}"),),
+            (Query("max by (state) (framelend_scheduler_open_chunks)", "{{state}}"),),
             kind=Kind.STACKED,
         ),
         Panel(

@@ -3,14 +3,18 @@
 from datetime import datetime
 
 import pytest_asyncio
+from prometheus_client import REGISTRY
 
+from contracts.events import DeadlineMissed
 from contracts.shards import UNDIVIDED, Shard, shard_of
+from contracts.values import Limits
 from services.scheduler.desk import Desk
 from services.scheduler.domain.agent import Agent, Decided, pulsed
 from services.scheduler.domain.chunk import Ending
 from services.scheduler.domain.states import JobState
 from services.scheduler.leases import Hearing, Leases
-from tests.unit.scheduler.builders import POLICY, a_chunk, a_sampled_job, an_agent
+from services.scheduler.sweeps import Promises
+from tests.unit.scheduler.builders import POLICY, a_chunk, a_sampled_job, a_submission, an_agent, later
 from tests.unit.scheduler.office import Office
 
 MINE = Shard(shard_of("ann", 2), 2)
@@ -95,3 +99,22 @@ async def test_at_its_last_end_any_shard_takes_the_chunk_back(office: Office) ->
     _, other = another(office, OTHER)
     seconds = int((held.last_end - office.clock.at).total_seconds())
     assert await judged(office, seconds + 30, other) == [Ending.LOST]
+
+
+async def test_a_missed_deadline_is_told_and_counted_once(office: Office) -> None:
+    """Both have looked at the board before either has told it."""
+    due = a_submission(job="due", limits=Limits(deadline=later(100)))
+    await office.jobs.store.add("due", a_sampled_job(100, job="due", state=JobState.RENDERING, asked=due))
+    office.clock.at = later(500)
+    desks = [another(office)[0] for _ in range(2)]
+    for desk in desks:
+        assert "due" in (await desk.dispatch.board()).jobs
+    before = missed()
+    for desk in desks:
+        await Promises(desk).sweep()
+    assert missed() == before + 1
+    assert [one.job for one in office.told if isinstance(one, DeadlineMissed)] == ["due"]
+
+
+def missed() -> float:
+    return REGISTRY.get_sample_value("framelend_scheduler_deadlines_total", {"outcome": "missed"}) or 0.0
