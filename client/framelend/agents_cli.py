@@ -7,7 +7,7 @@ import typer
 from framelend.models import Agent
 from framelend.problems import LocalProblem
 from framelend.session import Json, connected
-from framelend.terminal import out, print_json, speaking, table
+from framelend.terminal import out, plain, print_json, speaking, table
 
 app = typer.Typer(help="My machines (lenders): list them, bring in a new one, say what they are to do, revoke one.")
 AgentId = Annotated[str, typer.Argument(metavar="AGENT", help="The machine's id.")]
@@ -47,7 +47,7 @@ def code(json: Json = False) -> None:
     if json:
         return print_json(made)
     out.print(f"Good for one machine, until {made.expires_at.astimezone():%H:%M}. On that machine:", soft_wrap=True)
-    out.print(f"  [bold]framelend-agent enrol {made.code} --farm {url}[/]", soft_wrap=True)
+    out.print(f"  [bold]framelend-agent enrol {made.code} --farm {plain(url)}[/]", soft_wrap=True)
 
 
 @app.command("revoke")
@@ -65,7 +65,7 @@ def revoke(
         found = client.revoke_agent(agent, reason)
     if json:
         return print_json(found)
-    out.print(_ending(found))
+    out.print(plain(_ending(found)))
 
 
 @app.command("enable")
@@ -98,8 +98,8 @@ def _ordered(agent: str, order: str, json: bool) -> None:
         found = client.order_agent(agent, order)
     if json:
         return print_json(found)
-    why = f": {found.reason}" if found.reason else ""
-    out.print(f"{found.id} is {found.state} ({found.wu_per_minute:.1f} WU/min){why}")
+    why = f": {plain(found.reason)}" if found.reason else ""
+    out.print(f"{plain(found.id)} is {found.state} ({found.wu_per_minute:.1f} WU/min){why}")
 
 
 def _ending(agent: Agent) -> str:

@@ -6,7 +6,7 @@ import typer
 
 from framelend.findings import Finding
 from framelend.session import JobId, Json, connected
-from framelend.terminal import NOT_ACCEPTED, fail, out, print_json
+from framelend.terminal import NOT_ACCEPTED, fail, out, plain, print_json
 
 
 def needed(findings: list[Finding]) -> list[str]:
@@ -27,5 +27,5 @@ def apply(
         again = client.apply(job, wanted)
     if json:
         return print_json(again)
-    out.print(f"Submitted again as [bold]{again.id}[/] with {', '.join(wanted)}; {job} is replaced.")
+    out.print(f"Submitted again as [bold]{again.id}[/] with {plain(', '.join(wanted))}; {plain(job)} is replaced.")
     out.print(f"Its price: [bold]framelend quote {again.id} --wait 300[/]")

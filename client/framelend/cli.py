@@ -8,7 +8,7 @@ from framelend import agents_cli, jobs_cli, offers_cli, ops_cli, steering_cli
 from framelend.client import Client
 from framelend.config import Login, save
 from framelend.session import Json, connected
-from framelend.terminal import EXIT_CODES, credits, out, print_json, speaking, table
+from framelend.terminal import EXIT_CODES, credits, out, plain, print_json, speaking, table
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,7 +36,8 @@ def login(
     path = save(Login(address.rstrip("/"), secret))
     if json:
         return print_json(account)
-    out.print(f"You are [bold]{account.name}[/] ({', '.join(account.roles)}) at {address}. Remembered in {path}.")
+    who = f"[bold]{plain(account.name)}[/] ({', '.join(account.roles)})"
+    out.print(f"You are {who} at {plain(address)}. Remembered in {plain(str(path))}.")
 
 
 @app.command("rotate-key")
@@ -48,7 +49,7 @@ def rotate_key(json: Json = False) -> None:
     if json:
         return print_json(made)
     path = save(Login(url, made.key))
-    out.print(f"The older key has ended. The new one is remembered in {path}:\n{made.key}")
+    out.print(f"The older key has ended. The new one is remembered in {plain(str(path))}:\n{made.key}")
 
 
 @app.command()
@@ -59,7 +60,7 @@ def account(json: Json = False) -> None:
         found = client.account()
     if json:
         return print_json(found)
-    out.print(f"[bold]{found.name}[/] · {found.email} · {', '.join(found.roles)} · {found.id}")
+    out.print(f"[bold]{plain(found.name)}[/] · {plain(found.email)} · {', '.join(found.roles)} · {found.id}")
     sums = table("credits", "", right=("",))
     for name, amount in found.balances:
         sums.add_row(name, credits(amount))
@@ -76,7 +77,7 @@ def webhook(
         found = client.set_webhook(url)
     if json:
         return print_json(found)
-    out.print(f"Calls go to {found.url or 'nowhere'}. They are signed with [bold]{found.secret}[/]")
+    out.print(f"Calls go to {plain(found.url or 'nowhere')}. They are signed with [bold]{found.secret}[/]")
 
 
 @app.command()

@@ -22,6 +22,7 @@ from framelend.terminal import (
     err,
     fail,
     out,
+    plain,
     print_json,
     size,
     speaking,
@@ -45,7 +46,7 @@ def quote(job: JobId, wait: Annotated[float, typer.Option(help="Seconds to wait 
     showing.inspection(found)
     if found.quote is not None:
         return showing.quote(found, found.quote)
-    out.print(f"No quote yet: the job is {found.state}. {found.reason}")
+    out.print(f"No quote yet: the job is {found.state}. {plain(found.reason)}")
 
 
 def accept(
@@ -64,7 +65,7 @@ def accept(
     if json:
         print_json(found)
     else:
-        out.print(f"The job is {found.state}. Look on with: [bold]framelend watch {job}[/]")
+        out.print(f"The job is {found.state}. Look on with: [bold]framelend watch {found.id}[/]")
     if unheld(found):
         raise typer.Exit(NOT_HELD_YET)
 
@@ -97,7 +98,7 @@ def watch(
 def watched(client: Client, job: str, json: bool) -> Job:
     if json:
         return live.watch_lines(client, job)
-    out.print(f"In a browser: [link]{client.page_link(job)}[/]", soft_wrap=True)
+    out.print(f"In a browser: [link]{plain(client.page_link(job))}[/]", soft_wrap=True)
     return live.watch(client, job)
 
 
@@ -117,7 +118,7 @@ def frames(job: JobId, json: Json = False) -> None:
         return print_json(found)
     out.print(f"{found.stored_count} of {found.total} frames are stored, {found.arriving_count} are arriving.")
     for name, text in (("stored", found.stored), ("arriving", found.arriving), ("rendering", found.rendering)):
-        out.print(f"  [dim]{name:>9}[/] {text or '–'}")
+        out.print(f"  [dim]{name:>9}[/] {plain(text) or '–'}")
 
 
 def download(
@@ -142,7 +143,7 @@ def download(
     if json:
         return print_json({"folder": str(folder), "files": [str(path) for path in paths]})
     whole = sum(path.stat().st_size for path in paths)
-    out.print(f"{len(paths)} files, {size(whole)}, checked, in [bold]{folder}[/]")
+    out.print(f"{len(paths)} files, {size(whole)}, checked, in [bold]{plain(str(folder))}[/]")
 
 
 def _files(job: Job, zip: bool, video: bool) -> list[str]:

@@ -10,7 +10,7 @@ from rich.text import Text
 from framelend.client import Client
 from framelend.following import Lost
 from framelend.models import AgentLine, Job, TimelineLine
-from framelend.terminal import credits, duration, out, print_json
+from framelend.terminal import credits, duration, out, print_json, steady, table
 
 QUIET = frozenset({"frames.stored", "job.state.changed"})
 """Kinds of lines that the bar tells better."""
@@ -29,7 +29,7 @@ def watch(client: Client, job: str, until: frozenset[str] = NEVER, after: int = 
             if isinstance(news, Job):
                 last = news
             elif isinstance(news, TimelineLine) and news.kind not in QUIET:
-                live.console.print(f"[dim]{news.at.astimezone():%H:%M:%S}[/] ", Text(news.text), sep="", end="\n")
+                live.console.print(f"[dim]{news.at.astimezone():%H:%M:%S}[/] ", Text(steady(news.text)), sep="", end="\n")
             elif isinstance(news, Lost):
                 note = "The connection is lost; trying again. The job goes on."
             live.update(_picture(last, note))
@@ -68,14 +68,14 @@ def _picture(job: Job, note: str) -> RenderableType:
     if job.agents:
         parts.append(_agents(job.agents))
     if job.refusal is not None:
-        parts.append(Text(job.refusal.text, style="red"))
+        parts.append(Text(steady(job.refusal.text), style="red"))
     if note:
         parts.append(Text(note, style="yellow"))
-    return Panel(Group(*parts), title=Text(job.name), subtitle=Text(job.id, style="dim"), border_style="dim")
+    return Panel(Group(*parts), title=Text(steady(job.name)), subtitle=Text(job.id, style="dim"), border_style="dim")
 
 
 def _head(job: Job) -> RenderableType:
-    return Text.assemble((job.state, "bold"), "  ", (job.reason, "dim"))
+    return Text.assemble((job.state, "bold"), "  ", (steady(job.reason), "dim"))
 
 
 def _bar(job: Job) -> RenderableType:
@@ -100,9 +100,7 @@ def _frame(agent: AgentLine, frame: int) -> str:
 
 
 def _agents(agents: list[AgentLine]) -> RenderableType:
-    grid = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("agent", "frame", "done", "WU/min", "earned"):
-        grid.add_column(column, justify="left" if column in ("agent", "frame") else "right")
+    grid = table("agent", "frame", "done", "WU/min", "earned", right=("done", "WU/min", "earned"))
     for one in agents[:20]:
         frames = ", ".join(_frame(one, frame) for frame in one.rendering[:6]) or "–"
         grid.add_row(one.agent, frames, str(one.stored), f"{one.wu_per_minute:.1f}", credits(one.earned))

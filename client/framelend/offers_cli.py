@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from framelend import showing
 from framelend.offers import Offer, OfferLine
 from framelend.session import JobId, Json, connected
-from framelend.terminal import credits, out, print_json, size, speaking, table
+from framelend.terminal import credits, out, plain, print_json, size, speaking, table
 
 OneJob = Annotated[str | None, typer.Argument(metavar="[JOB]", help="Show this one in full.")]
 Picture = Annotated[Path | None, typer.Option("--picture", help="With JOB: save a small picture of one frame here.")]
@@ -47,7 +46,8 @@ def accept_offer(job: JobId, agent: Machines = None, json: Json = False) -> None
         found = client.accept_offer(job, agent or [])
     if json:
         return print_json(found)
-    out.print(f"Accepted for {', '.join(found.accepted_for) or 'all your machines'}: they get its frames when it is their turn.")
+    machines = plain(", ".join(found.accepted_for)) or "all your machines"
+    out.print(f"Accepted for {machines}: they get its frames when it is their turn.")
 
 
 def reject_offer(job: JobId, json: Json = False) -> None:
@@ -66,12 +66,12 @@ def _one(job: str, picture: Path | None, json: bool) -> None:
         return print_json(found)
     _shown(found)
     if picture is not None:
-        out.print(f"A small picture of one frame is in {picture}.")
+        out.print(f"A small picture of one frame is in {plain(str(picture))}.")
 
 
 def _shown(one: Offer) -> None:
     rows = table("", "")
-    rows.add_row("file", f"{escape(one.blend)} with {one.files} files, {size(one.unpacked_bytes)} unpacked")
+    rows.add_row("file", f"{one.blend} with {one.files} files, {size(one.unpacked_bytes)} unpacked")
     rows.add_row("frames", f"{one.frames} of {one.width} × {one.height} pixels, {one.samples} samples, {one.engine}")
     rows.add_row("needs", f"{one.memory_bytes / 1e9:.1f} GB of memory, {size(one.bundle_bytes)} to download")
     rows.add_row("renter", one.renter)

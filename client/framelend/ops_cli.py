@@ -8,7 +8,7 @@ import typer
 from framelend.session import JobId, Json, connected
 from framelend.steering import Farm
 from framelend.steering_cli import retried
-from framelend.terminal import credits, out, print_json, speaking, table
+from framelend.terminal import credits, out, plain, print_json, speaking, table
 
 app = typer.Typer(no_args_is_help=True, help="For the farm's operator (FRAMELEND_KEY must be the operator's).")
 Roles = Annotated[list[str] | None, typer.Option("--role", help="renter or lender; may be given twice.")]
@@ -54,7 +54,7 @@ def issue_credits(
         made = client.issue_credits(account, amount, key)
     if json:
         return print_json(made)
-    out.print(f"{credits(Decimal(made.amount))} credits are ordered for {made.account} (order {made.order}).")
+    out.print(f"{credits(Decimal(made.amount))} credits are ordered for {made.account} (order {plain(made.order)}).")
 
 
 @app.command("accounts")
@@ -109,7 +109,7 @@ def drain(agent: Annotated[str, typer.Argument(metavar="AGENT", help="The machin
         found = client.order_agent(agent, "drain")
     if json:
         return print_json(found)
-    out.print(f"{found.id} is {found.state}. {found.reason}")
+    out.print(f"{plain(found.id)} is {found.state}. {plain(found.reason)}")
 
 
 @app.command("retry")
@@ -127,4 +127,4 @@ def _ordered(order: str, json: bool) -> None:
 def _shown(found: Farm, json: bool) -> None:
     if json:
         return print_json(found)
-    out.print(found.notice or "The farm is at work.")
+    out.print(plain(found.notice) or "The farm is at work.")

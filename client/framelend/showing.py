@@ -1,7 +1,7 @@
 """What a job looks like in a terminal."""
 
 from framelend.models import Finding, Job, Outlook, Quote, TimelineLine
-from framelend.terminal import credits, duration, out, table
+from framelend.terminal import credits, duration, out, plain, table
 
 _MARKS = {"error": "[bold red]✗[/]", "warning": "[yellow]![/]", "info": "[dim]·[/]"}
 
@@ -10,27 +10,27 @@ def inspection(job: Job) -> None:
     """What was found in the file, the verdict on it, and how the farm can change what it offers to."""
     findings(job.findings)
     if job.support:
-        out.print(f"The file is [bold]{_plain(job.support)}[/].")
+        out.print(f"The file is [bold]{plain(job.support)}[/].")
     offered = dict.fromkeys(one.change for one in job.findings if one.change)
     if offered and not job.replaced_by and job.held == 0:
-        out.print(f"The farm can do it for you: [bold]framelend apply {job.id} {_plain(' '.join(offered))}[/]")
+        out.print(f"The farm can do it for you: [bold]framelend apply {job.id} {plain(' '.join(offered))}[/]")
 
 
 def findings(found: list[Finding]) -> None:
     for one in found:
-        out.print(f" {_MARKS.get(one.severity, '·')} {_plain(one.text)}" + (f" [dim]→ {_plain(one.fix)}[/]" if one.fix else ""))
+        out.print(f" {_MARKS.get(one.severity, '·')} {plain(one.text)}" + (f" [dim]→ {plain(one.fix)}[/]" if one.fix else ""))
 
 
 def quote(job: Job, offer: Quote) -> None:
     out.print(f"\n[bold]Quote {offer.version}[/] for {job.total} frames: [bold green]{credits(offer.price)} credits[/], firm.")
     if offer.left_frames is not None and offer.left_price is not None and offer.left_before is not None:
-        out.print(f"[yellow]{_plain(offer.reason).capitalize()}.[/]")
+        out.print(f"[yellow]{plain(offer.reason).capitalize()}.[/]")
         out.print(
             f"The {offer.left_frames} frames left: {credits(offer.left_price)} credits instead of {credits(offer.left_before)}."
         )
     lines = table("", "credits", right=("credits",))
     for line in offer.lines:
-        lines.add_row(_plain(line.text), credits(line.amount))
+        lines.add_row(line.text, credits(line.amount))
     out.print(lines)
     low, high = duration(offer.seconds.low), duration(offer.seconds.high)
     out.print(f"Takes about {duration(offer.seconds.expected)} ({low} to {high}). Work: {offer.work.expected:,.1f} WU.")
@@ -48,7 +48,7 @@ def quote(job: Job, offer: Quote) -> None:
 
 def _outlook(outlook: Outlook) -> str:
     words = {"feasible": "can be kept", "tight": "[yellow]is tight[/]", "impossible": "[red]cannot be kept[/]"}
-    word = words.get(outlook.feasibility, _plain(outlook.feasibility))
+    word = words.get(outlook.feasibility, plain(outlook.feasibility))
     when, earliest = outlook.deadline.astimezone(), outlook.earliest.astimezone()
     own = "" if outlook.right_of_way else " It came after you accepted the price, so it orders only your own jobs."
     done = f"begun without delay, it could be done at {earliest:%Y-%m-%d %H:%M}"
@@ -58,11 +58,11 @@ def _outlook(outlook: Outlook) -> str:
 def ending(job: Job) -> None:
     """How it ended, and what there is."""
     good = job.succeeded
-    out.print(f"\n[bold {'green' if good else 'red'}]{job.state}[/] · {job.stored} of {job.total} frames · {_plain(job.reason)}")
+    out.print(f"\n[bold {'green' if good else 'red'}]{job.state}[/] · {job.stored} of {job.total} frames · {plain(job.reason)}")
     if job.failure is not None:
-        out.print(f"[red]{_plain(job.failure.reason)}[/] {_plain(job.failure.hint)}")
+        out.print(f"[red]{plain(job.failure.reason)}[/] {plain(job.failure.hint)}")
         if job.failure.log_tail:
-            out.print(f"[dim]{_plain(job.failure.log_tail[-1500:])}[/]")
+            out.print(f"[dim]{plain(job.failure.log_tail[-1500:])}[/]")
     if job.settlement is not None:
         back = job.settlement.released
         out.print(f"Charged {credits(job.settlement.charged)} credits; {credits(back)} went back to your balance.")
@@ -71,8 +71,4 @@ def ending(job: Job) -> None:
 
 
 def line(one: TimelineLine) -> None:
-    out.print(f"[dim]{one.at.astimezone():%H:%M:%S}[/] {_plain(one.text)}")
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")
+    out.print(f"[dim]{one.at.astimezone():%H:%M:%S}[/] {plain(one.text)}")

@@ -8,7 +8,7 @@ import typer
 from framelend.problems import LocalProblem
 from framelend.reading import MOMENT, amount, if_said, moment
 from framelend.session import JobId, Json, connected
-from framelend.terminal import out, print_json, speaking
+from framelend.terminal import out, plain, print_json, speaking
 
 DEADLINE = f'Like {MOMENT}; "none" takes it back. One set or moved nearer once the price is accepted orders only your own jobs.'
 T = TypeVar("T")
@@ -42,7 +42,7 @@ def set_(
         found = client.change(job, **changes)
     if json:
         return print_json(found)
-    out.print(f"Changed: {', '.join(sorted(changes))}. The job is {found.state}. {found.reason}")
+    out.print(f"Changed: {', '.join(sorted(changes))}. The job is {found.state}. {plain(found.reason)}")
 
 
 @app.command("skip")
@@ -53,7 +53,7 @@ def skip(job: JobId, frames: Annotated[str, typer.Argument(help='Like "5,7-9".')
         found = client.skip(job, frames)
     if json:
         return print_json(found)
-    out.print(f"Left out so far: {found.left_out or 'nothing, those frames are stored already'}.")
+    out.print(f"Left out so far: {plain(found.left_out) or 'nothing, those frames are stored already'}.")
 
 
 @app.command("retry")

@@ -17,7 +17,7 @@ from framelend.models import Job, Upload
 from framelend.problems import LocalProblem
 from framelend.reading import MOMENT, amount, frame_list, if_said, moment
 from framelend.session import Json, connected
-from framelend.terminal import JOB_ENDED_BADLY, NOT_ACCEPTED, NOT_HELD_YET, credits, err, fail, out, print_json, size
+from framelend.terminal import JOB_ENDED_BADLY, NOT_ACCEPTED, NOT_HELD_YET, credits, err, fail, out, plain, print_json, size
 
 
 class Allowed(StrEnum):
@@ -132,7 +132,7 @@ def _quoted(client: Client, job: Job, json: bool) -> Job:
         shown = False
         while not (job.quote is not None or job.state in DECIDED or job.refusal is not None):
             job = client.job(job.id, wait=20, after=job.revision)
-            status.update(f"{job.state} … {job.reason}")
+            status.update(f"{job.state} … {plain(job.reason)}")
             if job.findings and not shown and not json:
                 shown = True
                 showing.inspection(job)

@@ -1,6 +1,7 @@
 """How the command speaks: tables and sentences for people, JSON on stdout for scripts, problems on stderr, exit codes."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -9,8 +10,10 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 from pydantic import BaseModel
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.style import StyleType
 from rich.table import Table
+from rich.text import Text
 
 from framelend import problems
 from framelend.config import NotLoggedIn
@@ -24,8 +27,11 @@ EXIT_CODES = """Exit codes: 0 done · 1 refused by the farm, or something here i
 reached · 4 the job failed, was cancelled or was not accepted in time · 5 not logged in · 6 the quote was not accepted
 (above the limit you gave) · 7 it is accepted and the farm has not held its price yet · 130 interrupted."""
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
+_BEFORE_MARKUP = re.compile(r"(\\*)(\[|\Z)")
+_STEERING = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+_STEERING[ord("\r")] = ""
 
 
 def speaking(command: Callable[P, R]) -> Callable[P, R]:
@@ -58,13 +64,13 @@ def speaking(command: Callable[P, R]) -> Callable[P, R]:
 
 def told(refused: FarmProblem) -> None:
     problem = refused.problem
-    err.print(f"[bold red]{problem.title}[/] · {_plain(problem.detail)}")
+    err.print(f"[bold red]{plain(problem.title)}[/] · {plain(problem.detail)}")
     for place in problems.listed(problem)[1:]:
-        err.print(f"  {_plain(place)}")
+        err.print(f"  {plain(place)}")
 
 
 def fail(text: str, code: int) -> NoReturn:
-    err.print(f"[bold red]✗[/] {_plain(text)}")
+    err.print(f"[bold red]✗[/] {plain(text)}")
     raise typer.Exit(code)
 
 
@@ -79,8 +85,16 @@ def print_json(what: BaseModel | Sequence[BaseModel] | dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(body, indent=2) + "\n")
 
 
-def table(*columns: str, right: Sequence[str] = ()) -> Table:
-    made = Table(box=None, pad_edge=False, header_style="bold dim")
+class Rows(Table):
+    """Cells that are text are only text: most come from outside."""
+
+    def add_row(self, *cells: RenderableType | None, style: StyleType | None = None, end_section: bool = False) -> None:
+        shown = (Text(steady(cell)) if isinstance(cell, str) else cell for cell in cells)
+        super().add_row(*shown, style=style, end_section=end_section)
+
+
+def table(*columns: str, right: Sequence[str] = ()) -> Rows:
+    made = Rows(box=None, pad_edge=False, header_style="bold dim")
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return made
@@ -110,6 +124,11 @@ def size(of: int) -> str:
     return f"{amount:.1f} TB"
 
 
-def _plain(text: str) -> str:
-    """Text from outside is never markup."""
-    return text.replace("[", r"\[")
+def plain(text: str) -> str:
+    """Text from outside inside of markup: it is no markup, whatever stands before or after it."""
+    return _BEFORE_MARKUP.sub(lambda found: found[1] * 2 + ("\\[" if found[2] else ""), steady(text))
+
+
+def steady(text: str) -> str:
+    """Text from outside never steers the terminal it is shown on, and can be shown on any."""
+    return text.encode(errors="replace").decode().translate(_STEERING)
