@@ -14,6 +14,8 @@ MICRO = 1_000_000
 """Micro-credits per credit, micro-WU per WU, microseconds per second."""
 
 MAX_JOB_FRAMES = 1_000_000
+MAX_RANGES = 10_000
+"""Of one frame list in an event."""
 LAST_FRAME = 1_048_574
 """Blender's MAXFRAME; MINAFRAME is its negative (source: Blender's DNA_scene_types.h)."""
 

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field
 
 from contracts.events.event import Event
-from contracts.values import Id, Label, Ranges, Value
+from contracts.values import MAX_RANGES, Id, Label, Ranges, Value
 
 PRIORITIES = 100
 
@@ -31,7 +31,7 @@ class Wishes(Value):
     """No frame is given out for rendering before; inspection, samples and the price come at once."""
     priority: Annotated[int, Field(ge=-PRIORITIES, le=PRIORITIES)] = 0
     """Among the jobs of the same renter at the same bid: the highest first."""
-    left_out: Annotated[Ranges, Field(max_length=10_000)] = ()
+    left_out: Annotated[Ranges, Field(max_length=MAX_RANGES)] = ()
     """Frames that are not wanted any more: they are not charged, and the job is complete without them. Only grows."""
     retries: Annotated[int, Field(ge=0)] = 0
     """How often what failed so far was to be forgiven: frames have all their tries again, agents are let back to the job."""

@@ -4,7 +4,8 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 
-from contracts.values import LAST_FRAME, MAX_JOB_FRAMES, FrameRange, Ranges, count, frames, ranges
+from contracts.framesets import together
+from contracts.values import LAST_FRAME, MAX_JOB_FRAMES, FrameRange, Ranges, count
 from services.intake.domain.refusals import Refused, Why
 
 MAX_RANGES = 2_000
@@ -44,15 +45,6 @@ def written(of: Iterable[FrameRange]) -> str:
     return ",".join(_written(r) for r in of)
 
 
-def less(of: Ranges, removed: Ranges) -> Ranges:
-    """All frames of `of` but those of `removed`; only ranges that meet one of those are counted out frame by frame."""
-    found: list[FrameRange] = []
-    for r in of:
-        near = [other for other in removed if other.first <= r.last and r.first <= other.last]
-        found += ranges(frame for frame in r if not any(frame in other for other in near)) if near else (r,)
-    return tuple(found)
-
-
 def one(first: int, last: int, step: int = 1) -> FrameRange:
     """Raises Refused for a range no .blend can have."""
     if abs(first) > LAST_FRAME or abs(last) > LAST_FRAME:
@@ -73,10 +65,10 @@ def _range(part: str) -> FrameRange:
 
 
 def _disjoint(wanted: Sequence[FrameRange]) -> Ranges:
-    """Ranges that do not touch stay as they were written; overlapping ones are counted out frame by frame."""
+    """Ranges that do not touch stay as they were written."""
     ordered = sorted(wanted, key=lambda r: r.first)
     apart = all(a.last < b.first for a, b in itertools.pairwise(ordered))
-    return tuple(ordered) if apart else ranges(frames(tuple(ordered)))
+    return tuple(ordered) if apart else together(tuple(ordered), MAX_RANGES + 1)
 
 
 def _written(r: FrameRange) -> str:

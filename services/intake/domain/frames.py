@@ -5,14 +5,16 @@ grows with its job.
 storage rejected is taken out again, and the same attempt cannot bring it back.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from contracts.values import Ranges, ranges
+from contracts.framesets import held, marked
+from contracts.values import Ranges
 from services.intake.domain.jobs import Job
 
 SPAN = 1_000
 MOST_REFUSED = 3_000
+_AS_MARKS = bytes.maketrans(b"01", b"\0\1")
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,7 @@ def at_work(job: Job, agent: str) -> bool:
 
 def of_job(job: Job, frames: Iterable[int]) -> list[int]:
     """Those that the job is for."""
-    wanted = job.frames or job.asked
-    return [frame for frame in frames if any(frame in r for r in wanted)]
+    return held(job.frames or job.asked, frames)
 
 
 def with_stored(bucket: Bucket, frames: Iterable[int]) -> Bucket:
@@ -71,12 +72,12 @@ def with_rejected(bucket: Bucket, attempt: str, frames: Iterable[int]) -> Bucket
 
 
 def stored(bucket: Bucket) -> Ranges:
-    return ranges(_frames(bucket.number, _bits(bucket.stored)))
+    return _frames(bucket.number, _bits(bucket.stored))
 
 
 def arriving(bucket: Bucket) -> Ranges:
     """On their way and not stored yet."""
-    return ranges(_frames(bucket.number, _bits(bucket.arriving) & ~_bits(bucket.stored)))
+    return _frames(bucket.number, _bits(bucket.arriving) & ~_bits(bucket.stored))
 
 
 def _bits(text: str) -> int:
@@ -90,8 +91,6 @@ def _mask(frames: Iterable[int]) -> int:
     return mask
 
 
-def _frames(bucket: int, bits: int) -> Iterator[int]:
-    while bits:
-        lowest = bits & -bits
-        yield bucket * SPAN + lowest.bit_length() - 1
-        bits ^= lowest
+def _frames(bucket: int, bits: int) -> Ranges:
+    digits = f"{bits:b}".encode().translate(_AS_MARKS)
+    return tuple(marked(digits[::-1], bucket * SPAN))

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from contracts.events import Action, Event, JobControlled, Wishes
-from contracts.values import Limits, Ranges
-from services.intake.domain.framelists import less, written
+from contracts.framesets import less, together
+from contracts.values import MAX_RANGES, Limits, Ranges
+from services.intake.domain.framelists import written
 from services.intake.domain.jobs import ENDED, Job
 from services.intake.domain.refusals import Refused, Why
 
@@ -55,13 +56,14 @@ def without(id: str, job: Job, unwanted: Ranges, stored: Ranges, by: str) -> Dec
     if not job.frames:
         text = "The file has not been looked at yet, so which frames the job has is not known."
         raise _conflict("not-inspected", text, "Try again in a minute.")
-    if strange := less(unwanted, job.frames):
+    if strange := less(unwanted, job.frames, MAX_RANGES):
         text = f"The job does not have frames {written(strange)[:200]}."
         raise Refused(Why.INVALID, "no-such-frames", text, "Name frames of the job.")
-    fresh = less(unwanted, (*stored, *job.wishes.left_out))
+    fresh = _writable(less(unwanted, (*stored, *job.wishes.left_out), MAX_RANGES + 1))
     if not fresh:
         return job, []
-    after = replace(job, wishes=job.wishes.model_copy(update={"left_out": (*job.wishes.left_out, *fresh)}))
+    left_out = _writable(together((*job.wishes.left_out, *fresh), MAX_RANGES + 1))
+    after = replace(job, wishes=Wishes.model_validate({**dict(job.wishes), "left_out": left_out}))
     return told(id, after, _standing(job), by)
 
 
@@ -76,7 +78,7 @@ def again(job: Job, stored: Ranges, unwanted: Ranges, fingerprint: str, now: dat
     """A job for what a failed or cancelled one did not bring. Raises Refused."""
     if job.state not in ("failed", "cancelled") or not job.frames:
         raise _conflict("nothing-to-retry", f"The job is {job.state}.", "Submit the file again.")
-    left = less(job.frames, (*stored, *job.wishes.left_out, *unwanted))
+    left = _writable(less(job.frames, (*stored, *job.wishes.left_out, *unwanted), MAX_RANGES + 1))
     if not left:
         raise _conflict("nothing-to-retry", "No frame of it is missing.", "Download what is stored.")
     deadline = job.limits.deadline if job.limits.deadline and job.limits.deadline > now else None
@@ -94,6 +96,14 @@ def check_open(job: Job) -> None:
     if job.state in ENDED or job.control is Action.CANCEL or job.settlement is not None:
         text = f"The job is {'being cancelled' if job.state not in ENDED else job.state}; it cannot be changed any more."
         raise _conflict("job-ended", text, "Submit a new job if you need these frames.")
+
+
+def _writable(of: Ranges) -> Ranges:
+    """Raises Refused for what no event can say, and nobody could read back."""
+    if len(of) > MAX_RANGES:
+        text = f"These frames would be a list of more than {MAX_RANGES:,} parts."
+        raise Refused(Why.INVALID, "too-many-ranges", text, "Leave out whole stretches of frames instead of single ones.")
+    return of
 
 
 def _standing(job: Job) -> Action:

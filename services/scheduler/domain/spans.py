@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 
+from contracts.framesets import held, less, together
 from contracts.values import FrameRange, Ranges, count, frames, ranges
 
 
 def normalised(spans: Ranges) -> Ranges:
     """Disjoint and sorted; a single range is left as it is."""
-    return spans if len(spans) < 2 else ranges(frames(spans))
+    return spans if len(spans) < 2 else together(spans)
 
 
 def nth(spans: Ranges, index: int) -> int:
@@ -46,15 +47,6 @@ def without(spans: Ranges, removed: Iterable[int]) -> Ranges:
     return spans
 
 
-def less(spans: Ranges, removed: Ranges) -> Ranges:
-    """All frames but those of `removed`. Only ranges that meet one of those are unrolled."""
-    found: list[FrameRange] = []
-    for span in spans:
-        near = tuple(one for one in removed if one.first <= span.last and span.first <= one.last)
-        found += ranges(frame for frame in span if not holds(near, frame)) if near else (span,)
-    return tuple(found)
-
-
 def _split(span: FrameRange, frame: int) -> Ranges:
     if frame not in span:
         return (span,)
@@ -69,4 +61,4 @@ def missing(spans: Ranges, stored: Iterable[Ranges]) -> Ranges:
     return ranges(frame for frame in frames(spans) if frame not in have)
 
 
-__all__ = ["count", "frames", "holds", "less", "missing", "normalised", "nth", "ranges", "taken", "without"]
+__all__ = ["count", "frames", "held", "holds", "less", "missing", "normalised", "nth", "ranges", "taken", "without"]

@@ -64,7 +64,7 @@ def forgives(job: Job | None, said: JobControlled) -> bool:
 def left_out(chunk: Chunk, unwanted: Ranges, reason: str, now: datetime) -> chunks.Decided:
     """Frames that nobody has stored and nobody wants are frames of the chunk no more. An attempt that would render them is
     stopped; what it has finished of the others is kept. Samples are rendered: the price needs them."""
-    lacking = [frame for frame in frames(chunks.missing(chunk)) if spans.holds(unwanted, frame)]
+    lacking = spans.held(unwanted, frames(chunks.missing(chunk)))
     if not lacking or not chunks.is_open(chunk) or chunk.kind is not Kind.RENDER:
         return chunk, []
     stopped, events = chunks.put_back(chunk, reason, now)

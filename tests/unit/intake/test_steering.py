@@ -8,6 +8,7 @@ import pytest
 
 from contracts.events import Action, CreditsHeld, Event, FarmControlled, FarmOrder, JobControlled, QuoteAccepted, Wishes
 from contracts.values import FrameRange, Limits, Ranges, frames
+from services.chassis.documents import Documents
 from services.intake.domain import farm, jobs, projections, steering
 from services.intake.domain.farm import Farm
 from services.intake.domain.jobs import Job
@@ -133,6 +134,40 @@ def test_frames_are_left_out_as_soon_as_it_is_known_which_there_are_and_only_a_j
         assert wishes(steering.without(JOB, known, span(3, 3), (), RENTER)[1][0]).left_out == span(3, 3)
     with pytest.raises(Refused, match="does not have frames 11-12"):
         steering.without(JOB, a_held_job(), span(9, 12), (), RENTER)
+
+
+def scattered(number: int, first: int = 1) -> Ranges:
+    return tuple(FrameRange(first=frame, last=frame) for frame in range(first, first + 3 * number, 3))
+
+
+def test_frames_left_out_are_written_as_short_as_they_can_be() -> None:
+    job = replace(a_held_job(), frames=span(1, 100_000))
+    for first in (1, 2, 3):
+        job, _ = steering.without(JOB, job, scattered(1_900, first), (), RENTER)
+    assert job.wishes.left_out == span(1, 5_700)
+
+
+def uneven(number: int, first: int = 1) -> Ranges:
+    """Single frames of which no three follow each other at the same distance."""
+    return tuple(FrameRange(first=first + 5 * at + at % 2, last=first + 5 * at + at % 2) for at in range(number))
+
+
+def test_more_ranges_than_an_event_can_say_are_refused_and_the_job_can_still_be_read_and_cancelled() -> None:
+    kept, job = Documents(Job), replace(a_held_job(), frames=span(1, 200_000))
+    for turn in range(5):
+        job, _ = steering.without(JOB, job, uneven(2_000, 1 + 10_000 * turn), (), RENTER)
+    for unwanted, stored in ((span(60_000, 60_000), ()), (span(60_001, 200_000), uneven(10_001, 70_000))):
+        with pytest.raises(Refused, match="more than 10,000 parts"):
+            steering.without(JOB, job, unwanted, stored, RENTER)
+    assert kept.decode(kept.encode(JOB, job, [])).wishes.left_out == uneven(10_000)
+    assert wishes(jobs.controlled(JOB, job, Action.CANCEL, RENTER)[1][0]).left_out == uneven(10_000)
+
+
+def test_a_job_is_not_submitted_again_for_more_ranges_than_an_event_can_say() -> None:
+    failed = replace(a_held_job(), state="failed", frames=span(1, 60_000))
+    with pytest.raises(Refused, match="more than 10,000 parts"):
+        steering.again(failed, uneven(10_001, 2), (), "f", NOW)
+    assert jobs.submitted(JOB, steering.again(failed, uneven(9_999, 2), (), "f", NOW)), "control"
 
 
 def test_what_failed_is_forgiven_each_time_it_is_said() -> None:
