@@ -264,6 +264,8 @@ class Desk:
 
     def recover(self) -> int:
         """Takes up attempts of a former run: their containers are gone, their finished frames are delivered. How many."""
+        if not self._place.journal.belong_to(self._place.agent):
+            log.warning("this machine was enrolled anew: what it was given under its former id is forgotten")
         found = list(self._place.journal.remembered())
         for past in found:
             self._recover(past)

@@ -28,6 +28,7 @@ create table if not exists attempts (
 create table if not exists reports (attempt text primary key references attempts on delete cascade) strict;
 create table if not exists home (id text not null) strict;
 create table if not exists runs (run text not null) strict;
+create table if not exists machine (agent text not null) strict;
 create table if not exists days (
   day text primary key, rendered integer not null, delivered integer not null, cpu_micros integer not null,
   expected_micro integer not null) strict;
@@ -140,6 +141,18 @@ class Journal:
     def confirmed(self, numbers: Iterable[int]) -> None:
         with self._transaction():
             self._db.executemany("delete from events where number = ?", ((number,) for number in numbers))
+
+    def belong_to(self, agent: str) -> bool:
+        """Whether it did already, or to nobody. What another one was given and had to say, in the time before this machine was
+        enrolled anew, is forgotten: nobody would believe it of this one."""
+        row = self._db.execute("select agent from machine").fetchone()
+        if row is not None and row[0] == agent:
+            return True
+        with self._transaction():
+            for table in ("machine", *(("attempts", "events") if row else ())):
+                self._db.execute(f"delete from {table}")  # noqa: S608 - names of our own
+            self._db.execute("insert into machine values (?)", (agent,))
+        return row is None
 
     def home(self) -> str:
         """The id of this agent's folder, made once."""

@@ -5,10 +5,12 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.desk import Desk
 from agent.domain import machine, signals
 from agent.domain.attempt import Standing
 from agent.journal import Journal, later
@@ -16,6 +18,7 @@ from contracts.bus import new_id
 from contracts.events import ChunkReleased, FramesRendered, InspectionReported, Release
 from contracts.values import Kind
 from tests.unit.agent.builders import a_picture, an_assignment
+from tests.unit.agent.test_keeping import a_place
 
 TRACE = {"traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"}
 GIVEN_BACK = ChunkReleased(job="job-1", chunk="chunk-1", attempt="attempt-1", reason=Release.STOPPED)
@@ -119,6 +122,25 @@ def test_an_assignment_that_cannot_be_read_any_more_is_dropped(journal: Journal)
     journal.open_attempt(broken, {}, 600.0)
     assert list(journal.remembered()) == []
     assert list(journal.remembered()) == []
+
+
+@pytest.mark.parametrize("agent", ["agent-1", "agent-2"])
+async def test_a_machine_that_was_enrolled_anew_does_not_speak_for_the_one_it_was_before(tmp_path: Path, agent: str) -> None:
+    async with httpx.AsyncClient() as http:
+        place = a_place(tmp_path, http)
+        assert Desk(place).recover() == 0
+        _after_a_frame(place.journal)
+        place.journal.keep(GIVEN_BACK, {})
+        picture = place.folders.picture("attempt-1", 1)
+        picture.parent.mkdir()
+        picture.write_bytes(bytes(100))
+        is_the_same, said = agent == place.agent, place.journal.depth()
+        place.agent = agent
+        assert Desk(place).recover() == (1 if is_the_same else 0)
+        assert place.journal.depth() == (said if is_the_same else 0)
+        assert picture.exists() is is_the_same
+        assert place.journal.today()["rendered"] == 1, "that is its owner's, whatever the machine is called"
+        place.journal.close()
 
 
 def test_a_folder_keeps_its_id(path: Path) -> None:
