@@ -144,6 +144,11 @@ class BundleCache:
         return sorted((path for path in self._folder.iterdir() if len(path.name) == 64), key=_used_at)
 
 
+def kept_bytes(folder: Path) -> int:
+    """What the scenes in a cache's folder take, for who only looks at it."""
+    return sum(_size(entry) for entry in folder.iterdir() if len(entry.name) == 64) if folder.is_dir() else 0
+
+
 def _used_at(entry: Path) -> float:
     """One that has just gone is as old as can be."""
     try:

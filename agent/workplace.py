@@ -27,13 +27,15 @@ from contracts.events import Event
 
 log = structlog.get_logger()
 
+CACHE = "cache"
+
 
 class Folders:
     """Below the agent's own folder, which only its user may enter."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        self.work, self.spool, self.cache = self.root / "work", self.root / "spool", self.root / "cache"
+        self.work, self.spool, self.cache = self.root / "work", self.root / "spool", self.root / CACHE
         self.journal, self.benchmark = self.root / "journal.db", self.root / "benchmark.json"
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.root.chmod(0o700)

@@ -1,5 +1,6 @@
 """What the doctor finds on machines that are not fit."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from agent import doctor
 from agent.doctor import Finding
 from agent.settings import AgentSettings
+from agent.workplace import CACHE
 
 NO_DOCKER = "tcp://127.0.0.1:1"
 
@@ -52,6 +54,19 @@ async def test_lending_more_than_there_is_or_less_than_a_slot_needs_is_bad(
     assert (await examined(tmp_path, **changes))[what].is_bad
     fair = {"agent_memory_bytes": 2_000_000_000, "agent_keep_free_bytes": 0}
     assert not (await examined(tmp_path, **fair))["memory"].is_bad
+
+
+async def test_scenes_that_are_kept_for_later_leave_the_disk_as_good_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", NO_DOCKER)
+    full = {"agent_keep_free_bytes": shutil.disk_usage(tmp_path).total}
+    assert (await examined(tmp_path, **full))["disk"].is_bad
+    entry = tmp_path / "home" / CACHE / ("a" * 64)
+    entry.mkdir(parents=True)
+    (entry / "bytes").write_text(str(full["agent_keep_free_bytes"] + 6_000_000_000))
+    found = (await examined(tmp_path, **full))["disk"]
+    assert (found.is_bad, "by scenes that are kept for later" in found.text) == (False, True), found
 
 
 async def test_a_credential_that_others_can_read_is_no_enrolment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
