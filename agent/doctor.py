@@ -15,14 +15,12 @@ from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import AMQPError, AuthenticationError, ChannelClosed, ProbableAuthenticationError
 from yarl import URL
 
-from agent.bundle import kept_bytes
 from agent.container import Engine, EngineAway
 from agent.domain.admission import MIN_MEMORY_BYTES
 from agent.lockdown import Spec
 from agent.process import shared_user
 from agent.settings import AgentSettings, Credential, UnusableCredential, read_credential
 from agent.storefront import Storefront, Unanswered, ahead
-from agent.workplace import CACHE
 from contracts.bus import new_id
 from contracts.topology import mailbox
 
@@ -83,7 +81,7 @@ async def _sandbox(settings: AgentSettings) -> list[Finding]:
             await _image(engine, settings),
             await _limits(engine),
             await _container(engine, settings),
-            await _gpu(engine),
+            await _gpu(engine, settings),
         ]
         return [docker, *looks]
     finally:
@@ -154,25 +152,33 @@ async def _hello(engine: Engine, image: str, settings: AgentSettings) -> bytes |
         await running.remove()
 
 
-async def _gpu(engine: Engine) -> Finding:
+async def _gpu(engine: Engine, settings: AgentSettings) -> Finding:
     if shutil.which("nvidia-smi") is None:
         return Finding("GPU", None, "no NVIDIA driver; renders on the CPU")
     info = await engine.call(lambda: engine.api.info())
-    ready = "nvidia" in info.get("Runtimes", {})
-    mend = "Install nvidia-container-toolkit, run `nvidia-ctk runtime configure --runtime=docker`, start Docker again."
-    return Finding("GPU", ready, "containers can use it" if ready else "there, but Docker has no nvidia runtime", mend)
+    image, can = settings.agent_gpu_image, "containers can use it"
+    if "nvidia" not in info.get("Runtimes", {}):
+        mend = "Install nvidia-container-toolkit, run `nvidia-ctk runtime configure --runtime=docker`, start Docker again."
+        return Finding("GPU", False, "there, but Docker has no nvidia runtime", mend)
+    if image is None:
+        mend = "To lend it load the image with GPU kernels that the farm's operator hands out, and set FRAMELEND_AGENT_GPU_IMAGE."
+        return Finding("GPU", None, f"{can}, but it is not lent: no render image for it was agreed to", mend)
+    if not await engine.has(image):
+        mend = "The farm's operator hands it out as a file (docker save): docker load -i FILE."
+        return Finding("GPU", False, f"{can}, but its render image {image[:19]}… is not here", mend)
+    if settings.agent_gpus == ():
+        return Finding("GPU", None, f"{can}, but its owner lends none", "See [limits] gpus in agent.toml.")
+    return Finding("GPU", True, f"{can}, and its render image is here; `framelend-agent status` says what is lent")
 
 
 def _disk(settings: AgentSettings) -> Finding:
     try:
         settings.agent_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        kept = kept_bytes(settings.agent_dir / CACHE)
-        free = shutil.disk_usage(settings.agent_dir).free + kept - settings.agent_keep_free_bytes
+        free = shutil.disk_usage(settings.agent_dir).free - settings.agent_keep_free_bytes
     except OSError as wrong:
         mend = "Set FRAMELEND_AGENT_DIR to a folder that this user may make and write."
         return Finding("disk", False, f"{settings.agent_dir} cannot be used: {wrong.strerror or wrong}", mend)
     text = f"{max(0, free) / 1e9:.1f} GB may be used in {settings.agent_dir}"
-    text += f", {kept / 1e9:.1f} GB of it by scenes that are kept for later" if kept else ""
     return Finding(
         "disk", free >= LEAST_DISK_BYTES, text, "Free some, or set FRAMELEND_AGENT_DIR to another disk; 5 GB are needed."
     )

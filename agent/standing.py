@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Collection, Iterable
 
 import psutil
 import structlog
@@ -10,7 +11,7 @@ from agent import metrics
 from agent.benchmark import BenchmarkFailed, NotNow, measured, measured_gpu
 from agent.container import EngineAway
 from agent.desk import Desk
-from agent.domain.gpus import lent
+from agent.domain.gpus import Card, idle, lent
 from agent.settings import AgentSettings
 from agent.workplace import Workplace
 from contracts.events import AgentPulse, AgentReady
@@ -34,6 +35,8 @@ class Standing:
         self._began = place.now()
         self._benchmark: Benchmark | None = None
         self._gpu_benchmarks: dict[str, Benchmark | None] = {}
+        self.gpus_idle: tuple[str, ...] = ()
+        """Why cards of this machine are not lent."""
         self.looked = False
         self.wrong: str | None = None
         """Why no work can be taken; None when it can, and until it was looked at for the first time."""
@@ -100,14 +103,19 @@ class Standing:
         """What is lent of this machine's GPUs, measured where the GPU image is here. One that fails is not used by this run."""
         place, cards = self._place, await self._place.meters.gpus.cards()
         image, chosen = place.settings.agent_gpu_image, place.settings.agent_gpus
-        if image is None or not cards or not await place.engine.has(image):
-            return ()
-        wanted = {gpu.id for gpu in lent(cards, chosen, {})} - self._gpu_benchmarks.keys()
+        offered: tuple[Gpu, ...] = ()
+        if is_here := image is not None and bool(cards) and await place.engine.has(image):
+            await self._measure(image, {gpu.id for gpu in lent(cards, chosen, {})} - self._gpu_benchmarks.keys(), cards)
+            offered = lent(cards, chosen, {id: found for id, found in self._gpu_benchmarks.items() if found})
+        self.gpus_idle = idle(cards, chosen, image, is_here, offered)
+        return offered
+
+    async def _measure(self, image: str, wanted: Collection[str | None], cards: Iterable[Card]) -> None:
+        place = self._place
         for card in cards:
             if card.id in wanted:
                 asked = (place.engine, image, place.agent, card, place.folders.root)
                 self._gpu_benchmarks[card.id] = await measured_gpu(*asked, self._may_measure)
-        return lent(cards, chosen, {id: found for id, found in self._gpu_benchmarks.items() if found})
 
     async def tell_ready(self) -> None:
         """For ever: says readiness whenever it is wanted, always the latest, until the broker has it."""

@@ -67,6 +67,7 @@ class Status:
             },
             "gives_up": GIVES_UP if settings.agent_executor == "process" else None,
             "gpus": [gpu.model_dump(mode="json") for gpu in self._desk.gpus],
+            "gpus_idle": list(self._standing.gpus_idle),
             "attempts": [one.model_dump(mode="json") for one in in_hand],
             "resources": self._place.meters.told(),
             "refused": [{"at": at.isoformat(), "job": job, "why": why} for at, job, why in self._desk.refused],
@@ -114,13 +115,18 @@ def lines(told: dict[str, Any]) -> list[str]:
         return found
     found += [f"  WITHOUT A SANDBOX: {told['gives_up']}"] if told["gives_up"] else []
     found += [f"  cannot be known on this machine: {what}" for what in told["unknown"]]
-    found += [_lent(told["lent"]), *map(_attempt, told["attempts"]), _today(told["today"])]
+    found += [_lent(told["lent"]), *_gpus(told), *map(_attempt, told["attempts"]), _today(told["today"])]
     return found + [f"refused at {one['at'][:19]}Z: job {one['job']}: {one['why']}" for one in told["refused"][-SHOWN:]]
 
 
 def _lent(lent: dict[str, Any]) -> str:
     memory = lent["memory_bytes"] / 1e9
     return f"lends {lent['cores']:g} cores and {memory:.1f} GB to {lent['slots']} chunks at a time, priority {lent['priority']}"
+
+
+def _gpus(told: dict[str, Any]) -> list[str]:
+    measured = [gpu for gpu in told["gpus"] if gpu["benchmark"] is not None]
+    return [*(f"lends GPU {gpu['name']}, {gpu['memory_bytes'] / 1e9:.1f} GB" for gpu in measured), *told["gpus_idle"]]
 
 
 def _today(today: dict[str, Any]) -> str:

@@ -19,6 +19,9 @@ UNKNOWN = ("[N/A]", "N/A", "[Not Supported]", "[Unknown Error]", "[GPU is lost]"
 MOST = 16
 HOTTEST_CELSIUS = 150.0
 """Above it is a broken sensor."""
+NO_IMAGE = "FRAMELEND_AGENT_GPU_IMAGE names no render image with GPU kernels; the farm's operator has it"
+NOT_CHOSEN = "its owner left it out ([limits] gpus)"
+FAILED = "its benchmark frame did not render; the agent's log says why, and it is tried again when the agent is started again"
 _ID = re.compile(r"GPU-[0-9a-fA-F-]{8,64}")
 Row = Mapping[str, str | None]
 
@@ -80,6 +83,16 @@ def lent(found: Sequence[Card], chosen: Collection[str] | None, benchmarks: Mapp
         for number, card in enumerate(found)
         if chosen is None or card.id in chosen or str(number) in chosen
     )
+
+
+def idle(
+    found: Sequence[Card], chosen: Collection[str] | None, image: str | None, is_here: bool, offered: Sequence[Gpu]
+) -> tuple[str, ...]:
+    """Why cards are not lent, a line for each; `image`: the one with GPU kernels that was agreed to, `is_here`: it was found."""
+    wanted, measured = {gpu.id for gpu in lent(found, chosen, {})}, {gpu.id for gpu in offered if gpu.benchmark is not None}
+    none = NO_IMAGE if image is None else None if is_here else f"the image {image[:19]}… (FRAMELEND_AGENT_GPU_IMAGE) is not here"
+    whys = [(card.name, (none or FAILED) if card.id in wanted else NOT_CHOSEN) for card in found if card.id not in measured]
+    return tuple(f"GPU {name} is not lent: {why}" for name, why in whys)
 
 
 def hottest(found: Iterable[Card], ids: Collection[str | None]) -> float | None:

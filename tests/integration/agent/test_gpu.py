@@ -1,12 +1,15 @@
 """What can be shown of GPUs where there is none: an agent whose card cannot be used lends its CPU and says so, and Blender never
 renders on the CPU what was meant for a GPU. The rest is `make test-gpu`."""
 
+import asyncio
 import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from agent.control import ask
+from agent.status import lines
 from contracts.events import AgentReady
 from infra.images.sandbox import DRIVER, run_locked
 from tests.integration.agent.goods import Store
@@ -40,12 +43,14 @@ async def test_a_card_that_docker_cannot_pass_on_is_not_lent_and_the_cpu_is(
     path = f"{program.parent}:{stage.environment()['PATH']}"
     process = await stage.start(PATH=path, FRAMELEND_AGENT_GPU_IMAGE=image)
     ready = await until(lambda: first_ready(world, agent), "the agent is ready", 120)
+    told = await asyncio.to_thread(ask, tmp_path / "home", {"order": "status"})
     process.stop()
     assert ready is not None
     assert [(gpu.id, gpu.benchmark) for gpu in ready.hardware.gpus] == [(CARD, None)]
     assert (ready.slots, ready.images) == (1, (image,))
     assert ready.benchmark is not None
     assert "a GPU is not lent" in process.log.read_text()
+    assert any("GPU GeForce RTX 2080 is not lent: its benchmark frame did not render" in line for line in lines(told)), told
 
 
 def first_ready(world: World, agent: str) -> AgentReady | None:

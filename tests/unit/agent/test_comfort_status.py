@@ -16,6 +16,11 @@ TOLD: dict[str, Any] = {
     "unknown": ["how hot it is"],
     "connected": True,
     "gives_up": None,
+    "gpus": [
+        {"name": "RTX 3090", "memory_bytes": 25_769_803_776, "id": "GPU-1", "benchmark": {"cpu_micros": 1, "wall_micros": 1}},
+        {"name": "RTX 2080", "memory_bytes": 8_366_587_904, "id": "GPU-2", "benchmark": None},
+    ],
+    "gpus_idle": ["GPU RTX 2080 is not lent: its owner left it out"],
     "lent": {"slots": 2, "cores": 3.5, "memory_bytes": 12_000_000_000, "priority": "lowest"},
     "attempts": [{"job": "job-1", "frame": 7, "frame_started_seconds_ago": 12.4, "text": "paused by its lender"}],
     "refused": [{"at": "2026-11-21T12:00:00.123+00:00", "job": "job-2", "why": "too cheap"}],
@@ -31,6 +36,8 @@ def test_every_reason_and_everything_in_hand_is_told_in_a_line_of_its_own() -> N
         "  because it runs on battery",
         "  cannot be known on this machine: how hot it is",
         "lends 3.5 cores and 12.0 GB to 2 chunks at a time, priority lowest",
+        "lends GPU RTX 3090, 25.8 GB",
+        "GPU RTX 2080 is not lent: its owner left it out",
         "job job-1, frame 7 since 12 s: paused by its lender",
         "today: 12 frames rendered in 10.0 CPU minutes, 11 delivered, "
         "worth 1.2500 credits once verified (paid: `framelend earnings`)",

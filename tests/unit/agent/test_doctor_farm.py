@@ -123,11 +123,26 @@ WITHOUT: dict[str, Any] = {"runc": {}}
 WITH: dict[str, Any] = {"runc": {}, "nvidia": {}}
 
 
+HERE, AWAY = "sha256:" + "b" * 64, "sha256:" + "c" * 64
+
+
 @pytest.mark.parametrize(
-    ("runtimes", "ok", "words"), [(WITH, True, "containers can use it"), (WITHOUT, False, "no nvidia runtime")]
+    ("runtimes", "changes", "ok", "words"),
+    [
+        (WITH, {"agent_gpu_image": HERE}, True, "its render image is here"),
+        (WITHOUT, {"agent_gpu_image": HERE}, False, "no nvidia runtime"),
+        (WITH, {}, None, "it is not lent: no render image for it was agreed to"),
+        (WITH, {"agent_gpu_image": AWAY}, False, "is not here"),
+        (WITH, {"agent_gpu_image": HERE, "agent_gpus": ()}, None, "its owner lends none"),
+    ],
 )
-async def test_a_gpu_is_of_use_only_where_docker_has_its_runtime(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtimes: dict[str, Any], ok: bool, words: str
+async def test_a_gpu_is_of_use_only_where_docker_has_its_runtime_and_its_owner_lends_it_with_an_image_for_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    runtimes: dict[str, Any],
+    changes: dict[str, Any],
+    ok: bool | None,
+    words: str,
 ) -> None:
     script = tmp_path / "bin/nvidia-smi"
     script.parent.mkdir()
@@ -136,13 +151,16 @@ async def test_a_gpu_is_of_use_only_where_docker_has_its_runtime(
     monkeypatch.setenv("PATH", str(script.parent))
     async with a_server(http(lambda path: _engine(path, runtimes))) as port:
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
-        seen = await found(tmp_path, agent_executor="docker", agent_image="sha256:" + "a" * 64)
-    assert (seen["GPU"].ok, words in seen["GPU"].text) == (ok, True), seen["GPU"]
-    assert ok or "nvidia-ctk runtime configure" in seen["GPU"].mend
+        seen = await found(tmp_path, agent_executor="docker", agent_image="sha256:" + "a" * 64, **changes)
+    assert (seen["GPU"].ok, words in seen["GPU"].text, bool(seen["GPU"].mend)) == (ok, True, ok is not True), seen["GPU"]
+    assert runtimes is WITH or "nvidia-ctk runtime configure" in seen["GPU"].mend
+    assert changes or "FRAMELEND_AGENT_GPU_IMAGE" in seen["GPU"].mend
     assert (seen["Docker"].ok, seen["limits"].ok, seen["render image"].ok, seen["container"].ok) == (True, True, False, None)
 
 
 def _engine(path: str, runtimes: dict[str, Any]) -> tuple[int, Any]:
     if path.endswith("/version"):
         return 200, {"Version": "24.0.7", "ApiVersion": "1.43"}
+    if path.endswith(f"{HERE}/json"):
+        return 200, {"Id": HERE}
     return (200, {**ABLE, "Runtimes": runtimes}) if path.endswith("/info") else (404, {"message": "no such image"})

@@ -165,6 +165,19 @@ def test_a_container_gets_the_one_gpu_it_was_assigned_and_every_lock_stays() -> 
     assert (with_gpu["NetworkMode"], with_gpu["ReadonlyRootfs"], with_gpu["CapDrop"]) == ("none", True, ["ALL"])
 
 
+def test_each_card_that_is_not_lent_says_why() -> None:
+    found = gpus.cards(gpus.rows(OURS))
+    first = gpus.lent(found, None, {ONE: FRAME})
+    assert gpus.idle(found, None, "sha256:" + "a" * 64, True, gpus.lent(found, None, {ONE: FRAME, TWO: FRAME})) == ()
+    (failed,) = gpus.idle(found, None, "sha256:" + "a" * 64, True, first)
+    assert failed.startswith("GPU NVIDIA GeForce RTX 3090 is not lent: its benchmark frame did not render")
+    (left_out,) = gpus.idle(found, ["0"], "sha256:" + "a" * 64, True, gpus.lent(found, ["0"], {ONE: FRAME}))
+    assert left_out.endswith("RTX 3090 is not lent: its owner left it out ([limits] gpus)")
+    assert ["FRAMELEND_AGENT_GPU_IMAGE names no" in why for why in gpus.idle(found, None, None, False, ())] == [True, True]
+    assert ["is not here" in why for why in gpus.idle(found, None, "sha256:" + "a" * 64, False, ())] == [True, True]
+    assert gpus.idle((), None, None, False, ()) == ()
+
+
 def test_an_assignment_that_names_a_gpu_which_is_not_lent_is_refused() -> None:
     lent = (Gpu(name="a", memory_bytes=1, id=ONE, benchmark=FRAME),)
     assert admit(an_assignment(gpu=ONE), a_machine(gpus=lent), 60.0) == Taken()
