@@ -36,14 +36,22 @@ def quote(job: Job, offer: Quote) -> None:
     out.print(f"Takes about {duration(offer.seconds.expected)} ({low} to {high}). Work: {offer.work.expected:,.1f} WU.")
     if offer.outlook is not None:
         out.print(_outlook(offer.outlook))
-    if not offer.within_max_cost and job.max_cost is not None:
-        out.print(f"[yellow]That is above your limit of {credits(job.max_cost)} credits.[/]")
-    elif offer.answer != "none":
-        out.print(f"You have {offer.answer} it.")
-    else:
-        out.print(f"Open until {offer.expires_at:%Y-%m-%d %H:%M} UTC. Accept with: [bold]framelend accept {job.id}[/]")
-        if offer.version > 1:
-            out.print(f"Or end the job with what is finished, at the old price: [bold]framelend decline {job.id}[/]")
+    out.print(_standing(job, offer))
+
+
+def _standing(job: Job, offer: Quote) -> str:
+    """Whether it waits for an answer. One that was accepted waits again when the money was refused."""
+    if offer.open:
+        why = plain(job.refusal.text) if job.refusal is not None else ""
+        refused = f"[red]Its price could not be held. {why}[/]\n" if offer.answer == "accepted" else ""
+        until = f"Open until {offer.expires_at:%Y-%m-%d %H:%M} UTC. Accept with: [bold]framelend accept {job.id}[/]"
+        end = f"\nOr end the job with what is finished, at the old price: [bold]framelend decline {job.id}[/]"
+        return refused + until + (end if offer.version > 1 else "")
+    if offer.answer != "none":
+        return f"You have {plain(offer.answer)} it."
+    if not job.ended and not offer.within_max_cost and job.max_cost is not None:
+        return f"[yellow]That is above your limit of {credits(job.max_cost)} credits.[/]"
+    return "It is over: nothing can be accepted any more."
 
 
 def _outlook(outlook: Outlook) -> str:

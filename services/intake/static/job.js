@@ -135,9 +135,14 @@ function drawQuote() {
     $("quote-time").textContent += ` · ${quote.reason}. The ${quote.left_frames} frames left: ${credits(quote.left_price)} credits instead of ${credits(quote.left_before)}`;
   }
   document.querySelector("#quote .actions").hidden = !quote.open;
-  const until = new Date(quote.expires_at).toLocaleString();
-  const over = quote.within_max_cost ? `Open until ${until}.` : `Above your limit of ${credits(job.max_cost)} credits.`;
-  $("quote-answer").textContent = quote.answer === "none" ? over : `You have ${quote.answer} it.`;
+  $("quote-answer").textContent = standing(quote);
+}
+function standing(quote) {
+  // One that was accepted waits for an answer again when the money was refused.
+  if (quote.open) return `${quote.answer === "accepted" ? "Its price could not be held: accept it again. " : ""}Open until ${new Date(quote.expires_at).toLocaleString()}.`;
+  if (quote.answer !== "none") return `You have ${quote.answer} it.`;
+  if (!job.ended && !quote.within_max_cost) return `Above your limit of ${credits(job.max_cost)} credits.`;
+  return "It is over.";
 }
 function underWay(agent, frame) {
   const far = (agent.under_way || []).find((one) => one.frame === frame);
