@@ -15,12 +15,14 @@ from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import AMQPError, AuthenticationError, ChannelClosed, ProbableAuthenticationError
 from yarl import URL
 
+from agent.bundle import kept_bytes
 from agent.container import Engine, EngineAway
 from agent.domain.admission import MIN_MEMORY_BYTES
 from agent.lockdown import Spec
 from agent.process import shared_user
 from agent.settings import AgentSettings, Credential, UnusableCredential, read_credential
 from agent.storefront import Storefront, Unanswered, ahead
+from agent.workplace import CACHE
 from contracts.bus import new_id
 from contracts.topology import mailbox
 
@@ -174,11 +176,13 @@ async def _gpu(engine: Engine, settings: AgentSettings) -> Finding:
 def _disk(settings: AgentSettings) -> Finding:
     try:
         settings.agent_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        free = shutil.disk_usage(settings.agent_dir).free - settings.agent_keep_free_bytes
+        kept = kept_bytes(settings.agent_dir / CACHE)
+        free = shutil.disk_usage(settings.agent_dir).free + kept - settings.agent_keep_free_bytes
     except OSError as wrong:
         mend = "Set FRAMELEND_AGENT_DIR to a folder that this user may make and write."
         return Finding("disk", False, f"{settings.agent_dir} cannot be used: {wrong.strerror or wrong}", mend)
     text = f"{max(0, free) / 1e9:.1f} GB may be used in {settings.agent_dir}"
+    text += f", {kept / 1e9:.1f} GB of it by scenes that are kept for later" if kept else ""
     return Finding(
         "disk", free >= LEAST_DISK_BYTES, text, "Free some, or set FRAMELEND_AGENT_DIR to another disk; 5 GB are needed."
     )
