@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import json
 import shutil
 import subprocess
@@ -30,6 +32,10 @@ from infra.local.farmfile import FarmFile
 
 ASKED = 48
 AUDIT_WAIT_SECONDS = 90
+MAIL_WAIT_SECONDS = 30
+FILES = ("frames.zip", "film.mp4", "contact-sheet.png", "invoice.json", "quote.png")
+LETTERS = ("Quote for job", "is ready to download", "Invoice for job")
+"""What a renter is written about a job that goes well, by its subject."""
 LEDGER_SUM, MISMATCHES = "framelend_billing_ledger_sum", "framelend_billing_mismatches"
 console = Console()
 
@@ -42,6 +48,15 @@ class Books:
     wrong: int
 
 
+@dataclass(frozen=True)
+class Brought:
+    """What the folder has for the renter: the names of pictures and files, the letters' subjects."""
+
+    pictures: tuple[str, ...]
+    files: tuple[str, ...]
+    letters: tuple[str, ...]
+
+
 def write(folder: Path, farm: FarmFile, job: Job, witness: Witness, renter: Person, times: Times) -> dict[str, Any]:
     """Everything but `report.json`, which is `keep`'s; returns the report."""
     estimate = next((fact for _, fact in witness.said(JobEstimated) if fact.job == job.id), None)
@@ -49,19 +64,35 @@ def write(folder: Path, farm: FarmFile, job: Job, witness: Witness, renter: Pers
         raise FarmError("the witness", "did not hear what the job was estimated at", advice="see `make logs NAME=scheduler`")
     plots.quote(estimate, witness.measured(job.id), folder / "quote.png")
     _invoice(folder, job)
-    _mail(folder, farm, renter)
-    return told(job, witness, estimate, times, audited(farm))
+    books = audited(farm)
+    letters = _mail(folder, farm, renter)
+    return told(job, witness, estimate, times, books, brought(folder, letters))
 
 
-def keep(folder: Path, report: Mapping[str, Any]) -> None:
-    (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+def keep(folder: Path, report: Mapping[str, Any], times: Times) -> None:
+    """All of it, with how long everything took in the end."""
+    seconds = {**report["seconds"], "total": times.marks["done"]}
+    whole = {**report, "ok": not faults(report), "seconds": seconds, "steps": times.marks}
+    (folder / "report.json").write_text(json.dumps(whole, indent=1) + "\n")
+
+
+def brought(folder: Path, letters: tuple[str, ...]) -> Brought:
+    """An empty file is none."""
+    pictures = tuple(sorted(path.name for path in (folder / "frames").glob("*") if path.stat().st_size))
+    files = tuple(name for name in FILES if (folder / name).is_file() and (folder / name).stat().st_size)
+    return Brought(pictures, files, letters)
 
 
 def faults(report: Mapping[str, Any]) -> list[str]:
     """Why this demo has failed although its job ended; empty when all is well."""
     frames, ledger = report["frames"], report["ledger_sum_micro"]
     counted = sum(one["frames"] for one in report["agents"])
+    lacking = [name for name in FILES if name not in report["files"]]
+    unwritten = [words for words in LETTERS if not any(words in subject for subject in report["letters"])]
     found = {
+        f"{', '.join(lacking)} is not there": bool(lacking),
+        f"{report['pictures']} of {frames['stored']} pictures are there": report["pictures"] != frames["stored"],
+        f"no letter said {', nor '.join(map(repr, unwritten))}": bool(unwritten),
         f"{frames['asked'] - frames['stored']} frames are missing": frames["stored"] != frames["asked"],
         f"its agents account for {counted} of {frames['stored']} frames": counted != frames["stored"],
         f"{frames['measured']} of {frames['stored']} frames were measured": frames["measured"] != frames["stored"],
@@ -72,8 +103,8 @@ def faults(report: Mapping[str, Any]) -> list[str]:
     return [text for text, is_so in found.items() if is_so]
 
 
-def told(job: Job, witness: Witness, estimate: JobEstimated, times: Times, books: Books) -> dict[str, Any]:
-    """The report of a job that is settled. `ok` is judged by `faults`."""
+def told(job: Job, witness: Witness, estimate: JobEstimated, times: Times, books: Books, folder: Brought) -> dict[str, Any]:
+    """The report of a job that is settled, but for what `keep` adds. Whether all is well is judged by `faults`."""
     assert job.settlement is not None, "the demo waits for the bill"
     quoted, measured = [frame for r in estimate.frames for frame in r], witness.measured(job.id)
     earned = {line.agent: line for line in job.agents}
@@ -90,9 +121,9 @@ def told(job: Job, witness: Witness, estimate: JobEstimated, times: Times, books
         }
         for agent, (wall, wu) in sorted(speeds.items())
     ]
-    report = {
+    return {
         "commit": _commit(),
-        "seconds": {"setup": times.marks["set up"], "first_picture": times.marks["first picture"], "total": times.marks["done"]},
+        "seconds": {"setup": times.marks["set up"], "first_picture": times.marks["first picture"]},
         "frames": {
             "asked": ASKED,
             "stored": job.stored,
@@ -111,9 +142,10 @@ def told(job: Job, witness: Witness, estimate: JobEstimated, times: Times, books
             "high_wu": estimate.micro_wu.high / MICRO,
             "measured_wu": sum(measured.get(frame, 0) for frame in quoted) / MICRO,
         },
-        "steps": times.marks,
+        "pictures": len(folder.pictures),
+        "files": list(folder.files),
+        "letters": list(folder.letters),
     }
-    return {**report, "ok": not faults(report)}
 
 
 def _ratios(lent: list[dict[str, Any]]) -> dict[str, float]:
@@ -157,12 +189,22 @@ def _invoice(folder: Path, job: Job) -> None:
     (folder / "invoice.json").write_text(job.settlement.model_dump_json(indent=1) + "\n")
 
 
-def _mail(folder: Path, farm: FarmFile, renter: Person) -> None:
-    """What the notifier sent to this renter in this run (the mail catcher keeps one file per message)."""
+def _mail(folder: Path, farm: FarmFile, renter: Person) -> tuple[str, ...]:
+    """What the notifier sent to this renter in this run, when the last letter has come or was waited for long enough (the mail
+    catcher keeps one file per message); their subjects."""
+    until = time.monotonic() + MAIL_WAIT_SECONDS
+    while len(found := _letters(Path(farm["FARM_MAIL_DIR"]), renter)) < len(LETTERS) and time.monotonic() < until:
+        time.sleep(0.5)
     (folder / "mail").mkdir()
-    for path in sorted(Path(farm["FARM_MAIL_DIR"]).glob("*.eml")):
-        if renter.email.encode() in path.read_bytes():
-            shutil.copy(path, folder / "mail")
+    for path in found:
+        shutil.copy(path, folder / "mail")
+    return tuple(found.values())
+
+
+def _letters(catcher: Path, renter: Person) -> dict[Path, str]:
+    texts = {path: path.read_bytes() for path in sorted(catcher.glob("*.eml"))}
+    mine = {path: text for path, text in texts.items() if renter.email.encode() in text}
+    return {path: str(email.message_from_bytes(text, policy=email.policy.default)["Subject"]) for path, text in mine.items()}
 
 
 def _commit() -> str:

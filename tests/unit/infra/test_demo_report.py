@@ -1,6 +1,8 @@
 """The demo's judgement of itself, on events as they are heard: what it counts, and what makes it a failure."""
 
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from contracts.values import MICRO, Band, Benchmark, Curve, Hardware, Kind, Knot
 from contracts.work import BENCHMARK_MICRO_WU
 from infra.demo import report
 from infra.demo.play import Times
-from infra.demo.report import ASKED, Books
+from infra.demo.report import ASKED, Books, Brought
 from infra.demo.witness import Witness
 from infra.local.agents import HOUSE
 from infra.local.farmfile import FarmFile
@@ -21,6 +23,8 @@ NOW = 1_000.0
 SECOND = Benchmark(cpu_micros=BENCHMARK_MICRO_WU, wall_micros=BENCHMARK_MICRO_WU)
 LENDERS = ("lena-1", "leo-1")
 IN_ORDER = Books(0, 0)
+LETTERS = ("Quote for job job: 1 credits", "Job job is ready to download", "Invoice for job job: 1 credits")
+ALL_THERE = Brought(tuple(f"{number:06}.png" for number in range(1, 49)), report.FILES, LETTERS)
 
 
 def a_witness(agents: tuple[str, ...]) -> Witness:
@@ -80,16 +84,16 @@ def a_job(counted: dict[str, int], stored: int = ASKED) -> Job:
     )  # fmt: skip
 
 
-def told(job: Job, witness: Witness, books: Books = IN_ORDER) -> dict[str, Any]:
+def told(job: Job, witness: Witness, books: Books = IN_ORDER, folder: Brought = ALL_THERE) -> dict[str, Any]:
     curve = Curve(knots=(Knot(frame=1, micro_wu=MICRO), Knot(frame=48, micro_wu=MICRO)))
     band = Band(low=40 * MICRO, expected=48 * MICRO, high=50 * MICRO)
     estimate = JobEstimated(
         job="job", account="rita", version=1, curve=curve, frames=ranges(range(1, 49)), micro_wu=band, seconds=band
     )
-    times = Times(NOW, {"set up": 1.0, "first picture": 2.0, "done": 3.0})
-    return report.told(job, witness, estimate, times, books)
+    return report.told(job, witness, estimate, TIMES, books, folder)
 
 
+TIMES = Times(NOW, {"set up": 1.0, "first picture": 2.0, "downloaded": 3.0, "done": 4.0})
 EVERYBODY = {LENDERS[0]: 31, LENDERS[1]: 16, HOUSE.agent: 1}
 
 
@@ -97,7 +101,7 @@ def test_a_demo_that_went_well_says_so_and_sets_the_lenders_beside_each_other() 
     witness = a_witness((*LENDERS, HOUSE.agent))
     played(witness)
     found = told(a_job(EVERYBODY), witness)
-    assert (found["ok"], report.faults(found)) == (True, [])
+    assert report.faults(found) == []
     assert found["speed_ratio"]["wupm_by_wall"] == 2.0
     assert {one["id"]: (one["frames"], one["wall_seconds"]) for one in found["agents"]}[LENDERS[1]] == (16, 32.0), "told once"
     assert witness.first_picture == NOW + 5
@@ -109,7 +113,6 @@ def test_an_agent_whose_speed_was_not_heard_makes_it_a_failure(unknown: str) -> 
     witness = a_witness(tuple({*LENDERS, HOUSE.agent} - {unknown}))
     played(witness)
     found = told(a_job(EVERYBODY), witness)
-    assert not found["ok"]
     assert any("frames were measured" in fault for fault in report.faults(found))
 
 
@@ -121,6 +124,32 @@ def test_missing_frames_wrong_books_and_a_silent_dashboard_are_failures() -> Non
     assert report.faults(told(a_job(EVERYBODY), witness, Books(0, 2))) == ["2 balances are not what the postings say"]
     silent = {**told(a_job(EVERYBODY), witness), "dashboard_silent": ["Errors"]}
     assert report.faults(silent) == ["1 queries of the dashboard have no data"]
+
+
+def test_without_film_pictures_or_letters_it_is_a_failure(tmp_path: Path) -> None:
+    witness = a_witness((*LENDERS, HOUSE.agent))
+    played(witness)
+    for name in ("frames/000001.png", *(set(report.FILES) - {"film.mp4"})):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "film.mp4").touch()
+    found = told(a_job(EVERYBODY), witness, folder=report.brought(tmp_path, LETTERS[:1]))
+    assert report.faults(found) == [
+        "film.mp4 is not there",
+        "1 of 48 pictures are there",
+        "no letter said 'is ready to download', nor 'Invoice for job'",
+    ]
+
+
+@pytest.mark.parametrize(("stored", "is_well"), [(48, True), (47, False)])
+def test_what_is_kept_says_how_long_it_took_to_the_end_and_whether_it_went_well(
+    tmp_path: Path, stored: int, is_well: bool
+) -> None:
+    witness = a_witness((*LENDERS, HOUSE.agent))
+    played(witness)
+    report.keep(tmp_path, told(a_job(EVERYBODY, stored=stored), witness), TIMES)
+    kept = json.loads((tmp_path / "report.json").read_text())
+    assert (kept["ok"], kept["seconds"]["total"], kept["steps"]) == (is_well, 4.0, TIMES.marks)
 
 
 def test_one_lender_alone_has_no_ratio() -> None:

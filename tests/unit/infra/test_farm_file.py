@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+import infra.demo.__main__ as demo
 from infra.local import farmfile, ports
 from infra.local.failure import FarmError
 from infra.local.layout import Layout
+from infra.local.services import environment
 
 
 def a_layout(folder: Path) -> Layout:
@@ -50,6 +52,17 @@ def test_what_others_wrote_into_the_file_is_kept(tmp_path: Path) -> None:
     farmfile.remember(layout, FARM_AGENT_PORT="9")
     assert farmfile.read(layout)["FARM_RENDER_IMAGE"] == "sha256:abc"
     assert farmfile.read(layout)["FARM_AGENT_PORT"] == "9"
+
+
+def test_a_demo_leaves_its_settings_to_no_other_farm(tmp_path: Path) -> None:
+    layout = a_layout(tmp_path)
+    demo._settings(layout, "sha256:abc")
+    hasty = demo._brisk(farmfile.prepare(layout, "unix:///docker.sock"))
+    later = farmfile.prepare(layout, "unix:///docker.sock")  # as `make up` after `make down`
+    told = {name: [environment(name, farm) for farm in (hasty, later)] for name in ("scheduler", "billing")}
+    assert [one["FRAMELEND_CHUNK_SECONDS"] for one in told["scheduler"]] == ["8", "60"]
+    assert [one["FRAMELEND_AUDIT_SECONDS"] for one in told["billing"]] == ["5", "30"]
+    assert later["FARM_RENDER_IMAGE"] == "sha256:abc"
 
 
 def test_a_folder_without_a_farm_says_how_to_start_one(tmp_path: Path) -> None:
