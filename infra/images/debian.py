@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from infra.images.engine import docker, image_id, say
@@ -46,12 +47,17 @@ def _make() -> None:
     options = [f"--dpkgopt=path-exclude={path}" for path in DROPPED]
     command = [program, "--quiet", "--variant=minbase", *options, SUITE, "-", *_sources()]
     load = ["docker", "-H", host(), "import", "-", TAG]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as maker:
-        loaded = subprocess.run(load, stdin=maker.stdout, capture_output=True, text=True, check=False)
-        complaint = (maker.stderr.read() if maker.stderr else b"").decode(errors="replace")[-400:]
+    with tempfile.TemporaryFile() as said:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as maker:
+            loaded = subprocess.run(load, stdin=maker.stdout, capture_output=True, text=True, check=False)
+            if maker.stdout:
+                maker.stdout.close()  # held open here, it would let the maker wait for ever for an engine that is gone
+        said.seek(0)
+        complaint = said.read().decode(errors="replace")
     if maker.returncode != 0 or loaded.returncode != 0:
         docker("image", "rm", TAG)
-        raise FarmError("images", f"making {TAG} failed: {complaint or loaded.stderr[-400:]}", advice="is the network there?")
+        why = " ".join(f"{loaded.stderr[-400:]} {complaint[-400:]}".split())
+        raise FarmError("images", f"making {TAG} failed: {why}", advice="is there room on the disk, and is the network there?")
 
 
 def _sources() -> list[str]:
