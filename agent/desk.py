@@ -51,6 +51,7 @@ class Desk:
         self._place = place
         self._runners: dict[str, Runner] = {}
         self._arrived = asyncio.Event()
+        self.news = asyncio.Event()  # for who watches over the machine: there is work now
         self.wanted = asyncio.Event()
         self.images: tuple[str, ...] = ()
         self.gpus: tuple[Gpu, ...] = ()
@@ -147,8 +148,7 @@ class Desk:
             self._tell_all(signals.Withdrawn("the farm was stopped by its operator"))
 
     def _begin(self, assignment: ChunkAssigned, parent: Mapping[str, str], seconds_left: float) -> None:
-        now = self._place.now()
-        attempt, actions = machine.begin(assignment, now, now + seconds_left)
+        attempt, actions = machine.begin(assignment, now := self._place.now(), now + seconds_left)
         runner = self._runner(attempt, parent)
         self._place.journal.open_attempt(attempt, runner.headers(), seconds_left)
         runner.begin(actions)
@@ -189,6 +189,7 @@ class Desk:
         runner = Runner(self._place, attempt, AttemptTrace(parent, named), self._freed, self._forgotten)
         self._runners[attempt.id] = runner
         self._arrived.set()
+        self.news.set()
         return runner
 
     def _freed(self, ready: bool) -> None:
@@ -224,8 +225,7 @@ class Desk:
 
     def _make_room(self) -> None:
         """Delivered pictures beyond the spool's bound go, oldest first; also when there is hardly room for the next one."""
-        over = self._delivered_bytes() - self._place.settings.agent_spool_bytes
-        over = max(over, keeping.NEXT_BYTES - keeping.room(self._place))
+        over = max(self._delivered_bytes() - self._place.settings.agent_spool_bytes, keeping.lacking(self._place))
         for runner in list(self._runners.values()) if over > 0 else ():
             if runner.lingers() and over > 0:
                 over -= sum(held.picture.bytes for held in runner.attempt.frames)

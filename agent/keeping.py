@@ -17,6 +17,11 @@ def room(place: Workplace) -> int:
     return shutil.disk_usage(place.folders.spool).free - place.settings.agent_keep_free_bytes
 
 
+def lacking(place: Workplace) -> int:
+    """Bytes that should be cleared for the next picture; 0 or below when there is room."""
+    return NEXT_BYTES - room(place)
+
+
 async def make_room(place: Workplace, count: int) -> None:
     """Returns when so many bytes may be written. Raises OSError when nothing more can go."""
     if room(place) >= count:

@@ -1,6 +1,7 @@
 """Gives the machine back to its owner when his rules say so, and takes work again when they allow it.
 
-Looks twice a second while something renders, so that he has his machine within a second or so; seldom otherwise.
+Looks twice a second while something renders, from the moment on when it begins, so that he has his machine within a second or so;
+seldom otherwise.
 """
 
 import asyncio
@@ -63,13 +64,13 @@ class ByHand:
 class Yielding:
     """`mood` is how the machine stands; `facts` what was last seen."""
 
-    def __init__(self, place: Workplace, desk: Desk) -> None:
-        settings = place.settings
+    def __init__(self, place: Workplace, desk: Desk, idle_seconds: float = IDLE_SECONDS) -> None:
+        """Looks every `idle_seconds` while there is no work."""
+        settings, self._idle_seconds = place.settings, idle_seconds
         roots = Roots(settings.agent_proc_root, settings.agent_sys_root, settings.agent_dev_root)
         self._place, self._desk, self.rules = place, desk, settings.rules
         self._sensors = Sensors(self.rules, roots, place.engine.boxes)
         self._by_hand = ByHand(place.folders.root / "paused.json")
-        self._news = asyncio.Event()
         self._cards_celsius: float | None = None
         self.mood = Mood(since=place.now())
         self.facts = self._sensors.read(place.now(), self._by_hand.words())
@@ -82,9 +83,9 @@ class Yielding:
     async def _look_for_ever(self) -> None:
         while True:
             self.look()
-            self._news.clear()
+            self._desk.news.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), BUSY_SECONDS if self._desk.busy() else IDLE_SECONDS)
+                await asyncio.wait_for(self._desk.news.wait(), BUSY_SECONDS if self._desk.busy() else self._idle_seconds)
 
     async def _feel_for_ever(self) -> None:
         while True:
@@ -99,12 +100,12 @@ class Yielding:
     def pause(self, minutes: float | None) -> None:
         self._by_hand.pause(minutes)
         self.look()
-        self._news.set()
+        self._desk.news.set()
 
     def resume(self) -> None:
         self._by_hand.resume()
         self.look()
-        self._news.set()
+        self._desk.news.set()
 
     def look(self) -> None:
         now = self._place.now()
