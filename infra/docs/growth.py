@@ -13,11 +13,9 @@ from contracts.topology import ROUTES
 
 RECORD = Path("contracts/schemas")
 Schema = Mapping[str, Any]
-UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
-LOWER = ("minimum", "exclusiveMinimum", "minLength", "minItems")
-LOOKED_AT = frozenset({"properties", "required", "enum", "items", "anyOf", "$defs", *UPPER, *LOWER})
-"""Keywords with a rule of their own; any other must stay as it is."""
-WORDS = frozenset({"title", "description", "default"})
+LOOKED_AT = frozenset({"properties", "required", "enum", "items", "anyOf", "$defs", "default"})
+"""Keywords with a rule of their own; any other must stay as it is: a reader of before refuses what a wider bound lets through."""
+WORDS = frozenset({"title", "description"})
 """What neither reader nor writer checks."""
 
 
@@ -38,7 +36,6 @@ def broken_promises(before: Schema, after: Schema) -> Iterator[str]:
 def _kind(old: Schema, new: Schema, before: Schema, after: Schema, where: str) -> Iterator[str]:
     yield from _fields(old, new, before, after, f"{where}." if where else "")
     yield from _values(old, new, where)
-    yield from _bounds(old, new, where)
     if "items" in old and "items" in new:
         yield from _kind(_resolved(old["items"], before), _resolved(new["items"], after), before, after, f"{where}[]")
     if "anyOf" in old or "anyOf" in new:
@@ -59,7 +56,17 @@ def _fields(old: Schema, new: Schema, before: Schema, after: Schema, prefix: str
         if name not in now:
             yield f"{prefix}{name} is gone"
         else:
+            yield from _default(kind, now[name], f"{prefix}{name}")
             yield from _kind(_resolved(kind, before), _resolved(now[name], after), before, after, f"{prefix}{name}")
+
+
+def _default(old: Schema, new: Schema, where: str) -> Iterator[str]:
+    """What is not said means the same to everybody; a value that is spoken of as a whole may have gained fields."""
+    was, now = old.get("default"), new.get("default")
+    if isinstance(was, Mapping) and isinstance(now, Mapping):
+        now = {name: value for name, value in now.items() if name in was}
+    if was != now:
+        yield f"{where}: default was {was}, is {now}"
 
 
 def _values(old: Schema, new: Schema, where: str) -> Iterator[str]:
@@ -83,15 +90,6 @@ def _alternatives(old: Schema, new: Schema, before: Schema, after: Schema, where
 
 def _called(kind: Schema) -> object:
     return kind.get("title", kind.get("type"))
-
-
-def _bounds(old: Schema, new: Schema, where: str) -> Iterator[str]:
-    for upper in UPPER:
-        if upper in new and new[upper] < old.get(upper, float("inf")):
-            yield f"{where}: {upper} was {old.get(upper)}, is {new[upper]}"
-    for lower in LOWER:
-        if lower in new and new[lower] > old.get(lower, float("-inf")):
-            yield f"{where}: {lower} was {old.get(lower)}, is {new[lower]}"
 
 
 def _resolved(kind: Schema, root: Schema) -> Schema:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contracts.events import FramesStored
+from contracts.events import FramesStored, JobSubmitted
 from infra.docs.growth import broken_promises, recorded, schemas
 
 Break = Callable[[dict[str, Any]], object]
@@ -30,10 +30,19 @@ def test_a_new_optional_field_breaks_nothing() -> None:
     assert list(broken_promises(before, after)) == []
 
 
-def test_other_words_about_a_field_and_wider_bounds_break_nothing() -> None:
+def test_a_new_optional_field_of_what_has_a_default_breaks_nothing() -> None:
+    before = JobSubmitted.model_json_schema()
+    after = copy.deepcopy(before)
+    after["$defs"]["RenderSettings"]["properties"]["denoise"] = {"type": "boolean", "default": False}
+    after["properties"]["settings"]["default"]["denoise"] = False
+    assert list(broken_promises(before, after)) == []
+    after["properties"]["settings"]["default"]["gpu"] = True
+    assert [text.partition(" was ")[0] for text in broken_promises(before, after)] == ["settings: default"]
+
+
+def test_other_words_about_a_field_break_nothing() -> None:
     before = FramesStored.model_json_schema()
     after = copy.deepcopy(before)
-    after["properties"]["frames"]["maxItems"] += 1
     after["properties"]["job"] |= {"title": "Job", "description": "Whose."}
     assert list(broken_promises(before, after)) == []
 
@@ -57,6 +66,12 @@ def test_an_alternative_that_comes_or_goes_is_caught() -> None:
         lambda s: s["properties"]["job"].update(pattern="^x$"),
         lambda s: s["$defs"]["Kind"]["enum"].remove("sample"),
         lambda s: s["properties"]["frames"].update(maxItems=1),
+        lambda s: s["properties"]["frames"].update(maxItems=s["properties"]["frames"]["maxItems"] + 1),
+        lambda s: s["properties"]["frames"].pop("maxItems"),
+        lambda s: s["properties"]["frames"].update(minItems=0),
+        lambda s: s["$defs"]["StoredFrame"]["properties"]["seconds"].pop("maximum"),
+        lambda s: s["$defs"]["StoredFrame"]["properties"]["seconds"].update(default=1.0),
+        lambda s: s["$defs"]["StoredFrame"]["properties"]["seconds"].pop("default"),
         lambda s: s["$defs"]["StoredFrame"]["properties"].pop("key"),
         lambda s: s["$defs"]["StoredFrame"]["properties"]["bytes"].update(maximum=1),
         lambda s: s["$defs"]["StoredFrame"]["properties"]["bytes"].update(exclusiveMaximum=1),
