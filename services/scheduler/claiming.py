@@ -51,8 +51,7 @@ class Claiming:
     async def write(self, round: Round) -> tuple[list[bool], list[Told], list[Agent]]:
         """Which changes were saved, what is to be told now that they are, and agents whose chunk another was faster to take."""
         try:
-            writing, inserting = self._chunks.write(round.changes), self._chunks.insert(round.new)
-            (saved, told), (added, more) = await asyncio.gather(writing, inserting)
+            (saved, told), (added, more) = await self._both(round)
         finally:
             self._under_way.pop(round, asyncio.Event()).set()
         for new in round.fresh:
@@ -64,6 +63,12 @@ class Claiming:
             if good and one.hand.attempt in round.won:
                 _note(one)
         return saved, [*told, *more], [await self._free(one) for one in lost]
+
+    async def _both(self, round: Round) -> tuple[tuple[list[bool], list[Told]], tuple[list[bool], list[Told]]]:
+        """Side by side where there is something of both: most rounds have one of them, or nothing."""
+        if round.changes and round.new:
+            return await asyncio.gather(self._chunks.write(round.changes), self._chunks.insert(round.new))
+        return await self._chunks.write(round.changes), await self._chunks.insert(round.new)
 
     async def _free(self, one: Placed) -> Agent:
         metrics.LOST_RACES.labels("chunk").inc()

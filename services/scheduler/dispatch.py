@@ -187,8 +187,9 @@ class Dispatch:
         for state, _ in decided.values():
             self._remember(state)
         board = await self._board({change.before.id for change in marks})
-        pressed = await self._copying.pressed(board)
-        placed = await self._place(board, board.offers([one for id, (one, _) in decided.items() if id not in pressed]))
+        idle = [state for state, _ in decided.values() if agents_domain.free_slots(state)]
+        pressed = await self._copying.pressed(board) if idle else set()
+        placed = await self._place(board, board.offers([one for one in idle if one.agent not in pressed]) if idle else [])
         won = await self._reserve(asking, decided, placed)
         return self._round(board, placed, won, marks)
 

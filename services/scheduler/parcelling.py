@@ -33,8 +33,10 @@ class Parcelling:
 
     async def cut(self, wishes: Sequence[Wish]) -> list[Parcels]:
         """In the order of the wishes, at most one per job. Raises Contended when others were faster every time."""
+        if not wishes:
+            return []
         done: dict[str, Parcels] = {}
-        known = await self._jobs.recall_many(wish.job for wish in wishes) if wishes else {}
+        known = await self._jobs.recall_many(wish.job for wish in wishes)
         for _ in range(TRIES):
             done |= await self._tried([wish for wish in wishes if wish.job in known], known)
             lost = [wish.job for wish in wishes if wish.job not in done]

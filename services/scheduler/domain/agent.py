@@ -111,10 +111,9 @@ def benchmark_of(agent: Agent) -> Benchmark:
 
 
 def free_slots(agent: Agent) -> int:
-    if agent.state is not AgentState.ONLINE or agent.closed_since is not None:
-        return 0
-    busy = sum(not hand.ending for hand in agent.hands)
-    return max(0, min(agent.slots - busy, MOST_HANDS * agent.slots - len(agent.hands)))
+    busy = len([hand for hand in agent.hands if not hand.ending])
+    free = min(agent.slots - busy, MOST_HANDS * agent.slots - len(agent.hands))
+    return free if free > 0 and agent.closed_since is None and agent.state is AgentState.ONLINE else 0
 
 
 def holds(agent: Agent, attempt: str) -> bool:

@@ -62,15 +62,17 @@ class Board:
     _needs: dict[tuple[str, int], int] = field(default_factory=dict)
     """Bytes, by job and by how much more than usual a chunk asks for."""
     _uncut: set[str] = field(default_factory=set)
-    _turns: Turns = field(init=False)
 
     def __post_init__(self) -> None:
         self._uncut = {job.job for job in self.jobs.values() if job.uncut and job.state in (JobState.QUEUED, JobState.RENDERING)}
         for job in self._uncut:
             self._bundles.setdefault(self._bundle(job), []).append(job)
-        self._turns = Turns(self.jobs, self.running, self.served, self.now, self.policy)
 
-    # --- of the whole fleet, and asked for in few rounds
+    # --- of all jobs or of the whole fleet, and asked for in few rounds
+
+    @cached_property
+    def _turns(self) -> Turns:
+        return Turns(self.jobs, self.running, self.served, self.now, self.policy)
 
     @cached_property
     def _largest(self) -> int:
@@ -79,7 +81,7 @@ class Board:
 
     @cached_property
     def _fastest(self) -> int:
-        return max((agent.micro_wu_per_minute for agent in self.fleet), default=0)
+        return max([agent.micro_wu_per_minute for agent in self.fleet], default=0)
 
     @cached_property
     def _usual(self) -> int:
@@ -88,7 +90,7 @@ class Board:
 
     @cached_property
     def _slots_there(self) -> int:
-        return sum(agent.slots for agent in self.fleet)
+        return sum([agent.slots for agent in self.fleet])
 
     @cached_property
     def _busy(self) -> set[tuple[str, str]]:
