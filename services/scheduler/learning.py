@@ -102,9 +102,9 @@ class Learning:
         works = [_works(known, job, one) for one in rendered]
         shown = Shown(sum(work for work, _ in works), sum(one.wall_micros for one in rendered), passed)
         await self._agents.update(agent, lambda state, now: _delivered(_learned(state, job, shown), job, len(rendered), now))
-        for quoted, measured in works if job is not None and job.curve is not None else ():
-            metrics.QUOTE_WORK.labels("measured").inc(measured)
-            metrics.QUOTE_WORK.labels("quoted").inc(quoted)
+        if job is not None and job.curve is not None:
+            metrics.QUOTED_WORK.inc(sum(quoted for quoted, _ in works))
+            metrics.MEASURED_WORK.inc(sum(measured for _, measured in works))
 
 
 def _learned(agent: Agent, job: Job | None, shown: Shown) -> Decided:

@@ -91,19 +91,20 @@ class Leases:
     async def _vanished_hands(self, now: datetime, was_heard: bool) -> int:
         """Attempts that never arrived or were dropped without a word, and slots reserved for a claim that never came."""
         heard = [saved.state for saved in await self._desk.agents.heard() if self._desk.shard.hears(saved.id)]
-        unclaimed = await self._unclaimed(heard, now)
-        return sum([await self._vanished_of(agent, now, was_heard, unclaimed) for agent in heard])
+        gone = await self._unclaimed(heard, now)
+        if was_heard:
+            gone |= {hand.attempt for agent in heard for hand in agents.vanished(agent, now, self._desk.policy)}
+        for agent in heard if gone else ():
+            await self._free(agent, gone.intersection(hand.attempt for hand in agent.hands))
+        return len(gone)
 
-    async def _vanished_of(self, agent: Agent, now: datetime, was_heard: bool, unclaimed: set[str]) -> int:
+    async def _free(self, agent: Agent, gone: set[str]) -> None:
         policy = self._desk.policy
-        gone = {hand.attempt for hand in agents.vanished(agent, now, policy)} if was_heard else set()
-        gone |= unclaimed.intersection(hand.attempt for hand in agent.hands)
         for hand in agent.hands:
             if hand.attempt in gone:
                 await self._lose(hand, "attempt vanished")
         if gone:
             await self._desk.agents.update(agent.agent, lambda state, at: (_without(state, gone, at, policy), []))
-        return len(gone)
 
     async def _unclaimed(self, heard: Sequence[Agent], now: datetime) -> set[str]:
         """One question for all agents."""

@@ -75,8 +75,7 @@ for _choice in ChoiceState:
     OFFERS.labels(_choice)
 for _support in Support:
     VERDICTS.labels(_support)
-for _which in ("quoted", "measured"):
-    QUOTE_WORK.labels(_which)
+QUOTED_WORK, MEASURED_WORK = QUOTE_WORK.labels("quoted"), QUOTE_WORK.labels("measured")
 for _measured in ("complete", "partial"):
     QUOTE_ERROR.labels(_measured)
     for _band in ("inside", "outside"):

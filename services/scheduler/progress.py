@@ -46,7 +46,7 @@ class Progress:
         """What an agent says it is doing; shown, never decided upon. Also where it has left: nobody else says that."""
         before = self._doing.get(agent, (now, ()))[1]
         self._doing[agent] = (now, attempts)
-        self._touched.update(one.job for one in (*before, *attempts))
+        self._touched.update([one.job for one in (*before, *attempts)])
 
     async def tell(self) -> None:
         touched, self._touched = self._touched, set()

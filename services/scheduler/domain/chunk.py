@@ -101,9 +101,14 @@ Decided = tuple[Chunk, list[Event]]
 
 def missing(chunk: Chunk) -> Ranges:
     """Frames of it that nobody has stored."""
-    if not chunk.deliveries and not chunk.elsewhere:
-        return chunk.frames
-    return spans.missing(chunk.frames, [*(delivery.frames for delivery in chunk.deliveries), chunk.elsewhere])
+    return ranges(lacking(chunk)) if chunk.deliveries or chunk.elsewhere else chunk.frames
+
+
+def lacking(chunk: Chunk) -> list[int]:
+    """The same one by one, in their order."""
+    stored = (*(delivery.frames for delivery in chunk.deliveries), chunk.elsewhere)
+    have = {frame for each in stored for span in each for frame in span}
+    return [frame for span in chunk.frames for frame in span if frame not in have]
 
 
 def is_open(chunk: Chunk) -> bool:
@@ -245,8 +250,9 @@ def _past(chunk: Chunk, why: Ending, now: datetime) -> Chunk:
 
 def advanced(chunk: Chunk, attempt: str, now: datetime) -> Decided:
     """Counted anew; finished when nothing is missing."""
-    chunk = replace(chunk, stored=count(chunk.frames) - count(missing(chunk)))
-    if chunk.stored < count(chunk.frames) or not is_open(chunk):
+    whole = count(chunk.frames)
+    chunk = replace(chunk, stored=whole - len(lacking(chunk)))
+    if chunk.stored < whole or not is_open(chunk):
         return _let_go(chunk, now), []
     return _finished(chunk, attempt, now)
 
@@ -255,8 +261,7 @@ def _let_go(chunk: Chunk, now: datetime) -> Chunk:
     """Of a holder that has left, once all it has put into the store is stored."""
     if chunk.holder is None or not chunk.holder.awaited:
         return chunk
-    lacking = set(frames(missing(chunk)))
-    if any(frame in lacking for frame in frames(chunk.holder.awaited)):
+    if not set(lacking(chunk)).isdisjoint(frames(chunk.holder.awaited)):
         return chunk
     return gave_up(chunk, chunk.holder.attempt, Ending.GIVEN_BACK, now)
 

@@ -17,7 +17,7 @@ from datetime import datetime
 from contracts.events import CopiesHonoured, Event
 from contracts.values import Curve, Kind, Ranges, count, frames, ranges
 from services.scheduler.domain.agent import Agent, free_slots
-from services.scheduler.domain.chunk import Chunk, Decided, Ending, advanced, delivered_by, missing, progressed
+from services.scheduler.domain.chunk import Chunk, Decided, Ending, advanced, delivered_by, lacking, missing, progressed
 from services.scheduler.domain.deadlines import is_pressed
 from services.scheduler.domain.holding import silence
 from services.scheduler.domain.job import Job
@@ -63,6 +63,8 @@ def chosen(board: Board, held: Sequence[Chunk], only_pressed: bool = False) -> l
     """At most one for each idle agent, the fastest first. `held` are all attempts in hand of jobs that are ending. Chunks that
     endanger a deadline come first (`only_pressed`: and no others)."""
     idle = [agent for agent in board.fleet if not agent.house and free_slots(agent)]
+    if not idle:
+        return []
     found_slow = [(_is_pressed(board, one), one) for one in _stragglers(board, held)]
     in_turn = [one for is_, one in sorted(found_slow, key=lambda pair: (not pair[0], -pair[1].ends)) if is_ or not only_pressed]
     waiting = [one for one in in_turn if _is_gain(one, board.policy.copy_start, board.policy)]
@@ -169,8 +171,8 @@ def twins(chunk: Chunk) -> list[str]:
 
 def elsewhere(chunk: Chunk, stored: Sequence[int], attempt: str, now: datetime) -> Decided:
     """Storage has these frames from an attempt that is not one of this chunk's."""
-    lacking = set(frames(missing(chunk)))
-    found = [frame for frame in stored if frame in lacking]
+    left = set(lacking(chunk))
+    found = [frame for frame in stored if frame in left]
     if not found or chunk.state is ChunkState.CLOSED:
         return chunk, []
     return advanced(replace(chunk, elsewhere=ranges([*frames(chunk.elsewhere), *found])), attempt, now)

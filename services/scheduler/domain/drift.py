@@ -36,13 +36,11 @@ def drifted(job: Job, quote: Quote, policy: Policy) -> int | None:
 
 def is_suspect(quote: Quote, policy: Policy) -> bool:
     """By what was measured alone: it has left the band, and still leaves it."""
-    whole, lately = records.ratio_ppm(quote.witnesses, policy.drift_owners, policy.drift_frames), _lately(quote, policy)
-    if whole is None or lately is None:
+    band, whole = quote.micro_wu, records.ratio_ppm(quote.witnesses, policy.drift_owners, policy.drift_frames)
+    if whole is None or records.quoted(quote) * (whole - PPM) // PPM <= band.high - band.expected:
         return False
-    band = quote.micro_wu
-    excess = records.quoted(quote) * (whole - PPM) // PPM
-    worth_asking = PPM * (100 + policy.drift_least_percent) // 100
-    return excess > band.high - band.expected and lately * band.expected > band.high * PPM and lately > worth_asking
+    lately, worth_asking = _lately(quote, policy), PPM * (100 + policy.drift_least_percent) // 100
+    return lately is not None and lately * band.expected > band.high * PPM and lately > worth_asking
 
 
 def _lately(quote: Quote, policy: Policy) -> int | None:

@@ -25,7 +25,8 @@ class Hand:
 
 
 def after_ready(hand: Hand, said: AgentReady) -> Hand:
-    return replace(_heard(hand, hand.attempt in said.attempts), ending=hand.attempt in said.ending)
+    after, is_ending = _heard(hand, hand.attempt in said.attempts), hand.attempt in said.ending
+    return after if after.ending is is_ending else replace(after, ending=is_ending)
 
 
 def after_pulse(hand: Hand, is_there: bool, now: datetime) -> Hand:
@@ -35,4 +36,5 @@ def after_pulse(hand: Hand, is_there: bool, now: datetime) -> Hand:
 
 
 def _heard(hand: Hand, is_there: bool) -> Hand:
-    return replace(hand, heard=True, missed_since=None) if is_there else hand
+    is_news = is_there and (not hand.heard or hand.missed_since is not None)
+    return replace(hand, heard=True, missed_since=None) if is_news else hand

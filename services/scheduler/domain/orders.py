@@ -6,12 +6,10 @@ An order stands until the next one. Only `stop` is done with once it is carried 
 from dataclasses import replace
 
 from contracts.events import AgentControlled, AgentOrder
-from contracts.values import Acceptance
 from services.scheduler.domain.agent import Agent, Decided, moved, order_of
 from services.scheduler.domain.job import Job, bid
 from services.scheduler.domain.states import HEARD_AGENT, AgentState
 
-ANYTHING = Acceptance()
 EMPTIES_HANDS = frozenset({AgentOrder.DISABLE, AgentOrder.STOP})
 
 
@@ -53,7 +51,9 @@ def _stands(agent: Agent, order: AgentOrder, why: str) -> Decided:
 
 def accepts(agent: Agent, job: Job) -> bool:
     """Whether the lender takes work of this kind; an engine nobody knows yet is for the agent to judge."""
-    rules = agent.accepts or ANYTHING
+    rules = agent.accepts
+    if rules is None:
+        return True
     engine = job.facts.engine if job.facts else ""
     return (
         bid(job) >= rules.minimum_price

@@ -155,11 +155,9 @@ def is_in_band(quote: Quote) -> bool:
 def ratio_ppm(witnesses: Sequence[Witness], owners: int, frames: int, late: bool = False) -> int | None:
     """Measured ÷ quoted: the median over owners with so many frames, of two middle ones the one nearer to the quote. None while
     there are fewer owners than that. Less than half of the owners cannot have a renter asked."""
-    found = sorted(
-        one.late_measured * PPM // max(1, one.late_quoted) if late else one.measured * PPM // max(1, one.quoted)
-        for one in witnesses
-        if one.frames >= frames and one.quoted
-    )
-    if len(found) < max(1, owners):
+    seen = [one for one in witnesses if one.frames >= frames and one.quoted]
+    if len(seen) < max(1, owners):
         return None
+    shown = [(one.late_measured, one.late_quoted) if late else (one.measured, one.quoted) for one in seen]
+    found = sorted([measured * PPM // max(1, quoted) for measured, quoted in shown])
     return min(found[(len(found) - 1) // 2], found[len(found) // 2], key=lambda one: abs(one - PPM))
