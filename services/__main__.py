@@ -6,6 +6,7 @@ import sys
 
 from contracts.topology import SERVICES
 from services.chassis.service import serve
+from services.chassis.settings import told
 
 
 def main() -> None:
@@ -13,7 +14,7 @@ def main() -> None:
         sys.exit(f"usage: python -m services {'|'.join(SERVICES)}")
     name = sys.argv[1]
     app = importlib.import_module(f"services.{name}.app")
-    asyncio.run(serve(name, app.Settings(), app.build))
+    asyncio.run(serve(name, told(app.Settings), app.build))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
 """Settings that every service has. Read once, in `app`, from the process's own environment (prefix FRAMELEND_)."""
 
-from pydantic import SecretStr
+from typing import TypeVar
+
+from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "FRAMELEND_"
 
 
 class ServiceSettings(BaseSettings):
     """A service's own settings class extends this one; nothing reads settings at import."""
 
-    model_config = SettingsConfigDict(env_prefix="FRAMELEND_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
     amqp_url: SecretStr
     mongo_url: SecretStr
@@ -20,3 +24,18 @@ class ServiceSettings(BaseSettings):
     """How often leftovers are announced: events saved ten seconds ago or more."""
     guard_inboxes: bool = True
     """Off, no agent is too loud or too wrong for us: only to show what the guard is for."""
+
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+def told(settings: type[S], instead: str = "") -> S:
+    """What the environment says. Ends the process where something is missing or wrong, by the variables' names: their values may
+    be secrets. `instead`: what a person who has no such environment may do."""
+    try:
+        return settings()
+    except ValidationError as wrong:
+        said = wrong.errors(include_input=False, include_url=False)
+        lines = [f"{PREFIX}{'.'.join(map(str, one['loc'])).upper()}: {one['msg'].lower()}" for one in said]
+        text = "\n".join(["the environment does not say what it must:", *lines, instead])
+        raise SystemExit(text.strip()) from None

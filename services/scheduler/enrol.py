@@ -3,8 +3,8 @@
     python -m services.scheduler.enrol --agent ID --owner ACCOUNT --name NAME [--house] --amqp amqp://HOST:PORT/VHOST --out FILE
     python -m services.scheduler.enrol revoke|release --agent ID [--reason TEXT]
 
-Runs with the scheduler's own environment. Enrolling the same agent again makes a new secret and changes nothing else.
-Release lets an agent out of quarantine, under the secret it had.
+Runs with the scheduler's own environment; where the whole farm runs `python -m infra.local lend|release` does. Enrolling the same
+agent again makes a new secret and changes nothing else. Release lets an agent out of quarantine, under the secret it had.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from contracts.topology import SCHEDULER
 from services.chassis.service import grounded
+from services.chassis.settings import told
 from services.chassis.verdicts import WorldAway
 from services.scheduler.app import Settings, Stores, stores
 from services.scheduler.broker import hashed
@@ -31,6 +32,10 @@ NAME = re.compile(r"^[a-z0-9][a-z0-9-]{2,40}$")
 """So that an agent's id needs no escaping in the broker's patterns."""
 RESERVED = frozenset({"intake", "scheduler", "storage", "billing", "notifier", "guest", "admin"})
 
+INSTEAD = (
+    "It runs with the scheduler's environment. In the farm's checkout: `python -m infra.local lend AGENT`, `… release AGENT`."
+)
+
 
 class Refused(Exception):
     """The command cannot be done; the text tells the operator why."""
@@ -39,7 +44,7 @@ class Refused(Exception):
 def main() -> None:
     arguments = _arguments(sys.argv[1:])
     try:
-        asyncio.run(_with_stores(Settings(), arguments.amqp, _command(arguments)))
+        asyncio.run(_with_stores(told(Settings, INSTEAD), arguments.amqp, _command(arguments)))
     except Refused as why:
         sys.exit(f"refused: {why}")
     except WorldAway as away:
