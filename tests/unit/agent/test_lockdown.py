@@ -1,5 +1,6 @@
 """The line Docker is told: every lock is on unless a test says otherwise, and an engine that cannot keep one is found out."""
 
+import ctypes
 import dataclasses
 import os
 import re
@@ -16,6 +17,7 @@ from agent.container import WARDEN
 from agent.lockdown import Guards, Spec, host_config, lacking
 
 AGENT = Path(__file__).resolve().parents[3] / "agent"
+LOWEST = (19, True)
 IOPRIO_GET = {"x86_64": 252, "aarch64": 31}
 ABLE: dict[str, Any] = {
     "MemoryLimit": True,
@@ -73,14 +75,28 @@ def test_at_the_lowest_priority_docker_is_told_the_least_shares_it_takes(
     assert (told.get("CpuShares"), told.get("BlkioWeight")) == (shares, disk)
 
 
-@pytest.mark.parametrize("priority", ["lowest", "normal"])
-def test_the_warden_puts_its_child_behind_everybody_only_when_it_is_told_to_and_never_itself(priority: str) -> None:
-    """Through ioprio_get(2): the class of a process that gets the disk only when nobody else wants it is 3."""
-    look = f"ctypes.CDLL(None).syscall({IOPRIO_GET[os.uname().machine]}, 1, who) >> 13 == 3"
-    seen = f"import ctypes, os, time; time.sleep(0.5); print([(os.getpriority(0, who), {look}) for who in (0, os.getppid())])"
-    words = [sys.executable, *WARDEN[1:], "60", priority, sys.executable, "-c", seen]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as warden:
+def its_priority(who: int) -> tuple[int, bool]:
+    """Its nice, and through ioprio_get(2) whether it gets the disk only when nobody else wants it (class 3)."""
+    return os.getpriority(os.PRIO_PROCESS, who), ctypes.CDLL(None).syscall(IOPRIO_GET[os.uname().machine], 1, who) >> 13 == 3
+
+
+CHILD = """
+import os, sys, time
+from tests.unit.agent.test_lockdown import LOWEST, its_priority
+end = time.monotonic() + float(sys.argv[1])
+while its_priority(0) != LOWEST and time.monotonic() < end:
+    time.sleep(0.05)
+print([its_priority(who) for who in (0, os.getppid())])
+"""
+
+
+@pytest.mark.parametrize(("priority", "seconds"), [("lowest", 30.0), ("normal", 0.5)])
+def test_the_warden_puts_its_child_behind_everybody_only_when_it_is_told_to_and_never_itself(
+    priority: str, seconds: float
+) -> None:
+    words = [sys.executable, *WARDEN[1:], "60", priority, sys.executable, "-c", CHILD, str(seconds)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=AGENT.parent) as warden:
         assert warden.stdout is not None
         said = warden.stdout.readline().strip()
-    ours = (os.getpriority(os.PRIO_PROCESS, 0), False)
-    assert said == str([(19, True) if priority == "lowest" else ours, ours])
+    ours = its_priority(0)
+    assert said == str([LOWEST if priority == "lowest" else ours, ours])
