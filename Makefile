@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 # When the command was typed, for reports of how long everything took.
 export FRAMELEND_STARTED := $(shell date +%s.%N)
 
-.PHONY: help setup up down status logs images demo test test-long test-gpu check docs dashboard-picture bench
+.PHONY: help setup installed up down status logs images demo test test-long test-gpu check docs dashboard-picture bench
 
 help: ## list the targets
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -19,10 +19,13 @@ up: setup ## start the farm: broker, database, store, engine, our services, the 
 down: ## stop the farm; nothing is left running
 	@infra/setup.sh && $(PYTHON) -m infra.local down
 
-status: ## show every program of the farm
+installed:
+	@test -x $(PYTHON) || { echo "nothing is installed here yet, so no farm runs: make setup" >&2; exit 1; }
+
+status: installed ## show every program of the farm
 	@$(PYTHON) -m infra.local status
 
-logs: ## follow the logs (NAME=scheduler for one program)
+logs: installed ## follow the logs (NAME=scheduler for one program)
 	@$(PYTHON) -m infra.local logs $(NAME)
 
 images: setup ## build the images: render, services, agent (TARGET=render-gpu: the one with GPU kernels)

@@ -8,16 +8,18 @@ import os
 import signal
 import subprocess
 import sys
+import xmlrpc.client
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
+import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from infra.local import agents, dead_commands, engine, farm, farmfile, supervision
+from infra.local import agents, dead_commands, engine, farm, farmfile, supervision, words
 from infra.local.failure import FarmError
 from infra.local.infrastructure import INFRASTRUCTURE
 from infra.local.layout import Layout
@@ -49,7 +51,7 @@ def down(folder: Folder = None, remove: Annotated[bool, typer.Option(help="delet
 @app.command()
 def topology(folder: Folder = None) -> None:
     """Bring the broker to what contracts.topology says."""
-    farm.topology(farmfile.read(Layout.of(folder)))
+    farm.topology(farmfile.read(_running(folder)))
 
 
 @app.command()
@@ -85,7 +87,7 @@ def lend(
     folder: Folder = None,
 ) -> None:
     """Enrol one more agent for an account and run it here, under the farm's supervisor."""
-    farm.join(Layout.of(folder), [agents.Lent(agent, owner, agent, cpus=cpus)], say=_say)
+    farm.join(_running(folder), [agents.Lent(agent, owner, agent, cpus=cpus)], say=_say)
 
 
 @app.command()
@@ -95,8 +97,20 @@ def release(
     folder: Folder = None,
 ) -> None:
     """Let an agent out of quarantine, under the secret it had."""
-    agents.release(farmfile.read(Layout.of(folder)), agent, reason)
+    agents.release(farmfile.read(_running(folder)), agent, reason)
     _say(f"{agent} is let in again and comes back by itself")
+
+
+@app.command()
+def quotes(
+    most: Annotated[int, typer.Option(help="so many, the newest first", min=1)] = 50,
+    plots: Annotated[Path | None, typer.Option(help="folder for a picture of each: curve, band, and what was measured")] = None,
+    folder: Folder = None,
+) -> None:
+    """Show how good the farm's last quotes were: quoted work against what the frames were measured to cost."""
+    drawn = [] if plots is None else ["--plots", str(plots.absolute())]
+    farm_file = farmfile.read(Layout.of(folder))
+    _say(words.say(farm_file, "report of quotes", words.OUTCOMES, "--most", str(most), *drawn).rstrip())
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -107,7 +121,7 @@ def add(
     env: Annotated[list[str] | None, typer.Option(help="NAME=value, may be repeated")] = None,
 ) -> None:
     """Run one more program under the farm's supervisor, e.g. an agent: add NAME --env A=b -- /path/to/program words."""
-    layout = Layout.of(folder)
+    layout = _running(folder)
     program = Program(name, tuple(command), dict(pair.split("=", 1) for pair in env or ()), directory=Path.cwd())
     supervision.add_program(layout, program)
     supervision.start(layout, name)
@@ -116,7 +130,11 @@ def add(
 @app.command()
 def remove(name: str, folder: Folder = None) -> None:
     """Stop a program that was added and forget it."""
-    supervision.remove_program(Layout.of(folder), name)
+    supervision.remove_program(_running(folder), name)
+
+
+def _running(folder: Path | None) -> Layout:
+    return supervision.needed(Layout.of(folder))
 
 
 def _rows(layout: Layout) -> list[dict[str, str | int]]:
@@ -161,8 +179,16 @@ def main() -> None:
     try:
         app()
     except FarmError as problem:
-        print(problem, file=sys.stderr)
-        sys.exit(1)
+        _ended(problem)
+    except (ConnectionError, httpx.TransportError) as away:
+        _ended(FarmError("farm", f"a part of it does not answer ({type(away).__name__})", advice="see `make status` for which"))
+    except xmlrpc.client.Fault as refused:
+        _ended(FarmError("supervisor", refused.faultString, advice="see `make status` for what runs"))
+
+
+def _ended(problem: FarmError) -> NoReturn:
+    print(problem, file=sys.stderr)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

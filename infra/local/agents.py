@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from infra.local import farmfile, readiness
-from infra.local.failure import FarmError
+from infra.local import farmfile, readiness, words
 from infra.local.farmfile import FarmFile
 from infra.local.infrastructure import Part
-from infra.local.layout import CHECKOUT, PYTHON, Layout, write_private
+from infra.local.layout import PYTHON, Layout, write_private
 from infra.local.ports import next_free
-from infra.local.programs import Program, kept_environment
-from infra.local.services import environment
+from infra.local.programs import Program
 
 OPERATOR = "operator"
 """The operator's own account; it owns the house agent."""
@@ -44,7 +41,7 @@ def enrol(layout: Layout, farm: FarmFile, lent: Lent) -> None:
     if (home / "agent.json").exists():
         return follow_the_broker(home, farm)
     broker = f"amqp://127.0.0.1:{farm.port('AMQP')}/{farm['FARM_VHOST']}"
-    words = [
+    said = [
         "--agent",
         lent.agent,
         "--owner",
@@ -56,7 +53,7 @@ def enrol(layout: Layout, farm: FarmFile, lent: Lent) -> None:
         "--out",
         str(home / "agent.json"),
     ]
-    _operators_word(farm, f"enrolment of {lent.agent}", *words, *(["--house"] if lent.house else []))
+    words.say(farm, f"enrolment of {lent.agent}", words.ENROL, *said, *(["--house"] if lent.house else []))
 
 
 def follow_the_broker(home: Path, farm: FarmFile) -> None:
@@ -90,16 +87,7 @@ def _targets(layout: Layout) -> Path:
 
 def release(farm: FarmFile, agent: str, reason: str) -> None:
     """Out of quarantine; it comes back by itself, under the secret it had."""
-    _operators_word(farm, f"release of {agent}", "release", "--agent", agent, "--reason", reason)
-
-
-def _operators_word(farm: FarmFile, what: str, *words: str) -> None:
-    """In the scheduler's own environment."""
-    command = [str(PYTHON), "-m", "services.scheduler.enrol", *words]
-    told = {**kept_environment(), **environment("scheduler", farm)}
-    done = subprocess.run(command, env=told, cwd=CHECKOUT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise FarmError(what, (done.stderr or done.stdout).strip()[-1500:])
+    words.say(farm, f"release of {agent}", words.ENROL, "release", "--agent", agent, "--reason", reason)
 
 
 def part(layout: Layout, farm: FarmFile, lent: Lent) -> Part:

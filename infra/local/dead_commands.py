@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from contracts.topology import SERVICES
-from infra.local import dead, farmfile
+from infra.local import dead, farmfile, supervision
 from infra.local.failure import FarmError
 from infra.local.layout import Layout
 
@@ -48,4 +48,4 @@ def drop(service: Service, which: Which) -> None:
 def _farm(service: str) -> farmfile.FarmFile:
     if service not in SERVICES:
         raise FarmError("dead letters", f"no service is called {service!r}", advice=f"choose one of {', '.join(SERVICES)}")
-    return farmfile.read(Layout.of())
+    return farmfile.read(supervision.needed(Layout.of()))

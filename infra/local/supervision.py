@@ -75,6 +75,13 @@ def pid(layout: Layout) -> int | None:
     return found if os.fsencode(layout.supervisor_config) in command_line(found) else None
 
 
+def needed(layout: Layout) -> Layout:
+    """The same, where a farm runs. Raises FarmError elsewhere, before anything is asked of its parts."""
+    if pid(layout) is None:
+        raise FarmError("farm", f"no farm runs in {layout.root}", advice="start one with `make up`")
+    return layout
+
+
 def command_line(process: int) -> bytes:
     """Empty when there is no such process or it only waits to be reaped."""
     try:
