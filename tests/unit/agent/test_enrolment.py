@@ -11,7 +11,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from agent.cli import app
+from agent.commands import UNUSABLE
 from agent.enrolment import NotEnrolled, Request, enrol
 from agent.keyring import secret_hash
 from agent.settings import read_credential
@@ -134,3 +137,19 @@ def test_who_vouches_for_the_broker_is_kept_and_asked(tmp_path: Path) -> None:
     kept = tmp_path / "broker-authority.pem"
     assert kept.read_text() == "PEM"
     assert f"cafile={kept}" in read_credential(tmp_path / "agent.json").amqp_url.get_secret_value()
+
+
+def test_its_folder_is_there_at_once_for_its_owners_settings_and_one_that_cannot_be_made_costs_no_code(tmp_path: Path) -> None:
+    """He is told where they go; the control is a folder nobody can make, for which the farm is not even asked."""
+    answers = Recorder((200, IN))
+
+    def enrolled(folder: str) -> Result:
+        env = {"FRAMELEND_AGENT_FILE": str(tmp_path / "agent.json"), "FRAMELEND_AGENT_DIR": folder}
+        return CliRunner().invoke(app, ["enrol", "CODE", "--farm", farm], env=env)
+
+    with a_farm(answers) as farm:
+        wrong = enrolled("/dev/null/home")
+        assert (wrong.exit_code, "FRAMELEND_AGENT_DIR: /dev/null/home" in wrong.output, answers.heard) == (UNUSABLE, True, [])
+        done = enrolled(str(tmp_path / "share/home"))
+    assert (done.exit_code, f"{tmp_path}/share/home/agent.toml" in done.output) == (0, True), done.output
+    assert stat.S_IMODE((tmp_path / "share/home").stat().st_mode) == 0o700
