@@ -33,7 +33,7 @@ MAILBOX_ARGUMENTS = MappingProxyType(
 )
 AGENTS_BOUNDS = MappingProxyType({"x-max-length": 100_000, "x-max-length-bytes": 512 << 20})
 """Of an inbox that agents fill, and of each step of a ladder that their words climb: neither many small ones nor few large ones
-may fill the broker's disk."""
+may fill the broker's disk. What only services say is never refused: it would be announced twice."""
 TRANSIENT_BOUNDS = MappingProxyType({"x-max-length": 10_000, "x-max-length-bytes": 64 << 20})
 DEAD_BOUNDS = MappingProxyType({"x-max-length": 10_000, "x-max-length-bytes": 256 << 20})
 
@@ -241,13 +241,13 @@ def _inbox(service: str, row: Route, shard: int, shards: int) -> Queue:
 
 
 def _retry(service: str, step: int, delay: int) -> Queue:
-    name = retry(service, step)
+    name, hears_agents = retry(service, step), any(row.publisher == AGENT and service in row.subscribers for row in ROUTES)
     arguments = {
         "x-queue-type": "quorum",
         "x-message-ttl": delay,
         "x-dead-letter-exchange": "",
         "x-dead-letter-strategy": "at-least-once",
-        **AGENTS_BOUNDS,
+        **(AGENTS_BOUNDS if hears_agents else {}),
         "x-overflow": "reject-publish",
     }
     return Queue(name, arguments, ((name, ""),))

@@ -110,6 +110,9 @@ def test_whatever_an_agents_word_can_reach_is_bounded_in_messages_and_in_bytes(s
     free = [name for name, told in named.items() if "x-max-length-bytes" not in told]
     assert free, "positive control: what only services say waits without bounds, and is never dropped"
     assert not {name.split(".v1")[0] for name in free} & {name.split(".v1")[0] for name in heard}
+    ladders = {retry(service, step) for service in SERVICES for step in range(len(RETRY_STEPS_MS))}
+    assert ladders - {*free} == climbed, "nor do the ladders that no agent's word climbs have bounds"
+    assert {retry("billing", 0), retry("notifier", 0)} <= {*free}
 
 
 def test_an_agents_name_is_no_pattern_for_anothers() -> None:
