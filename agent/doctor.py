@@ -18,8 +18,9 @@ from yarl import URL
 from agent.bundle import kept_bytes
 from agent.container import Engine, EngineAway
 from agent.domain.admission import MIN_MEMORY_BYTES
+from agent.lender import UnusableSettings
 from agent.lockdown import Spec
-from agent.process import shared_user
+from agent.process import GIVES_UP, bare, shared_user
 from agent.settings import AgentSettings, Credential, UnusableCredential, read_credential
 from agent.storefront import Storefront, Unanswered, ahead
 from agent.workplace import CACHE
@@ -59,7 +60,7 @@ def line(found: Finding) -> str:
 async def examined(settings: AgentSettings) -> list[Finding]:
     """Every look, in the order in which a machine is set up."""
     agreed = settings.model_copy(update={"agent_image": settings.agent_image or _agreed_image(settings)})
-    found = [] if settings.agent_executor == "process" else await _sandbox(agreed)
+    found = await (_bare if settings.agent_executor == "process" else _sandbox)(agreed)
     found += [_disk(settings), _memory(settings), _rules(settings)]
     return [*found, *await _farm(settings)]
 
@@ -70,6 +71,17 @@ def _agreed_image(settings: AgentSettings) -> str | None:
         return read_credential(settings.agent_file).image
     except UnusableCredential:
         return None
+
+
+async def _bare(settings: AgentSettings) -> list[Finding]:
+    """Chunks as processes: everything that this needs, and what it gives up."""
+    image = [_no_image()] if settings.agent_image is None else []
+    try:
+        await bare(settings)
+    except UnusableSettings as why:
+        mend = "Without FRAMELEND_AGENT_EXECUTOR chunks run in locked containers of Docker."
+        return [Finding("executor", False, str(why), mend), *image]
+    return [Finding("executor", None, f"process, WITHOUT A SANDBOX: {GIVES_UP}"), *image]
 
 
 async def _sandbox(settings: AgentSettings) -> list[Finding]:
@@ -108,7 +120,7 @@ def _user() -> Finding:
 async def _image(engine: Engine, settings: AgentSettings) -> Finding:
     image = settings.agent_image
     if image is None:
-        return Finding("render image", False, "none was agreed to", "Set FRAMELEND_AGENT_IMAGE to the digest the farm names.")
+        return _no_image()
     here = await engine.has(image)
     return Finding(
         "render image",
@@ -116,6 +128,10 @@ async def _image(engine: Engine, settings: AgentSettings) -> Finding:
         f"{image[:19]}… is {'here' if here else 'not here'}",
         "The farm's operator hands it out as a file (docker save): docker load -i FILE. One built here has another id.",
     )
+
+
+def _no_image() -> Finding:
+    return Finding("render image", False, "none was agreed to", "Set FRAMELEND_AGENT_IMAGE to the digest the farm names.")
 
 
 async def _limits(engine: Engine) -> Finding:

@@ -47,6 +47,13 @@ async def chosen(settings: AgentSettings, home: str) -> "Engine | Processes":
         if why := shared_user(os.geteuid()):
             raise UnusableSettings(why)
         return Engine(home)
+    modules = await bare(settings)
+    log.warning("no sandbox", gives_up=GIVES_UP)
+    return Processes(home, settings, modules)
+
+
+async def bare(settings: AgentSettings) -> str:
+    """Blender's own Python modules, where chunks may run without containers. Raises UnusableSettings with what is missing."""
     if not settings.accept.renters:
         raise UnusableSettings("executor = process needs [accept] renters: name the accounts whose scenes may run here")
     if not settings.agent_executor_insists and await _docker_answers():
@@ -54,9 +61,7 @@ async def chosen(settings: AgentSettings, home: str) -> "Engine | Processes":
             "Docker answers on this machine, so chunks can run in locked containers: leave FRAMELEND_AGENT_EXECUTOR out, or "
             "insist with FRAMELEND_AGENT_EXECUTOR_INSISTS=true"
         )
-    modules = await asyncio.to_thread(_modules, settings.agent_blender_python, settings.agent_driver)
-    log.warning("no sandbox", gives_up=GIVES_UP)
-    return Processes(home, settings, modules)
+    return await asyncio.to_thread(_modules, settings.agent_blender_python, settings.agent_driver)
 
 
 def shared_user(own: int) -> str | None:
@@ -67,18 +72,16 @@ def shared_user(own: int) -> str | None:
 
 
 async def _docker_answers() -> bool:
-    engine = Engine("")
-    try:
-        await engine.call(lambda: engine.api.ping())
-    except EngineAway:
-        return False
-    finally:
-        engine.close()
+    with contextlib.closing(Engine("")) as engine:
+        try:
+            await engine.call(lambda: engine.api.ping())
+        except EngineAway:
+            return False
     return True
 
 
 def _modules(python: Path | None, driver: Path | None) -> str:
-    """Blender's own Python modules, found by asking the interpreter for bpy. Raises UnusableSettings."""
+    """Found by asking the interpreter for bpy."""
     if python is None or driver is None:
         raise UnusableSettings(
             "executor = process needs FRAMELEND_AGENT_BLENDER_PYTHON, a Python that can import bpy, and FRAMELEND_AGENT_DRIVER, "
@@ -90,7 +93,7 @@ def _modules(python: Path | None, driver: Path | None) -> str:
         asked = subprocess.run([python, "-c", _PROBE], capture_output=True, text=True, timeout=PROBE_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as wrong:
         raise UnusableSettings(f"{python} cannot be asked for bpy: {wrong}") from None
-    if asked.returncode != 0:
+    if asked.returncode != 0 or not asked.stdout:
         raise UnusableSettings(f"{python} cannot import bpy: {asked.stderr.strip()[-300:]}")
     found = Path(asked.stdout.splitlines()[-1]).glob("python/lib/python3*/site-packages")
     return os.pathsep.join(map(str, found))

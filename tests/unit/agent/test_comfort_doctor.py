@@ -8,9 +8,12 @@ import pytest
 
 from agent import doctor
 from agent.doctor import Finding
+from agent.lender import Accept
+from agent.process import GIVES_UP
 from agent.settings import AgentSettings
 from agent.workplace import CACHE
 
+DRIVER = Path("infra/images/render")
 NO_DOCKER = "tcp://127.0.0.1:1"
 
 
@@ -37,6 +40,37 @@ async def test_without_docker_and_enrolment_both_are_named_with_how_to_mend_them
 async def test_docker_is_not_looked_for_where_it_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", NO_DOCKER)
     assert "Docker" not in await examined(tmp_path, agent_executor="process")
+
+
+def a_python(path: Path, script: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+async def test_without_containers_all_that_this_needs_is_looked_for_and_what_it_gives_up_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", NO_DOCKER)
+    whole: dict[str, Any] = {
+        "agent_executor": "process",
+        "accept": Accept(renters=("rita",)),
+        "agent_blender_python": a_python(tmp_path / "good", "printf /nowhere"),
+        "agent_driver": DRIVER,
+        "agent_image": "sha256:" + "a" * 64,
+    }
+    found = await examined(tmp_path, **whole)
+    assert (found["executor"].ok, GIVES_UP in found["executor"].text, "render image" in found) == (None, True, False)
+    for lacking, words in (
+        ({"accept": Accept()}, "needs [accept] renters"),
+        ({"agent_driver": None}, "FRAMELEND_AGENT_DRIVER"),
+        ({"agent_driver": tmp_path}, "holds no driver.py"),
+        ({"agent_blender_python": a_python(tmp_path / "dumb", "exit 0")}, "cannot import bpy"),
+        ({"agent_blender_python": a_python(tmp_path / "bad", "echo no module named bpy >&2; exit 1")}, "cannot import bpy"),
+    ):
+        seen = (await examined(tmp_path, **{**whole, **lacking}))["executor"]
+        assert (seen.is_bad, words in seen.text) == (True, True), seen
+    assert (await examined(tmp_path, **{**whole, "agent_image": None}))["render image"].is_bad
 
 
 @pytest.mark.parametrize(
