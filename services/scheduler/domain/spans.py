@@ -55,10 +55,4 @@ def _split(span: FrameRange, frame: int) -> Ranges:
     return (*before, *after)
 
 
-def missing(spans: Ranges, stored: Iterable[Ranges]) -> Ranges:
-    """For one chunk's frames only: unrolls."""
-    have = {frame for each in stored for frame in frames(each)}
-    return ranges(frame for frame in frames(spans) if frame not in have)
-
-
-__all__ = ["count", "frames", "held", "holds", "less", "missing", "normalised", "nth", "ranges", "taken", "without"]
+__all__ = ["count", "frames", "held", "holds", "less", "normalised", "nth", "ranges", "taken", "without"]
