@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import version
+from typing import Any
 
 import httpx
 import structlog
@@ -18,7 +19,7 @@ from agent.container import EngineAway
 from agent.control import open_line
 from agent.desk import Desk
 from agent.domain.address import danger
-from agent.door import open_door
+from agent.door import HOST, open_door
 from agent.entrance import Entrance
 from agent.keyring import Keyring
 from agent.mailbox import Mailbox
@@ -91,10 +92,15 @@ async def _live(settings: AgentSettings, credential: Credential, folders: Folder
 
     with named("FRAMELEND_AGENT_HTTP_PORT", settings.agent_http_port):
         door = open_door(settings.agent_http_port, wrong)
+    at = f"http://{HOST}:{door.server_port}"
+    log.info("health and metrics are told", at=at)
     told: list[Status] = []
-    line = await open_line(
-        folders.root, lambda asked: told[0].answer(asked) if told else not_yet(credential.agent, entrance.shut())
-    )
+
+    def answer(asked: dict[str, Any]) -> dict[str, Any]:
+        said = told[0].answer(asked) if told else not_yet(credential.agent, entrance.shut())
+        return {**said, "health": f"{at}/health", "metrics": f"{at}/metrics"}
+
+    line = await open_line(folders.root, answer)
     try:
         async with premises(settings, credential, folders) as own:
             connecting = asyncio.create_task(entrance.enter())

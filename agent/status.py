@@ -111,12 +111,13 @@ def lines(told: dict[str, Any]) -> list[str]:
     """The same, to be read."""
     found = [f"{told['agent']}: {told['state']}"]
     found += [f"  because {reason}" for reason in told["reasons"]]
+    door = [f"tells Prometheus its numbers at {told['metrics']}"] if "metrics" in told else []
     if "lent" not in told:
-        return found
+        return found + door
     found += [f"  WITHOUT A SANDBOX: {told['gives_up']}"] if told["gives_up"] else []
     found += [f"  cannot be known on this machine: {what}" for what in told["unknown"]]
     found += [_lent(told["lent"]), *_gpus(told), *map(_attempt, told["attempts"]), _today(told["today"])]
-    return found + [f"refused at {one['at'][:19]}Z: job {one['job']}: {one['why']}" for one in told["refused"][-SHOWN:]]
+    return found + door + [f"refused at {one['at'][:19]}Z: job {one['job']}: {one['why']}" for one in told["refused"][-SHOWN:]]
 
 
 def _lent(lent: dict[str, Any]) -> str:

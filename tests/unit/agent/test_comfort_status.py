@@ -26,6 +26,7 @@ TOLD: dict[str, Any] = {
     "refused": [{"at": "2026-11-21T12:00:00.123+00:00", "job": "job-2", "why": "too cheap"}],
     "today": {"rendered": 12, "delivered": 11, "cpu_seconds": 600.0, "expected_micro": 1_250_000},
     "unconfirmed_events": 0,
+    "metrics": "http://127.0.0.1:9464/metrics",
 }
 
 
@@ -41,6 +42,7 @@ def test_every_reason_and_everything_in_hand_is_told_in_a_line_of_its_own() -> N
         "job job-1, frame 7 since 12 s: paused by its lender",
         "today: 12 frames rendered in 10.0 CPU minutes, 11 delivered, "
         "worth 1.2500 credits once verified (paid: `framelend earnings`)",
+        "tells Prometheus its numbers at http://127.0.0.1:9464/metrics",
         "refused at 2026-11-21T12:00:00Z: job job-2: too cheap",
     ]
 

@@ -1,5 +1,6 @@
 """A wrong folder, file or port is said in one line that names the setting, before the broker is asked: nobody reads a trace."""
 
+import asyncio
 import errno
 import json
 import os
@@ -8,18 +9,23 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from agent.cli import app
 from agent.commands import UNUSABLE
+from agent.control import NotRunning, ask
 from agent.keyring import write
 from agent.lender import UnusableSettings
 from agent.opening import named, premises
 from agent.settings import AgentSettings, Credential
+from agent.status import lines
 from agent.workplace import Folders
+from tests.waiting import until
 
 NOWHERE = "/dev/null/below"
 """Not even root can make it."""
@@ -70,6 +76,29 @@ def test_what_cannot_be_used_ends_the_agent_as_unusable_before_it_looks_for_the_
     assert (journal[0], "journal.db cannot be read" in journal[1], journal[1].count("\n")) == (UNUSABLE, True, 1)
     assert executor[0] == UNUSABLE
     assert executor[1].startswith("executor = process needs")
+
+
+async def test_the_port_it_took_is_told_to_its_owner_while_it_still_waits_for_the_broker(tmp_path: Path) -> None:
+    folder = tmp_path / "home"
+    words = (sys.executable, "-m", "agent.cli", "run")
+    env = {"PATH": os.environ["PATH"], **a_machine(tmp_path)}
+    process = await asyncio.create_subprocess_exec(*words, env=env, stdout=asyncio.subprocess.DEVNULL)
+    try:
+        told = await until(lambda: answered(folder), "the agent answers its owner", 60)
+        async with httpx.AsyncClient(trust_env=False) as http:
+            assert "framelend_agent_ready" in (await http.get(told["metrics"])).text
+            assert (await http.get(told["health"])).json()["service"] == "agent"
+        assert any(told["metrics"] in line for line in lines(told))
+    finally:
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 60) == 0
+
+
+def answered(folder: Path) -> dict[str, Any]:
+    try:
+        return ask(folder, {"order": "status"})
+    except NotRunning:
+        return {}
 
 
 def test_a_full_disk_is_no_mistake_in_the_settings() -> None:
