@@ -17,6 +17,7 @@ from services.storage.domain import frame as framing
 from services.storage.domain import job as jobbing
 from services.storage.domain.job import Job, JobState, Outcome
 from services.storage.domain.task import Task, TaskKind
+from services.storage.domain.upload import LONGEST
 from services.storage.repository import Bundles, Frames, Jobs, Tasks
 
 log = structlog.get_logger()
@@ -87,9 +88,10 @@ class Sealing:
         return dropped
 
     async def drop_leftovers(self) -> int:
-        """The sweep: staged frames and unfinished uploads of more than a day ago."""
-        before = await self.clock.now() - timedelta(days=1)
-        for place in ("incoming/", "bundles/", "packages/"):
-            for key, multipart in await self.bucket.unfinished(place, before):
+        """The sweep: staged frames and unfinished objects of more than a day ago; renters' uploads may take longer."""
+        now = await self.clock.now()
+        before = now - timedelta(days=1)
+        for place, begun in (("incoming/", now - LONGEST), ("bundles/", before), ("packages/", before)):
+            for key, multipart in await self.bucket.unfinished(place, begun):
                 await self.bucket.abort(key, multipart)
         return await self.bucket.delete_below("staged/", before) + await self.bucket.delete_below("incoming/", before)

@@ -62,6 +62,7 @@ class Uploading:
         page = uploading.parts(upload.bytes, event.page)
         if not page:
             raise SenderFault(f"the upload has no page {event.page}")
+        upload = await self.uploads.asked(upload.id)
         return PartsGranted(
             upload=upload.id,
             account=upload.account,
@@ -170,7 +171,7 @@ class Uploading:
         file.seek(0)
 
     async def expire(self) -> int:
-        """The sweep: what nobody finished within a day is thrown away."""
+        """The sweep: what lies still, or is never finished, is thrown away."""
         overdue = await self.uploads.overdue(await self.clock.now())
         for upload in overdue:
             if upload.multipart:

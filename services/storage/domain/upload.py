@@ -16,6 +16,9 @@ PART_BYTES = 8 * MIB
 MAX_PARTS = 10_000
 PARTS_PER_PAGE = 100
 LIFE = timedelta(hours=24)
+"""Of an upload since it began, or since URLs of parts were last asked for."""
+LONGEST = timedelta(days=7)
+"""Also for whom asks and asks: what is announced is room that nobody else has."""
 
 
 class UploadState(StrEnum):
@@ -50,6 +53,8 @@ class Upload:
     state: UploadState = UploadState.REQUESTED
     multipart: str = ""
     code: str = ""
+    asked_at: datetime | None = None
+    """When URLs of parts were last asked for."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,13 @@ def granted(upload: Upload, multipart: str) -> Decided:
     return replace(_moved(upload, UploadState.GRANTED), multipart=multipart), ()
 
 
+def asked(upload: Upload, now: datetime) -> Decided:
+    """It goes on. On its last day that changes nothing any more."""
+    if upload.state is not UploadState.GRANTED or now > upload.requested_at + LONGEST - LIFE:
+        return upload, ()
+    return replace(upload, asked_at=now), ()
+
+
 def finished(upload: Upload) -> Decided:
     if upload.state is not UploadState.GRANTED:
         return upload, ()
@@ -160,7 +172,7 @@ def expired(upload: Upload) -> Decided:
     """Nobody finished it in time."""
     if upload.state not in (UploadState.REQUESTED, UploadState.GRANTED):
         return upload, ()
-    text = "The upload was not finished within a day and has been thrown away. Start it again."
+    text = "The upload lay still for a day, or was not finished within a week, and has been thrown away. Start it again."
     event = BundleRejected(upload=upload.id, account=upload.account, code="expired", text=text)
     return replace(_moved(upload, UploadState.EXPIRED), code="expired"), (event,)
 

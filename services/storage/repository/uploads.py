@@ -40,9 +40,13 @@ class Uploads:
         """Raises Unknown."""
         return await self.saved.update(upload, lambda state, _: decide(state))
 
+    async def asked(self, upload: str) -> Upload:
+        """URLs of its parts are wanted. Raises Unknown."""
+        return await self.saved.update(upload, uploading.asked)
+
     async def overdue(self, now: datetime) -> list[Upload]:
-        states = [UploadState.REQUESTED, UploadState.GRANTED]
-        query = {"state": {"$in": states}, "requested_at": {"$lt": now - uploading.LIFE}}
+        states, before = [UploadState.REQUESTED, UploadState.GRANTED], now - uploading.LIFE
+        query = {"state": {"$in": states}, "requested_at": {"$lt": before}, "asked_at": {"$not": {"$gte": before}}}
         return [self.saved.decode(document) async for document in self.saved.collection.find(query).limit(500)]
 
 

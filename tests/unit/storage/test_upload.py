@@ -1,6 +1,7 @@
 """Uploads: parts, states, and whose bundle counts."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -74,6 +75,16 @@ def test_what_is_over_is_told_only_once(state: UploadState) -> None:
 def test_an_upload_that_is_being_verified_does_not_expire() -> None:
     upload = an_upload(UploadState.FINISHED)
     assert uploading.expired(upload) == (upload, ())
+
+
+def test_who_asks_for_parts_goes_on_but_not_for_ever() -> None:
+    upload, _ = uploading.asked(an_upload(), NOW + timedelta(hours=20))
+    assert upload.asked_at == NOW + timedelta(hours=20)
+    last = NOW + uploading.LONGEST - uploading.LIFE
+    upload, _ = uploading.asked(upload, last)
+    assert uploading.asked(upload, last + timedelta(seconds=1))[0].asked_at == last, "so that it ends after LONGEST"
+    for state in set(UploadState) - {UploadState.GRANTED}:
+        assert uploading.asked(an_upload(state), NOW) == (an_upload(state), ())
 
 
 def test_an_expired_upload_tells_the_renter_what_to_do() -> None:
