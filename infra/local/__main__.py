@@ -109,8 +109,17 @@ def quotes(
 ) -> None:
     """Show how good the farm's last quotes were: quoted work against what the frames were measured to cost."""
     drawn = [] if plots is None else ["--plots", str(plots.absolute())]
-    farm_file = farmfile.read(Layout.of(folder))
+    farm_file = farmfile.read(_running(folder))
     _say(words.say(farm_file, "report of quotes", words.OUTCOMES, "--most", str(most), *drawn).rstrip())
+
+
+@app.command()
+def letters(
+    days: Annotated[int, typer.Option(help="what was last tried longer ago stays as it is", min=1)] = 14,
+    folder: Folder = None,
+) -> None:
+    """Send the mails that were given up, once the mail server is back."""
+    _say(words.say(farmfile.read(_running(folder)), "sending letters again", words.AGAIN, "--days", str(days)).rstrip())
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

@@ -29,7 +29,8 @@ class Settings(ServiceSettings):
     """Only for a farm whose renters are the operator himself: lets webhooks reach addresses inside his network."""
     lease_seconds: float = 60.0
     """Longer than any sending takes; after a crash a record waits this long to be told again."""
-    retry_seconds: tuple[float, ...] = (5, 30, 120, 600, 3_600, 21_600)
+    retry_seconds: tuple[float, ...] = (5, 30, 120, 600, 3_600, 21_600, *(86_400,) * 7)
+    """Over a week in all: a mail server is away for a weekend. Then it is given up, which an alert says."""
 
     @property
     def server(self) -> Server:
@@ -37,11 +38,15 @@ class Settings(ServiceSettings):
         return Server(self.smtp_host, self.smtp_port, self.mail_from, self.smtp_security, self.smtp_username, password)
 
 
+def deliveries_of(ground: Ground, settings: Settings) -> Deliveries:
+    return Deliveries(ground, timedelta(seconds=settings.lease_seconds), settings.retry_seconds)
+
+
 async def build(ground: Ground) -> Service:
     settings = ground.settings
     assert isinstance(settings, Settings)
     contacts = Contacts(ground)
-    deliveries = Deliveries(ground, timedelta(seconds=settings.lease_seconds), settings.retry_seconds)
+    deliveries = deliveries_of(ground, settings)
     webhooks = Webhooks(settings.webhook_allow_private)
     key = bytes.fromhex(settings.webhook_key.get_secret_value())
     worker = Worker(

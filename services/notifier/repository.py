@@ -80,6 +80,15 @@ class Deliveries:
             lambda one, now: (delivery.failed(one, problem, self._waits, now, final) if _is(one, mine) else one, ()),
         )
 
+    async def again(self, channel: Channel, within: timedelta) -> int:
+        """Make due what was given up, if it was last tried within this time; returns how many."""
+        since = await self.saved.now() - within
+        query = {"progress": Progress.FAILED.value, "channel": channel.value, "due_at": {"$gte": since}}
+        found = [document["_id"] async for document in self.saved.collection.find(query, {"_id": 1})]
+        for id in found:
+            await self.saved.update(id, lambda one, now: (delivery.again(one, now), ()))
+        return len(found)
+
 
 def _is(one: Delivery, mine: Delivery) -> bool:
     return one.progress is Progress.SENDING and one.tries == mine.tries

@@ -4,14 +4,17 @@ One slow receiver holds up nobody but its own account; each channel has its own 
 """
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import get_args
 
 import structlog
 from prometheus_client import Counter, Gauge
 
 from services.chassis.sweeps import Sweep
 from services.notifier.domain.delivery import Channel, Delivery, Progress
+from services.notifier.domain.facts import Told
 from services.notifier.repository import Deliveries
 from services.notifier.sending import Refused, Unsent
 
@@ -30,6 +33,8 @@ class Worker:
     def __init__(self, deliveries: Deliveries, senders: Mapping[Channel, Send]) -> None:
         self._deliveries, self._senders = deliveries, senders
         self._running: dict[Channel, dict[str, asyncio.Task[None]]] = {channel: {} for channel in senders}
+        for channel, event in itertools.product(senders, get_args(Told)):  # a count that begins with 1 has not risen
+            TOLD.labels(channel.value, event.key(), Progress.FAILED.value)
 
     def sweeps(self) -> list[Sweep]:
         async def count() -> None:

@@ -1,8 +1,8 @@
 """One fact on its way to one person by one channel.
 
 Theory. A record is made with the fact (its id follows from the fact's natural key, so the same fact told twice is one record), is
-leased by a worker while it sends, and ends as sent or given up. A lease that runs out means a crash between sending and
-recording: the record is taken again and sent under the same id.
+leased by a worker while it sends, and ends as sent or given up (only the operator takes it back from there). A lease that runs
+out means a crash between sending and recording: the record is taken again and sent under the same id.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ TABLE: dict[Progress, frozenset[Progress]] = {
     Progress.DUE: frozenset({Progress.SENDING}),
     Progress.SENDING: frozenset({Progress.SENDING, Progress.SENT, Progress.DUE, Progress.FAILED}),
     Progress.SENT: frozenset(),
-    Progress.FAILED: frozenset(),
+    Progress.FAILED: frozenset({Progress.DUE}),
 }
 
 
@@ -82,6 +82,13 @@ def failed(delivery: Delivery, problem: str, waits: tuple[float, ...], now: date
         return delivery.to(Progress.FAILED, problem=problem[:500])
     wait = timedelta(seconds=waits[delivery.tries - 1])
     return delivery.to(Progress.DUE, due_at=now + wait, problem=problem[:500])
+
+
+def again(delivery: Delivery, now: datetime) -> Delivery:
+    """What was given up has all its tries once more; anything else stays as it is."""
+    if delivery.progress is not Progress.FAILED:
+        return delivery
+    return delivery.to(Progress.DUE, due_at=now, tries=0)
 
 
 def message_id(fact: str, domain: str) -> str:

@@ -16,6 +16,7 @@ from contracts.events import (
     WebhookSet,
 )
 from contracts.values import Band, Feasibility, FrameRange, Outlook, PriceLine
+from services.notifier.app import Settings
 from services.notifier.domain import contact, delivery
 from services.notifier.domain.addresses import is_public
 from services.notifier.domain.contact import Contact
@@ -151,6 +152,19 @@ def test_the_newest_word_on_a_webhook_counts_in_any_order() -> None:
     assert late.webhook is None
     opened = contact.opened(late, AccountOpened(account="ada", email="ada@example.org"))
     assert (opened.email, opened.webhook_revision) == ("ada@example.org", 2)
+
+
+def test_what_was_given_up_has_all_its_tries_again_and_nothing_else_has() -> None:
+    given_up = a_delivery(tries=7, progress=Progress.FAILED)
+    one = delivery.again(given_up, NOW)
+    assert (one.progress, one.tries, one.due_at) == (Progress.DUE, 0, NOW)
+    for progress in set(Progress) - {Progress.FAILED}:
+        assert delivery.again(a_delivery(3, progress), NOW) == a_delivery(3, progress)
+
+
+def test_tellings_are_tried_for_a_week() -> None:
+    waits = Settings.model_fields["retry_seconds"].default
+    assert timedelta(days=7) < timedelta(seconds=sum(waits)) < timedelta(days=8)
 
 
 def test_every_progress_has_its_row_and_an_ended_one_stays_ended() -> None:
