@@ -21,6 +21,8 @@ COMMANDS = [
     "release house",
     "add x -- /bin/true",
     "remove x",
+    "quotes",
+    "letters",
     *(f"dead {word}" for word in ("list storage", "show storage all", "replay storage all", "drop storage all")),
 ]
 
