@@ -41,7 +41,7 @@ class Board:
     policy: Policy
     image: str
     jobs: Mapping[str, Job]
-    """Open ones only."""
+    """Open ones only: whose turn may come now."""
     fleet: Sequence[Agent]
     """Every agent that is online."""
     queued: list[Chunk]
@@ -51,6 +51,8 @@ class Board:
     """When each renter last got a chunk."""
     known_slots: dict[str, int] = field(default_factory=dict)
     """Counted before, for boards that see the same fleet."""
+    unbegun: Mapping[str, Job] = field(default_factory=dict)
+    """Jobs that wait for their scheduled start, or for the farm to go on."""
     _free: dict[str, int] = field(default_factory=dict)
     """Slots of those who ask, that are left in this round."""
     _has_deferred: bool = False
@@ -98,6 +100,10 @@ class Board:
         in_hand = {(hand.job, agent.agent) for agent in self.fleet for hand in agent.hands}
         return in_hand | {(job.job, one.agent) for job in self.jobs.values() for one in job.measured if one.kind is Kind.SAMPLE}
 
+    def everybody(self) -> Mapping[str, Job]:
+        """All that something may be promised to."""
+        return {**self.unbegun, **self.jobs} if self.unbegun else self.jobs
+
     def has_work(self) -> bool:
         return bool(self.queued or self._uncut)
 
@@ -106,7 +112,7 @@ class Board:
         made: list[Offer] = []
         self._free = {agent.agent: free_slots(agent) for agent in agents}
         if any(job.asked is not None and job.asked.limits.deadline is not None for job in self.jobs.values()):
-            self._turns.hurry(self._farm())
+            self._turns.hurry(self._farm(), self.queued)
         self._line = Line(self._uncut, self._rank)
         order = sorted(agents, key=lambda one: (one.house, -self._worth(one)))
         while self._one_pass(order, made) and self._has_deferred:
@@ -149,8 +155,10 @@ class Board:
         return asked.bundle if asked else ""
 
     def _farm(self) -> Farm:
-        lenders = [agent for agent in self.fleet if agent.state is AgentState.ONLINE and not agent.house]
-        return Farm(sum(one.slots for one in lenders), sum(map(self._part, lenders)))
+        """The lenders' agents; the house's only while there is no other, as in `speed`."""
+        online = [agent for agent in self.fleet if agent.state is AgentState.ONLINE and agent.slots]
+        counted = [agent for agent in online if not agent.house] or online
+        return Farm(sum(one.slots for one in counted), sum(map(self._part, counted)))
 
     def _part(self, agent: Agent) -> int:
         return evidence.part(agent.micro_wu_per_minute, agent.slots, agent.evidence, self._usual)

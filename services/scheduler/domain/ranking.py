@@ -8,19 +8,22 @@ fair share takes to come round is next whatever he bids. At equal bids a renter 
 others have queued.
 
 Before all that come jobs that would miss their deadline at what they have running, the earliest deadline first: just as many
-slots as they lack, in all no more than nine tenths of the farm. One that could not make it with all slots gets no privilege, for
-it would only harm others; nor one that was not in reach when the accepted price was made (domain.deadlines), for deadlines cost
-nothing: it goes first among its renter's jobs of that bid and priority.
+slots as they lack, in all no more than nine tenths of the farm. Near the end every chunk that came back lacks one. With less than
+ten slots nine tenths are whole slots only in turns: jobs in a hurry may have all of them, until the others have got nothing for
+so long that a tenth of the farm would have done them a chunk. One that could not make it with all slots gets no privilege, for it
+would only harm others; nor one that was not in reach when the accepted price was made (domain.deadlines), for deadlines cost
+nothing. Whatever is short goes first among its renter's jobs of that bid and priority, promised or not.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from contracts.values import count
+from contracts.values import Kind, count
 from services.scheduler.domain import deadlines
 from services.scheduler.domain import job as jobs
+from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.policy import Policy
 
@@ -53,18 +56,41 @@ def is_near(one: Rank, best: Rank, policy: Policy) -> bool:
     return one[0] and best[0] and one[1] * FULL <= best[1] * policy.cached_claim_percent and one[2] <= best[2]
 
 
-def lacking(job: Job, running: int, farm: Farm, now: datetime, policy: Policy, due: datetime | None = None) -> int:
+@dataclass(frozen=True)
+class Back:
+    """Of one job: what was given back or lost, and waits for an agent."""
+
+    chunks: int = 0
+    frames: int = 0
+
+
+NOTHING = Back()
+
+
+def back(queued: Iterable[Chunk]) -> dict[str, Back]:
+    found: dict[str, Back] = {}
+    for one in queued:
+        if one.kind is Kind.RENDER:
+            known = found.get(one.job, NOTHING)
+            found[one.job] = Back(known.chunks + 1, known.frames + max(0, count(one.frames) - one.stored))
+    return found
+
+
+def lacking(
+    job: Job, running: int, farm: Farm, now: datetime, policy: Policy, due: datetime | None = None, back: Back = NOTHING
+) -> int:
     """Slots that the job needs beyond those it has, to be done by the deadline that it was promised (or by `due`); 0 without one,
-    or when that is out of reach."""
+    or when that is out of reach. Near its end at least one for every chunk that came `back`, for nobody else renders those."""
     due = due or deadlines.promised(job)
     if due is None or job.micro_wu is None or not farm.slots or not farm.speed:
         return 0
-    left = job.micro_wu.expected * count(job.uncut) // max(1, job.to_render)
+    near = back.chunks if 0 < _seconds(due, now) <= 2 * policy.deadline_reserve else 0
+    left = job.micro_wu.expected * (count(job.uncut) + back.frames) // max(1, job.to_render)
     seconds = _seconds(due, now) - policy.deadline_reserve
     if seconds <= 0:
-        return 0
+        return near
     needed = -(-left * policy.deadline_margin_percent * 60 * farm.slots // (FULL * seconds * farm.speed))
-    return max(0, needed - running) if needed <= farm.slots else 0
+    return max(near, needed - running if needed <= farm.slots else 0)
 
 
 def _seconds(due: datetime, now: datetime) -> int:
@@ -86,6 +112,7 @@ class Turns:
         for one in open_.values():
             self._since[one.account] = min(one.created_at, self._since.get(one.account, one.created_at))
         self._since.update({account: at for account, at in served.items() if account in self._since})
+        self._served = served
         self._best = max((jobs.bid(job) for job in open_.values()), default=0)
         self._slots = sum(self._renters.values()) + 1
         self._lacking: Counter[str] = Counter()
@@ -93,18 +120,37 @@ class Turns:
         self._hurried: Counter[str] = Counter()
         self._urgent_left = 0
 
-    def hurry(self, farm: Farm) -> None:
+    def hurry(self, farm: Farm, queued: Iterable[Chunk] = ()) -> None:
         """Deadlines count from now on. What urgent jobs have running already is part of what they may have."""
+        waiting = back(queued)
         for id, job in self._jobs.items():
-            running, promised, own = self._running[id], deadlines.promised(job), deadlines.deadline(job)
-            short = lacking(job, running, farm, self._now, self._policy)
-            if short and promised is not None:
+            own, promised = deadlines.deadline(job), deadlines.promised(job)
+            if own is not None and self._short(job, farm, own, waiting):
+                self._hurried[id] = MOST_RUNNING - min(MOST_RUNNING - 1, _seconds(own, self._now))
+            if promised is not None and (short := self._short(job, farm, promised, waiting)):
                 self._lacking[id] = short
                 self._due[id] = _seconds(promised, self._now)
-            elif own is not None and lacking(job, running, farm, self._now, self._policy, own):
-                self._hurried[id] = MOST_RUNNING - min(MOST_RUNNING - 1, _seconds(own, self._now))
         taken = sum(self._running[id] for id in self._lacking)
-        self._urgent_left = max(0, farm.slots * self._policy.urgent_percent // FULL - taken)
+        self._urgent_left = max(0, self._for_urgent(farm.slots) - taken) if self._lacking else 0
+
+    def _short(self, job: Job, farm: Farm, due: datetime, waiting: Mapping[str, Back]) -> int:
+        return lacking(job, self._running[job.job], farm, self._now, self._policy, due, waiting.get(job.job, NOTHING))
+
+    def _for_urgent(self, slots: int) -> int:
+        """Of so many. A tenth of a farm of less than ten is less than a slot: others have it in turns."""
+        least = FULL - self._policy.urgent_percent
+        if slots * least >= FULL or self._idle_of_others() * slots * least > self._policy.chunk * (FULL - slots * least):
+            return slots * self._policy.urgent_percent // FULL
+        return slots
+
+    def _idle_of_others(self) -> int:
+        """Seconds since a renter without a job in such a hurry last got anything."""
+        urgent = {self._jobs[id].account for id in self._lacking}
+        others = {account: at for account, at in self._since.items() if account not in urgent}
+        if not others:
+            return 0
+        last = max((at for account, at in self._served.items() if account in others), default=min(others.values()))
+        return _seconds(self._now, last)
 
     def rank(self, job: str) -> Rank:
         it = self._jobs[job]
