@@ -2,9 +2,9 @@
 
     python -m services.scheduler.outcomes [--most 50] [--plots FOLDER]
 
-Runs with the scheduler's own environment. A quote's error is the quoted work against what its frames were measured to cost, of
-those that were rendered: all of them, or a part where the quote was superseded or the job ended before. With --plots each one is
-drawn: curve, band, and what was measured.
+Runs with the scheduler's own environment; where the whole farm runs `python -m infra.local quotes` does. A quote's error is the
+quoted work against what its frames were measured to cost, of those that were rendered: all of them, or a part where the quote was
+superseded or the job ended before. With --plots each one is drawn: curve, band, and what was measured.
 """
 
 import argparse
@@ -14,11 +14,13 @@ from pathlib import Path
 
 from contracts.topology import SCHEDULER
 from services.chassis.service import grounded
+from services.chassis.settings import told
 from services.scheduler.app import Settings, stores
 from services.scheduler.domain.quotes import BINS, Quote, error_ppm, is_in_band, measured
 
 WIDTH, HEIGHT, MARGIN = 720, 240, 24
 PPM = 1_000_000
+INSTEAD = "It runs with the scheduler's environment. In the farm's checkout: `python -m infra.local quotes [--plots FOLDER]`."
 HEADINGS = ("job", "version", "frames", "measured", "work WU", "error", "band", "inside", "sampling")
 
 
@@ -27,7 +29,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=50, help="so many, the newest first")
     parser.add_argument("--plots", type=Path, help="folder for a picture of each")
     arguments = parser.parse_args(sys.argv[1:])
-    found = asyncio.run(_newest(Settings(), arguments.most))
+    found = asyncio.run(_newest(told(Settings, INSTEAD), arguments.most))
     sys.stdout.write(table(found) + "\n")
     if arguments.plots is not None:
         arguments.plots.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,14 @@ from infra.grafana.panel import (
 )
 
 _WORK = "framelend_scheduler_work_micro_wu"
+_OUTSIDE, _TOLD = (f"sum(increase(framelend_scheduler_quotes_measured_total{where}[1d]))" for where in ('{band="outside"}', ""))
+
+
+def _quote_error(which: float) -> str:
+    """Of all that were told in a day; 0 where none was, for nothing divided by nothing draws no line."""
+    told = "sum by (le) (increase(framelend_scheduler_quote_error_ratio_bucket[1d]))"
+    return f"(histogram_quantile({which}, {told}) >= 0) or vector(0)"
+
 
 AGENTS = Row(
     "Agents",
@@ -178,14 +186,26 @@ MONEY = Row(
                 ),
             ),
             unit="suffix: credits",
-            width=12,
+            width=8,
         ),
         Panel(
             "Money moved in 5 minutes",
             "By kind of posting. Holds without charges for long: work is held up. Reversals: audits failed, look at the lender.",
             (Query(lately("framelend_billing_posted_micro_credits", "kind") + " / 1e6", "{{kind}}"),),
             unit="suffix: credits",
-            width=12,
+            width=8,
+        ),
+        Panel(
+            "How far quotes were off in a day",
+            "Of quotes that are over: distance from the measured work, and how many lay outside the band that was told (aim: one"
+            " in ten). `python -m infra.local quotes --plots FOLDER` shows and draws each.",
+            (
+                Query(_quote_error(0.5), "median error"),
+                Query(_quote_error(0.9), "nine of ten below"),
+                Query(f"({_OUTSIDE} / {_TOLD} >= 0) or vector(0)", "outside the band"),
+            ),
+            unit="percentunit",
+            width=8,
         ),
     ),
 )
