@@ -68,6 +68,7 @@ class Dispatch:
         self._looking = self.is_halted = False  # by the operator's order to the farm (halting)
         self._read_at = -1e9
         self._open: dict[str, Job] = {}
+        self._unbegun: dict[str, Job] = {}
         self._fleet: dict[str, Agent] = {}
         self._running: Counter[str] = Counter()
         self._waiting = Waiting(chunks)
@@ -160,7 +161,7 @@ class Dispatch:
 
     def _seen(self, now: datetime, queued: list[Chunk]) -> Board:
         fleet, running = tuple(self._fleet.values()), Counter(self._running)
-        return Board(now, self._policy, self._image, self._open, fleet, queued, running, self._served, self._slots)
+        return Board(now, self._policy, self._image, self._open, fleet, queued, running, self._served, self._slots, self._unbegun)
 
     async def _refresh(self) -> list[Saved[Agent]]:
         """Jobs, agents and queued chunks are read anew when that was long ago; then the agents come back as they were read."""
@@ -169,6 +170,7 @@ class Dispatch:
             jobs, heard = await asyncio.gather(self._jobs.working(), self._agents.heard())
             now = await self._agents.now()
             self._open = {job.job: job for job in jobs if not self.is_halted and may_begin(job, now)}
+            self._unbegun = {job.job: job for job in jobs if job.job not in self._open}
             self._fleet = {saved.id: saved.state for saved in heard}
             self._running = Counter(hand.job for saved in heard for hand in saved.state.hands)
             self._slots = {}

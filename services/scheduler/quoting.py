@@ -111,7 +111,7 @@ class Quoting:
             nonlocal before
             before = job.version
             after, events = drift.requoted(job, quote, self._policy, board.speed(job))
-            return judged((after, events), board.speed(after), board.jobs, board.now, self._policy)
+            return judged((after, events), board.speed(after), board.everybody(), board.now, self._policy)
 
         with traces.under(known.trace):
             after = await self._jobs.update(quote.job, decide)

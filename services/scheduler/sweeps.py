@@ -67,10 +67,12 @@ class Promises:
         self._desk = desk
 
     async def sweep(self) -> None:
+        """Time passes for those too whose turn may not come now."""
         board = await self._desk.dispatch.board()
-        for job in board.jobs.values():
+        for job in [*board.everybody().values(), *await self._desk.jobs.held_up()]:
             if deadlines.is_late(job, board.now):
                 await self._missed(job, board.speed(job))
+        for job in board.jobs.values():
             if job.doubts.open:
                 await self._doubts(job)
         for agent in board.fleet:

@@ -30,6 +30,7 @@ QUERIES: Mapping[type, Asked] = {
         "read_many": lambda jobs: jobs.read_many(["job"]),
         "recall_many": lambda jobs: jobs.recall_many(["nobody"]),
         "working": lambda jobs: jobs.working(),
+        "held_up": lambda jobs: jobs.held_up(),
         "with_cuts": lambda jobs: jobs.with_cuts(),
         "nearly_rendered": lambda jobs: jobs.nearly_rendered(),
         "not_working": lambda jobs: jobs.not_working(["job"]),

@@ -16,7 +16,16 @@ from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.quick import replace
-from services.scheduler.domain.states import HEARD_AGENT, HELD_CHUNK, OPEN_CHUNK, WORKING, AgentState, ChunkState, JobState
+from services.scheduler.domain.states import (
+    HEARD_AGENT,
+    HELD_CHUNK,
+    HELD_UP,
+    OPEN_CHUNK,
+    WORKING,
+    AgentState,
+    ChunkState,
+    JobState,
+)
 from services.scheduler.repository import Agents, Chunks, Jobs, Tally
 
 S = TypeVar("S")
@@ -134,6 +143,9 @@ class JobShelf(Jobs):
 
     async def working(self) -> list[Job]:
         return [job for job in self.all() if job.state in WORKING]
+
+    async def held_up(self) -> list[Job]:
+        return [job for job in self.all() if job.state in HELD_UP]
 
     async def with_cuts(self) -> list[Job]:
         return [job for job in self.all() if job.cuts and (job.state in WORKING or job.state is JobState.PAUSED)]

@@ -21,7 +21,8 @@ from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import JobState
 
 RENDERING = frozenset({JobState.QUEUED, JobState.RENDERING})
-JUDGED = RENDERING | {JobState.QUOTED, JobState.REQUOTING}
+UNDER_WAY = RENDERING | {JobState.REQUOTING}
+JUDGED = UNDER_WAY | {JobState.QUOTED}
 
 
 def deadline(job: Job) -> datetime | None:
@@ -36,12 +37,14 @@ def promised(job: Job) -> datetime | None:
 
 
 def outlook(job: Job, speed: int, others: Mapping[str, Job], now: datetime, policy: Policy) -> Outlook | None:
-    """`speed`: micro-WU a minute of all who could render it; `others`: the open jobs. None without deadline or estimate."""
+    """`speed`: micro-WU a minute of all who could render it; `others`: every job that something is promised to, whether its turn
+    has come or not. None without deadline or estimate."""
     due = deadline(job)
     if due is None or job.micro_wu is None or not speed:
         return None
     work = _left(job, job.micro_wu)
-    free = speed * policy.urgent_percent // 100 - sum(_claimed(one, now, policy) for one in others.values() if one.job != job.job)
+    meet = [one for one in others.values() if one.job != job.job and _begins(one, now) < due and _ends_after(one, job, now)]
+    free = speed * policy.urgent_percent // 100 - sum(_claimed(one, now, policy) for one in meet)
     earliest, first = _end(work.expected, speed, job, now, policy), jobs.stage(job) not in RENDERING or promised(job) == due
     if _end(work.low, speed, job, now, policy) > due:
         return Outlook(feasibility=Feasibility.IMPOSSIBLE, deadline=due, earliest=earliest, right_of_way=first)
@@ -101,6 +104,12 @@ def _begins(job: Job, now: datetime) -> datetime:
     return max(now, job.wishes.start_at or now)
 
 
+def _ends_after(one: Job, job: Job, now: datetime) -> bool:
+    """What is promised to it may be rendered while the job is."""
+    due = promised(one)
+    return due is not None and due > _begins(job, now)
+
+
 def _claimed(job: Job, now: datetime, policy: Policy) -> int:
     """Micro-WU a minute that an earlier promise needs until it is due."""
     due = promised(job)
@@ -111,9 +120,9 @@ def _claimed(job: Job, now: datetime, policy: Policy) -> int:
 
 
 def is_late(job: Job, now: datetime) -> bool:
-    """Its deadline is over, it is not, and nobody has been told."""
+    """Its deadline is over, it is not, and nobody has been told; also while it is paused, or its renter asked for a new price."""
     due = deadline(job)
-    return due is not None and now > due and job.missed != due and job.state in RENDERING
+    return due is not None and now > due and job.missed != due and jobs.stage(job) in UNDER_WAY
 
 
 def missed(job: Job, lacking: int, remaining: Band | None, now: datetime) -> Decided:

@@ -159,6 +159,8 @@ ENDED = frozenset({_J.PACKAGING, _J.COMPLETED, _J.PURGED, _J.CANCELLED, _J.FAILE
 """Nothing more is given out for these jobs."""
 WORKING = frozenset({_J.INSPECTING, _J.ESTIMATING, _J.QUEUED, _J.RENDERING})
 """Jobs that may have something to give out."""
+HELD_UP = frozenset({_J.PAUSED, _J.REQUOTING})
+"""Jobs of which nothing is given out for now."""
 OPEN_CHUNK = frozenset({_C.QUEUED, _C.ASSIGNED, _C.RENDERING})
 HELD_CHUNK = frozenset({_C.ASSIGNED, _C.RENDERING})
 WELCOME = frozenset({Access.ASKED, Access.OPEN, Access.RENEWING})

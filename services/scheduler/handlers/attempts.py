@@ -174,7 +174,7 @@ async def _probed(desk: Desk, job: str, frame: int, attempt: str, agent: str, wo
 
     def decide(state: Job, _: datetime) -> Decided:
         after, events = sampling.probed(state, frame, attempt, agent, work, board.speed(state), desk.policy)
-        return judged((after, events), board.speed(after), board.jobs, board.now, desk.policy)
+        return judged((after, events), board.speed(after), board.everybody(), board.now, desk.policy)
 
     await desk.job(job, decide)
 

@@ -154,7 +154,7 @@ async def _sampled(desk: Desk, event: FramesStored) -> None:
         for frame, work in works.items():
             job, more = sampling.sampled(job, frame, event.attempt, event.agent, work, board.speed(job), desk.policy)
             events += more
-        return judged((job, events), board.speed(job), board.jobs, board.now, desk.policy)
+        return judged((job, events), board.speed(job), board.everybody(), board.now, desk.policy)
 
     known = await desk.job(event.job, decide)
     if known.is_second_round and not known.version:

@@ -25,7 +25,7 @@ def register(inboxes: Inboxes, desk: Desk) -> None:
 
         def decide(job: Job | None, now: datetime) -> Decided:
             after, events = _controlled(job, event, now)
-            return deadlines.seen_again(job, (after, events), board.speed, board.jobs, now, desk.policy)
+            return deadlines.seen_again(job, (after, events), board.speed, board.everybody(), now, desk.policy)
 
         job = await desk.jobs.update_or_add(event.job, decide)
         metrics.JOB_CONTROLS.labels(event.action).inc()

@@ -9,7 +9,7 @@ import structlog
 from services.chassis.repository import Change, Decide, DecideFromNothing, Decision, Saved, SavedThenTold, Unknown
 from services.scheduler import metrics
 from services.scheduler.domain.job import Job
-from services.scheduler.domain.states import WORKING, JobState
+from services.scheduler.domain.states import HELD_UP, WORKING, JobState
 
 log = structlog.get_logger()
 
@@ -65,10 +65,14 @@ class Jobs:
         """Those that may have something to give out."""
         return [saved.state for saved in await self.store.current({"state": {"$in": sorted(WORKING)}})]
 
+    async def held_up(self) -> list[Job]:
+        """Those with a deadline that are paused, or wait for a word on a new price."""
+        query = {"state": {"$in": sorted(HELD_UP)}, "asked.limits.deadline": {"$ne": None}}
+        return [saved.state for saved in await self.store.current(query)]
+
     async def with_cuts(self) -> list[Job]:
         """Those whose last cuts may lack their chunks."""
-        states = sorted({*WORKING, JobState.PAUSED, JobState.REQUOTING})
-        return await self._found({"state": {"$in": states}, "cuts.0": {"$exists": True}})
+        return await self._found({"state": {"$in": sorted(WORKING | HELD_UP)}, "cuts.0": {"$exists": True}})
 
     async def nearly_rendered(self) -> list[str]:
         """Those with nothing left to cut."""

@@ -19,6 +19,7 @@ from services.scheduler.domain.job import Job
 from services.scheduler.domain.states import (
     HEARD_AGENT,
     HELD_CHUNK,
+    HELD_UP,
     OPEN_CHUNK,
     UNSETTLED,
     WORKING,
@@ -182,15 +183,14 @@ class Store(Generic[S]):
 class MemoryJobs(Jobs):
     store: Any
 
-    async def get_many(self, jobs: set[str]) -> dict[str, Job]:
-        return {id: saved.state for id, saved in (await self.store.read_many(jobs)).items()}
-
     async def working(self) -> list[Job]:
         return [saved.state for saved in self.store.found(lambda job: job.state in WORKING)]
 
+    async def held_up(self) -> list[Job]:
+        return [saved.state for saved in self.store.found(lambda job: job.state in HELD_UP)]
+
     async def with_cuts(self) -> list[Job]:
-        states = {*WORKING, JobState.PAUSED}
-        return [saved.state for saved in self.store.found(lambda job: job.state in states and job.cuts)]
+        return [saved.state for saved in self.store.found(lambda job: job.state in {*WORKING, *HELD_UP} and job.cuts)]
 
     async def nearly_rendered(self) -> list[str]:
         states = {JobState.QUEUED, JobState.RENDERING}

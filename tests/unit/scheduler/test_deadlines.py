@@ -23,6 +23,7 @@ from contracts.values import Band, Curve, Feasibility, Knot, Limits, Outlook
 from services.scheduler.domain import answers, deadlines
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.states import ChunkState, JobState
+from services.scheduler.sweeps import Promises
 from tests.unit.scheduler.builders import NOW, POLICY, WU, a_chunk, a_sampled_job, a_submission, an_agent, later, span
 from tests.unit.scheduler.office import Office
 from tests.unit.scheduler.test_sampled import put
@@ -54,6 +55,17 @@ def test_what_other_deadlines_need_is_not_promised_twice() -> None:
     other = due(600, "other", last=3000, state=JobState.RENDERING)
     assert said(600, other) is Feasibility.TIGHT
     assert said(600, due(600, "other", last=300, state=JobState.RENDERING)) is Feasibility.FEASIBLE
+
+
+def test_what_is_promised_for_another_time_takes_nothing_from_it() -> None:
+    """A scheduled job needs its part of the farm between its start and its deadline."""
+
+    def other(starts: float, ends: float) -> Job:
+        return due(ends, "other", last=3000, wishes=Wishes(start_at=later(starts)))
+
+    assert said(600, other(300, 900)) is Feasibility.TIGHT
+    assert said(600, other(700, 1300)) is Feasibility.FEASIBLE
+    assert said(1800, other(0, 600), wishes=Wishes(start_at=later(700))) is Feasibility.FEASIBLE
 
 
 def test_a_frame_longer_than_the_time_left_cannot_be_shared_by_many() -> None:
@@ -148,18 +160,63 @@ async def test_frames_that_came_twice_do_not_make_the_rest_less_than_nothing() -
     assert [one.lacking for one in misses(office)] == [0]
 
 
+@pytest.mark.parametrize("changes", [{"wishes": Wishes(start_at=later(3600))}, {"state": JobState.RENDERING}])
+async def test_a_deadline_passes_also_before_the_scheduled_start_and_while_the_farm_stands_still(changes: dict[str, Any]) -> None:
+    office = await an_office(due(30, "job", **changes))
+    office.desk.dispatch.is_halted = "state" in changes
+    office.clock.pass_by(31)
+    for _ in range(3):
+        await Promises(office.desk).sweep()
+    assert [one.deadline for one in misses(office)] == [later(30)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"state": JobState.REQUOTING}, 1),
+        ({"state": JobState.PAUSED, "stage": JobState.RENDERING}, 1),
+        ({"state": JobState.PAUSED, "stage": JobState.REQUOTING}, 1),
+        ({"state": JobState.PAUSED, "stage": JobState.QUOTED}, 0),
+        ({"state": JobState.CANCELLED}, 0),
+    ],
+)
+async def test_it_passes_also_while_nothing_of_the_job_is_given_out_once_its_price_is_accepted(
+    changes: dict[str, Any], told: int
+) -> None:
+    office = await an_office(due(30, "job", **changes))
+    office.clock.pass_by(31)
+    for _ in range(3):
+        await office.sweep()
+    assert len(misses(office)) == told
+
+
 # --- moved by its renter
 
 
-async def moved(job: Job, seconds: float) -> list[Outlook]:
+async def moved(job: Job, seconds: float, *others: Job, halted: bool = False) -> list[Outlook]:
     """What is told when its deadline is set so far ahead."""
     office = Office()
-    await office.jobs.store.add("due", job)
+    office.desk.dispatch.is_halted = halted
+    for one in (job, *others):
+        await office.jobs.store.add(one.job, one)
     for at in range(10):
         await office.agents.add(an_agent(f"a{at}"), ())
     wanted = Wishes(deadline=later(seconds))
     await office.hear(JobControlled(job="due", account="ada", revision=1, action=Action.RESUME, by="ada", wishes=wanted))
     return [one.outlook for one in office.told if isinstance(one, JobStateChanged) and one.outlook is not None]
+
+
+@pytest.mark.parametrize("halted", [False, True])
+async def test_what_is_promised_to_jobs_whose_turn_has_not_come_is_promised_to_nobody_else(halted: bool) -> None:
+    """Ten agents, and three hours for fifty thousand seconds of work: scheduled for in an hour, or on a farm that is paused."""
+    wishes = Wishes() if halted else Wishes(start_at=later(3600))
+    other = due(
+        10_800, "other", last=60_000, account="other", state=JobState.RENDERING if halted else JobState.QUEUED, wishes=wishes
+    )
+    assert [one.feasibility for one in await moved(a_sampled_job(50_000, job="due"), 10_800)] == [Feasibility.FEASIBLE], "control"
+    assert [one.feasibility for one in await moved(a_sampled_job(50_000, job="due"), 10_800, other, halted=halted)] == [
+        Feasibility.TIGHT
+    ]
 
 
 @pytest.mark.parametrize("state", [JobState.QUOTED, JobState.QUEUED, JobState.RENDERING])
