@@ -115,7 +115,7 @@ def drain(agent: Annotated[str, typer.Argument(metavar="AGENT", help="The machin
 @app.command("retry")
 @speaking
 def retry(job: JobId, json: Json = False) -> None:
-    """Have what failed of a job under way tried again, by any machine. A job that failed is its renter's to retry: it costs him."""
+    """Have what failed of a job under way tried again, by any machine. One that failed is its renter's to retry: it costs him."""
     retried(job, None, None, json)
 
 
