@@ -8,7 +8,7 @@ import pytest
 from contracts.events import BundleGranted, BundleRejected, BundleRequested, BundleStored, UploadRequested
 from infra.local.layout import Layout
 from tests.integration.storage.players import Lender, Renter, a_bundle
-from tests.integration.world import World
+from tests.integration.world import Process, World
 from tests.pictures import sha256
 from tests.unit.storage.builders import BLEND, a_zip
 from tests.waiting import until
@@ -42,6 +42,24 @@ async def test_an_upload_that_has_sent_nothing_yet_outlives_the_end_of_all_other
     await until(lambda: not place.exists(), "what it sent is cleared away")
     await second.send(data, granted)
     assert isinstance(await second.finish(waiting), BundleStored)
+
+
+async def test_an_upload_ends_a_day_after_its_parts_were_last_asked_for(world: World, storage: Process) -> None:
+    slow, idle, data = Renter(world), Renter(world), a_bundle("slow")
+    goes_on, lies_still = await slow.begin(data), await idle.begin(data)
+    granted = await slow.parts(goes_on)
+    await idle.parts(lies_still)
+    yesterday = datetime.now(UTC) - timedelta(hours=25)
+    uploads = world.database("storage").uploads
+    await uploads.update_many({"_id": {"$in": [goes_on, lies_still]}}, {"$set": {"requested_at": yesterday}})
+    await uploads.update_one({"_id": lies_still}, {"$set": {"asked_at": yesterday}})
+    sweeping = await world.start("storage", FRAMELEND_S3_BUCKET=f"test-{world.token}")  # looks at its start
+    rejected = await idle.verdict(lies_still)
+    sweeping.stop()
+    assert isinstance(rejected, BundleRejected)
+    assert rejected.code == "expired"
+    await slow.send(data, granted)
+    assert isinstance(await slow.finish(goes_on), BundleStored)
 
 
 async def test_a_part_of_another_length_is_refused_by_its_url(world: World) -> None:
