@@ -18,6 +18,7 @@ from tests.bench.report import Row, publish, row
 from tests.sim import measures, pictures, replay
 from tests.sim.trial import Trial, apart, live, speed_up
 from tests.sim.world import World
+from tests.sim.worlds import BIDS
 
 SEEDS = 20
 WORLDS = ("calm", "rough", "market")
@@ -48,7 +49,7 @@ async def main() -> None:
 def _trials(pool: ThreadPoolExecutor) -> list[Trial]:
     seeds = range(1, number("BENCH_SEEDS", SEEDS) + 1)
     wanted = [(world, seed, policy) for seed in seeds for world in WORLDS for policy in ("ours", "naive")[: 1 + (seed % 4 == 1)]]
-    queues = [("queue", 1, "naive"), *(("queue", seed, "ours") for seed in (1, 2, 3))]
+    queues = [("queue", 1, "naive"), *((world, seed, "ours") for world in ("queue", "bids") for seed in (1, 2, 3))]
     futures: list[Future[Trial]] = [pool.submit(apart, live, *one) for one in (*queues, *wanted)]
     lived: list[Trial] = []
     for future in futures:
@@ -83,7 +84,7 @@ def _policy(trials: Sequence[Trial], policy: str, mark: str) -> list[Row]:
         row(f"{mark}Jain index", "", values("market", "jain"), better="higher", note="4 equal renters, until the first is done"),
         row(f"{mark}duplicate work", "", values("rough", "duplicate"), note="10 % slow, 20 % churn"),
         _waits(f"{mark}ten frames behind 100,000, to their first chunk", trials, policy),
-        *([] if mark else _promises(trials)),
+        *([] if mark else [_least(values("bids", "least")), *_promises(trials)]),
         *([] if mark else [_aim(world, values(world, "aim")) for world in WORLDS]),
     ]
 
@@ -94,6 +95,15 @@ def _waits(measure: str, trials: Sequence[Trial], policy: str) -> Row:
     late = sum(wait > Policy().chunk for wait in waits)
     note = f"{len(waits)} jobs, {late} of them later than a chunk"
     return row(measure, "s", waits, baseline="one chunk time", against=[Policy().chunk], note=note)
+
+
+def _least(found: Sequence[float]) -> Row:
+    """Beside the goal: whatever the others bid, a twentieth of a fair share."""
+    bids = ", ".join(f"{bid:,}" for bid in BIDS)
+    measure = "least share / fair share, at very different bids"
+    return row(
+        measure, "", found, baseline="goal", against=[0.05], better="higher", note=f"bids of {bids}; 10 % slow, 20 % churn"
+    )
 
 
 def _promises(trials: Sequence[Trial]) -> list[Row]:

@@ -74,6 +74,13 @@ def fairness(world: World, jobs: Sequence[str]) -> float:
     return jain([world.done_at_end[first].get(job, 0) for job in jobs])
 
 
+def least_share(world: World, jobs: Sequence[str]) -> float:
+    """What the worst off of these jobs had when the first of them ended, as a part of an equal share."""
+    first = min((job for job in jobs if job in world.ended), key=lambda job: world.ended[job])
+    had = [world.done_at_end[first].get(job, 0) for job in jobs]
+    return min(had) * len(had) / sum(had)
+
+
 def deadlines(world: World) -> tuple[int, int]:
     """How many were kept, of how many."""
     due = [(order, order.at + order.deadline) for order in world.orders.values() if order.deadline is not None]

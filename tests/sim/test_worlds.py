@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,19 @@ def test_a_short_job_behind_a_long_one_starts_within_one_chunk_time_and_first_co
         world = World(setting, policy, dispatch)
         asyncio.run(world.run(["short-0"]))
         assert (world.first["short-0"] - world.accepted["short-0"] > Policy().chunk) is waits
+
+
+def test_the_lowest_bidder_gets_his_twentieth_of_a_fair_share_and_the_highest_most() -> None:
+    """Control: first come, first served gives those who come later nothing."""
+    setting = worlds.bids(1, CALM, agents=20, frames=600)
+    cheap_last = replace(setting, orders=tuple(reversed(setting.orders)))
+    found = []
+    for dispatch, policy in ((Dispatch, Policy()), (naive.Fifo, naive.fixed(Policy()))):
+        world = World(cheap_last, policy, dispatch)
+        asyncio.run(world.run(["bid-10000"]))
+        found.append(measures.least_share(world, list(world.orders)))
+        assert world.done.most_common(1)[0][0] == "bid-10000"
+    assert found[1] < 0.05 <= found[0], found
 
 
 def test_ten_equal_agents_are_several_times_as_fast_as_one() -> None:

@@ -23,6 +23,7 @@ SETTINGS: dict[str, Callable[[int], Setting]] = {
     "rough": worlds.rough,
     "market": worlds.market,
     "queue": worlds.queue,
+    "bids": worlds.bids,
     "huge": worlds.huge,
 }
 POLICIES: dict[str, tuple[Policy, type[Dispatch]]] = {
@@ -49,6 +50,8 @@ class Trial:
     jain: float | None = None
     waits: tuple[float, ...] = ()
     """Virtual seconds from acceptance to the first chunk, of each short job behind a long one."""
+    least: float | None = None
+    """What the lowest bidder had of a fair share, when the highest one was through."""
     feasible: tuple[int, int] | None = None
     """Deadlines that were said to be feasible: how many were kept, of how many; then those said to be impossible."""
     impossible: tuple[int, int] | None = None
@@ -75,10 +78,13 @@ def of(name: str, seed: int, policy: str, setting: Setting) -> Trial:
     world, began = World(setting, rules, dispatch), time.monotonic()
     gc.disable()  # a sixth of the time, and what a world makes lives as long as the process
     short = [job for job in world.orders if job.startswith("short-")]
-    asyncio.run(world.run(until=short))
+    bids = sorted((job for job in world.orders if job.startswith("bid-")), key=lambda job: world.orders[job].bid)
+    asyncio.run(world.run(until=short or bids[-1:]))
     wall, frames = time.monotonic() - began, sum(map(len, world.stored.values()))
     if short:
         return Trial(name, seed, policy, frames, wall, waits=tuple(world.first[job] - world.accepted[job] for job in short))
+    if bids:
+        return Trial(name, seed, policy, frames, wall, least=measures.least_share(world, bids))
     measures.verify(world)
     found = measures.outcome(world)
     kept = measures.deadlines(world) if name == "market" else None

@@ -7,6 +7,7 @@ from tests.sim.setting import CALM, ROUGH, Order, Setting, Weather
 RENTERS = 4
 DUE = 12
 SHORT = 12
+BIDS = (1, 100, 10_000)
 TICK = 0.5
 """With a fifth of a second the makespans are the same to a thousandth, and the simulation takes a third longer."""
 
@@ -44,6 +45,12 @@ def queue(seed: int, agents: int = 100, frames: int = 100_000, short: int = SHOR
     huge = Order("huge", "ada", frames, 5.0)
     others = (Order(f"short-{at}", f"bert-{at}", 10, 5.0, at=300.0 + 25.0 * at) for at in range(short))
     return Setting(seed, agents, (huge, *others), CALM, tick=TICK)
+
+
+def bids(seed: int, weather: Weather = ROUGH, agents: int = 100, frames: int = 4_000) -> Setting:
+    """Three renters who want everything at once, and bid a hundred times what the next one does."""
+    orders = tuple(Order(f"bid-{bid}", f"renter-{bid}", frames, 20.0, bid=bid) for bid in BIDS)
+    return Setting(seed, agents, orders, weather, tick=TICK)
 
 
 def equals(seed: int, agents: int, frames: int = 2_000, seconds: float = 10.0) -> Setting:
