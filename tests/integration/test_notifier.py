@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -129,6 +131,12 @@ async def record(world: World, account: str, progress: str) -> dict[str, Any] | 
     return found
 
 
+async def operator_says_again(world: World) -> None:
+    command = (sys.executable, "-m", "services.notifier.again", "--channel", "webhook")
+    environment = {"PATH": os.environ["PATH"], **world.environment(NOTIFIER)}
+    assert await (await asyncio.create_subprocess_exec(*command, env=environment)).wait() == 0
+
+
 async def settled(world: World, account: str) -> bool:
     """Everything about this account is told or given up."""
     open_ones = {"account": account, "progress": {"$in": ["due", "sending"]}}
@@ -214,6 +222,9 @@ async def test_a_receiver_that_never_takes_it_is_given_up_and_others_do_not_wait
     assert len({headers["webhook-id"] for headers, _ in receiver.of(quote.job)}) == 1
     assert len({body for _, body in receiver.of(quote.job)}) == 1
     await until(lambda: mails(world, account) and mails(world, other), "mail is not held up")
+    receiver.answer = lambda: 204
+    await operator_says_again(world)
+    assert (await until(lambda: record(world, account, "sent"), "told after all"))["tries"] == 1
 
 
 async def test_an_address_inside_the_operators_network_is_not_called(world: World, one: OneService, receiver: Receiver) -> None:
