@@ -31,6 +31,7 @@ Decision = tuple[S, Sequence[Event]]
 Decide = Callable[[S, datetime], Decision[S]]
 DecideFromNothing = Callable[[S | None, datetime], Decision[S]]
 TRIES = 50
+ALREADY_THERE = 11000
 
 
 class Unknown(Exception):
@@ -175,10 +176,10 @@ class SavedThenTold(Generic[S]):
         try:
             await self.collection.insert_many(documents, ordered=False)
         except BulkWriteError as partly:
-            errors = (partly.details or {}).get("writeErrors", [])
-            if any(error["code"] != 11000 for error in errors) or not errors:
+            there = only_there_already(partly.details or {})
+            if there is None:
                 raise
-            return {error["index"] for error in errors}
+            return there
         return set()
 
     async def update(self, id: str, decide: Decide[S]) -> S:
@@ -280,6 +281,14 @@ class SavedThenTold(Generic[S]):
         for outcome, number in (("won", sum(won)), ("lost", len(won) - sum(won))):
             if number:
                 SAVES.labels(self._service, self.collection.name, outcome).inc(number)
+
+
+def only_there_already(details: Mapping[str, Any]) -> set[int] | None:
+    """Which documents of an insertion were there before; None when anything else went wrong, or what is new is not safe yet."""
+    errors = details.get("writeErrors", [])
+    if not errors or details.get("writeConcernErrors") or any(error["code"] != ALREADY_THERE for error in errors):
+        return None
+    return {error["index"] for error in errors}
 
 
 __all__ = [
