@@ -159,7 +159,7 @@ class Leases:
         assert chunk.holder is not None
         attempt, why = chunk.holder.attempt, "hard end" if is_at_its_last(chunk.holder, chunk.holder.hard_end) else "no progress"
         log.warning("attempt overdue", chunk=chunk.chunk, attempt=attempt, agent=chunk.holder.agent, why=why)
-        by_house = await vain.ending(self._desk, chunk)
+        by_house = await vain.ending(self._desk, chunk, has_time=False)
         if await self._end(chunk.chunk, lambda state, at: tries.timed_out(state, attempt, at, by_house)):
             metrics.VOIDED.labels(why).inc()
             await self._desk.agents.update(chunk.holder.agent, self._blamed(agents.interrupted, chunk.job))

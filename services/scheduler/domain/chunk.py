@@ -18,6 +18,8 @@ from services.scheduler.domain.quick import replace
 from services.scheduler.domain.states import CHUNK_MOVES, HELD_CHUNK, OPEN_CHUNK, ChunkState, check
 
 FORMER = 16
+IN_VAIN = "nothing came, of the house"
+"""Why it was a failure that an attempt of the house agent ended (domain.tries)."""
 
 
 class Ending(StrEnum):
@@ -159,7 +161,9 @@ def brought(chunk: Chunk, attempt: str, agent: str, stored: Iterable[int], now: 
 
 
 def progressed(chunk: Chunk, attempt: str, now: datetime) -> Chunk:
-    """A frame of this attempt has been stored: of the holder's, it moves the hard end."""
+    """A frame of this attempt has been stored: of the holder's, it moves the hard end. The chunk can be begun after all."""
+    if any(one.fault == IN_VAIN for one in chunk.failed_on):
+        chunk = replace(chunk, failed_on=tuple(one for one in chunk.failed_on if one.fault != IN_VAIN))
     if chunk.holder is None or chunk.holder.attempt != attempt:
         return chunk
     return replace(chunk, holder=went_on(chunk.holder, now))

@@ -16,6 +16,7 @@ from contracts.events import Fault
 from contracts.values import Ranges, frames
 from services.scheduler.domain.chunk import (
     FORMER,
+    IN_VAIN,
     Chunk,
     Decided,
     Ending,
@@ -35,7 +36,6 @@ from services.scheduler.domain.spans import holds
 REFUSED = "refused"
 NOTHING = "nothing came"
 """Of an attempt that was given up: what a failure is called of which its agent says nothing."""
-IN_VAIN = "nothing came, of the house"
 OF_THE_MACHINE = frozenset({REFUSED, Fault.MACHINE.value})
 """What is held against a machine once another owner's has brought the frames."""
 
@@ -60,7 +60,7 @@ def failed(
     if fault is Fault.MEMORY:
         tried = replace(tried, memory_factor=tried.memory_factor * 2)
     failure = Failure(holder.agent, now, fault)
-    tried = replace(tried, failed_on=(*tried.failed_on, failure)[-FORMER:], house=tried.house or to_house)
+    tried = replace(tried, failed_on=_remembered(tried.failed_on, failure), house=tried.house or to_house)
     final = by_house and (fault is Fault.SCENE or _most_tries(tried) >= policy.tries)
     return left(_to_house(tried, policy), attempt, Ending.FAILED, delivered, now), final
 
@@ -76,19 +76,25 @@ def rejected(
         return chunk, False
     tried = _tried(chunk, attempt, blamed)
     if tried is not chunk:
-        tried = replace(tried, failed_on=(*tried.failed_on, Failure(agent, now, REFUSED))[-FORMER:])
+        tried = replace(tried, failed_on=_remembered(tried.failed_on, Failure(agent, now, REFUSED)))
     return _to_house(tried, policy), by_house and _most_tries(tried) >= policy.tries
 
 
 def timed_out(chunk: Chunk, attempt: str, now: datetime, by_house: bool = False) -> Decided:
     """Its hard end is reached. One that has said it is done is left to `settle`: its frames may lie in the store, unverified, and
     would be rendered twice."""
-    if chunk.holder is None or chunk.holder.done_at is not None or now < chunk.holder.hard_end:
+    if chunk.holder is None or not has_run_out(chunk, attempt, now):
         return chunk, []
     is_last = is_at_its_last(chunk.holder, now)
     reason = "the attempt has reached its hard end" if is_last else "no frame of it has come in time"
     known = in_vain(chunk, attempt, now) if by_house else chunk
     return voided(known if known is not chunk else _unfit(chunk, chunk.holder.agent, now), attempt, reason, now)
+
+
+def has_run_out(chunk: Chunk, attempt: str, now: datetime) -> bool:
+    """Its holder's time, as it is now: a frame that is stored moves it."""
+    holder = chunk.holder
+    return holder is not None and holder.attempt == attempt and holder.done_at is None and now >= holder.hard_end
 
 
 def incomplete(chunk: Chunk, attempt: str, is_blamed: bool, now: datetime) -> Chunk:
@@ -113,7 +119,15 @@ def is_hopeless(chunk: Chunk, now: datetime, policy: Policy) -> bool:
 
 
 def _unfit(chunk: Chunk, agent: str, now: datetime, why: str = NOTHING) -> Chunk:
-    return replace(chunk, failed_on=(*chunk.failed_on, Failure(agent, now, why))[-FORMER:])
+    return replace(chunk, failed_on=_remembered(chunk.failed_on, Failure(agent, now, why)))
+
+
+def _remembered(before: tuple[Failure, ...], failure: Failure) -> tuple[Failure, ...]:
+    """The last of them. Since when the house agent tries in vain is not forgotten, however often it has tried since."""
+    known = (*before, failure)
+    gone, kept = known[:-FORMER], known[-FORMER:]
+    oldest = next((one for one in gone if one.fault == IN_VAIN), None)
+    return kept if oldest is None else (oldest, *kept[1:])
 
 
 def _blamed(chunk: Chunk, frame: int | None, delivered: Ranges) -> list[int | None]:

@@ -3,13 +3,17 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
 from contracts.events import AttemptVoid, ChunkAssigned, ChunkReleased, JobFailed, Release
 from contracts.values import Kind, Ranges
+from services.scheduler import vain
+from services.scheduler.domain import tries
 from services.scheduler.domain.agent import Agent, Decided, pulsed
 from services.scheduler.domain.assignment import assigned
+from services.scheduler.domain.chunk import FORMER, IN_VAIN, Chunk, Failure, brought
 from services.scheduler.domain.states import ChunkState, JobState
 from tests.unit.scheduler.builders import (
     GIB,
@@ -17,6 +21,7 @@ from tests.unit.scheduler.builders import (
     NOW,
     POLICY,
     a_chunk,
+    a_holder,
     a_job,
     a_sampled_job,
     a_submission,
@@ -130,3 +135,57 @@ async def test_what_is_given_back_while_our_store_is_away_for_minutes_ends_no_jo
         await office.sweep()
     assert words_at_the_end(office) == []
     assert office.job().state is JobState.INSPECTING
+
+
+# --- what it has begun after all
+
+LONG_IN_VAIN = tuple(Failure("house", later(60 * at), IN_VAIN) for at in range(3))
+AT_THE_END = POLICY.house_gives_up + 600
+
+
+def in_hand(**changes: Any) -> Chunk:
+    """Of the house agent, which has tried it in vain three times already; half an hour ago and more."""
+    holder = a_holder("fourth", "house", hard_end=later(AT_THE_END - 1), patience=120, last_end=later(7200), **changes)
+    return a_chunk(state=ChunkState.RENDERING, house=True, holder=holder, failed_on=LONG_IN_VAIN)
+
+
+async def ended(read: Chunk, known: Chunk, has_time: bool = False) -> JobState:
+    """What becomes of the job when the attempt is about to end by what was `read`, while the chunk is `known` to be otherwise."""
+    office = Office()
+    await office.jobs.store.add("job", a_sampled_job(state=JobState.RENDERING))
+    await office.agents.store.add("house", an_agent("house", house=True))
+    await office.chunks.store.add("chunk", known)
+    office.clock.pass_by(AT_THE_END)
+    assert await vain.ending(office.desk, read, has_time=has_time)
+    return office.job().state
+
+
+async def test_a_job_whose_frames_come_is_not_failed_for_what_was_in_vain_before() -> None:
+    assert await ended(in_hand(), in_hand()) is JobState.FAILED, "control"
+    assert await ended(in_hand(brought_at=later(60)), in_hand(brought_at=later(60))) is JobState.RENDERING
+
+
+@pytest.mark.parametrize("has_time", [False, True])
+async def test_a_frame_that_is_stored_after_the_chunk_was_read_keeps_its_job(has_time: bool) -> None:
+    read = in_hand()
+    known, _ = brought(read, "fourth", "house", [1], later(AT_THE_END - 5))
+    assert await ended(read, known, has_time) is JobState.RENDERING
+    longer = replace(read, holder=a_holder("fourth", "house", hard_end=later(AT_THE_END + 60), last_end=later(7200)))
+    assert await ended(read, longer, has_time) is (JobState.FAILED if has_time else JobState.RENDERING)
+
+
+def test_a_stored_frame_ends_the_row_of_attempts_in_vain() -> None:
+    other = Failure("ann", NOW, "machine")
+    after, _ = brought(replace(in_hand(), failed_on=(*LONG_IN_VAIN, other)), "fourth", "house", [1], NOW)
+    assert after.failed_on == (other,)
+
+
+@pytest.mark.parametrize("every", [1, 20, 110, 121, 600])
+def test_what_is_in_vain_ends_however_fast_the_attempts_follow_each_other(every: int) -> None:
+    chunk, at = in_hand(), 0
+    chunk = replace(chunk, failed_on=())
+    while not tries.is_hopeless(chunk, later(at), POLICY):
+        assert at <= POLICY.house_gives_up + 2 * every
+        chunk, at = tries.in_vain(chunk, "fourth", later(at)), at + every
+    assert at >= POLICY.house_gives_up, "not while the store may be away"
+    assert len(chunk.failed_on) <= FORMER
