@@ -41,6 +41,10 @@ create table if not exists frames (
 _REMEMBERED = """
 select attempt, assignment, trace, until, ended, attempt in (select attempt from reports) from attempts
 """
+_LAST_GIVEN = """
+select json_extract(assignment, '$.grant.agent') from attempts where json_valid(assignment) order by rowid desc limit 1
+"""
+"""To whom: a journal of before does not say whose it is."""
 _ADD_TO_DAY = """
 insert into days values (?, ?, ?, ?, ?) on conflict (day) do update set
   rendered = rendered + excluded.rendered, delivered = delivered + excluded.delivered,
@@ -145,14 +149,13 @@ class Journal:
     def belong_to(self, agent: str) -> bool:
         """Whether it did already, or to nobody. What another one was given and had to say, in the time before this machine was
         enrolled anew, is forgotten: nobody would believe it of this one."""
-        row = self._db.execute("select agent from machine").fetchone()
-        if row is not None and row[0] == agent:
-            return True
+        row = self._db.execute("select agent from machine").fetchone() or self._db.execute(_LAST_GIVEN).fetchone()
+        is_others = row is not None and row[0] != agent
         with self._transaction():
-            for table in ("machine", *(("attempts", "events") if row else ())):
+            for table in ("machine", *(("attempts", "events") if is_others else ())):
                 self._db.execute(f"delete from {table}")  # noqa: S608 - names of our own
             self._db.execute("insert into machine values (?)", (agent,))
-        return row is None
+        return not is_others
 
     def home(self) -> str:
         """The id of this agent's folder, made once."""
@@ -225,8 +228,12 @@ def later(fresh: str, than: str | None) -> str:
     return str(UUID(int=(milliseconds << 80) | (UUID(fresh).int & ((1 << 80) - 1))))
 
 
+class NoRoom(Exception):
+    """The disk is full, and so was the reserve before it could be used: nothing was written, and may be a moment later."""
+
+
 class _Transaction:
-    """`begin immediate` … `commit`, or `rollback` when anything raises."""
+    """`begin immediate` … `commit`, or `rollback` when anything raises. Raises NoRoom."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -234,8 +241,17 @@ class _Transaction:
     def __enter__(self) -> None:
         self._db.execute("begin immediate")
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._db.execute("commit" if kind is None else "rollback")
+    def __exit__(self, kind: object, raised: BaseException | None, *_: object) -> None:
+        try:
+            self._db.execute("commit" if kind is None else "rollback")
+        except sqlite3.OperationalError as failed:
+            if self._db.in_transaction:  # mostly it has done so by itself
+                self._db.execute("rollback")
+            raised = raised or failed
+        if isinstance(raised, sqlite3.OperationalError):
+            if raised.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                raise NoRoom from raised
+            raise raised
 
 
 def _changed(before: Attempt, after: Attempt) -> Iterator[HeldFrame]:

@@ -8,6 +8,7 @@ import structlog
 from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
 from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 
+from agent.journal import NoRoom
 from contracts.bus import NotAnEvent, read
 from contracts.events import Event
 from contracts.topology import AGENT, BY_KEY, mailbox
@@ -42,22 +43,28 @@ class Mailbox:
 
     async def _take(self, message: AbstractIncomingMessage) -> None:
         """Acked whatever becomes of it: what matters was written to the journal first, what cannot be read never will be, and
-        what is beyond us ends this run but not the next one too."""
+        what is beyond us ends this run but not the next one too. While the disk is full it waits, unanswered."""
         was_taken = self._has_taken(message)
+        while was_taken is None:
+            await asyncio.sleep(PAUSE_SECONDS)
+            was_taken = self._has_taken(message)
         try:
             await message.ack()
         finally:
             if not was_taken:
                 self.broken.set()
 
-    def _has_taken(self, message: AbstractIncomingMessage) -> bool:
-        """False only for a mistake of ours. The libraries would swallow it."""
+    def _has_taken(self, message: AbstractIncomingMessage) -> bool | None:
+        """False only for a mistake of ours, which the libraries would swallow; None while it cannot be written down."""
         try:
             event = read(str(message.type), message.body)
             if BY_KEY[event.key()].subscribers == (AGENT,):
                 self._taker(event, _trace(message), message.timestamp)
         except NotAnEvent as wrong:
             log.error("an unreadable message", why=str(wrong)[:300])
+        except NoRoom:
+            log.warning("a message waits: the disk is full", event_key=message.type)
+            return None
         except Exception as ours:
             log.error("a message could not be taken", event_key=message.type, exc_info=ours)
             return False
