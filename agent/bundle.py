@@ -61,8 +61,10 @@ class BundleCache:
             self._users[sha256] -= 1
 
     async def add(self, sha256: str, archive: Path) -> Path:
-        """Unpacks a checked archive. Raises unpack.UnsafeBundle, OSError."""
-        return await asyncio.to_thread(self._add, sha256, archive)
+        """Unpacks a checked archive; also when nobody waits for it any more. Raises unpack.UnsafeBundle, OSError."""
+        adding = asyncio.get_running_loop().run_in_executor(None, self._add, sha256, archive, frozenset(self._idle()))
+        adding.add_done_callback(lambda _: self._drop_idle())
+        return await asyncio.shield(adding)
 
     def archive(self, sha256: str) -> Path:
         """Where it is downloaded to, by who has its turn."""
@@ -79,14 +81,24 @@ class BundleCache:
     def _idle(self) -> list[Path]:
         """Archives that nobody is downloading."""
         turns = {name for name, turn in self._turns.items() if turn.locked()}
-        return [path for path in self._folder.glob(f"{ARCHIVE}*") if path.name.removeprefix(ARCHIVE) not in turns]
+        return [path for path in self._archives() if path.name.removeprefix(ARCHIVE) not in turns]
 
-    def _add(self, sha256: str, archive: Path) -> Path:
+    def _drop_idle(self) -> None:
+        """In the event loop, where turns are taken: what is idle there nobody begins to go on with meanwhile."""
+        for path in self._idle():
+            if sum(map(_size, self._entries())) + sum(map(_length, self._archives())) > self._most:
+                path.unlink(missing_ok=True)
+
+    def _archives(self) -> list[Path]:
+        return list(self._folder.glob(f"{ARCHIVE}*"))
+
+    def _add(self, sha256: str, archive: Path, idle: frozenset[Path]) -> Path:
+        """`idle` archives go before any entry does, right after this."""
         with self._unpacking:
-            if self.find(sha256) is not None:  # by an attempt that ended meanwhile
-                return self._folder / sha256 / FILES
-            self._unpack(sha256, archive)
-            self._evict(keep=sha256)
+            if self.find(sha256) is None:  # else by an attempt that ended meanwhile
+                self._unpack(sha256, archive)
+            self.archive(sha256).unlink(missing_ok=True)
+            self._evict(keep=sha256, idle=idle)
         return self._folder / sha256 / FILES
 
     def _unpack(self, sha256: str, archive: Path) -> None:
@@ -129,9 +141,9 @@ class BundleCache:
         """Bytes that may still be used; below 0 when more are used already."""
         return shutil.disk_usage(self._folder).free - self._keep_free
 
-    def _evict(self, keep: str) -> None:
+    def _evict(self, keep: str, idle: frozenset[Path]) -> None:
         entries = self._entries()
-        total = sum(map(_size, entries))
+        total = sum(map(_size, entries)) + sum(_length(path) for path in self._archives() if path not in idle)
         for path in entries:
             if total <= self._most:
                 return
@@ -158,7 +170,11 @@ def _used_at(entry: Path) -> float:
 
 
 def _length(archive: Path) -> int:
-    return archive.stat().st_size if archive.is_file() else 0
+    """One that has just gone has none."""
+    try:
+        return archive.stat().st_size
+    except OSError:
+        return 0
 
 
 def _size(entry: Path) -> int:

@@ -1,7 +1,9 @@
 """One bundle on its way to this disk: a broken line costs what was not there yet, not what was; nor does an attempt that ends."""
 
 import asyncio
+import contextlib
 import hashlib
+import os
 from pathlib import Path
 
 import httpx
@@ -37,11 +39,9 @@ class Download:
 
     def _read(self) -> None:
         self._restart()
-        if not self._to.is_file():
-            return
-        if self._to.stat().st_size > self._size:
-            return self._throw_away()
-        with self._to.open("rb") as file:
+        with contextlib.suppress(FileNotFoundError), self._to.open("rb") as file:
+            if os.fstat(file.fileno()).st_size > self._size:
+                return self._throw_away()
             while block := file.read(BLOCK):
                 self.bytes += len(block)
                 self._digest.update(block)

@@ -50,6 +50,7 @@ class Fetch:
         sha256 = self._grant.bundle
         async with self._place.cache.turn(sha256):
             if self._place.cache.find(sha256) is not None:
+                self._place.cache.archive(sha256).unlink(missing_ok=True)  # of an attempt that ended while it was unpacked
                 metrics.BUNDLES.labels("cache").inc()
                 return
             await self._download()

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -120,6 +121,61 @@ async def test_what_was_broken_off_makes_room_for_a_bundle_that_is_wanted_now(tm
     assert archives(tmp_path / "agent") == [BLOCK], "it is being gone on with"
     await cache.make_room(1 << 60)
     assert archives(tmp_path / "agent") == []
+
+
+class SlowDisk(BundleCache):
+    """Nothing is unpacked before it is let."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, 1 << 40, 0)
+        self.asked, self.let = threading.Event(), threading.Event()
+
+    def _unpack(self, sha256: str, archive: Path) -> None:
+        self.asked.set()
+        self.let.wait(30)
+        super()._unpack(sha256, archive)
+
+
+async def test_an_attempt_that_ends_while_its_bundle_is_unpacked_leaves_the_scene_without_its_archive(tmp_path: Path) -> None:
+    home, store = tmp_path / "agent", Store(a_body(tmp_path))
+    async with store.client() as http:
+        fetch, cache = a_fetch(home, store, http), SlowDisk(home / "cache")
+        fetch._place.cache = cache
+        task = asyncio.create_task(fetch.run())
+        await until(cache.asked.is_set, "it is being unpacked", 10)
+        task.cancel()
+        await asyncio.wait([task])
+        assert archives(home) == [len(store.body)], "the next attempt may need it"
+        cache.let.set()
+        await until(lambda: any((home / "cache").glob("[0-9a-f]*/files")), "the scene is there all the same", 10)
+        await until(lambda: archives(home) == [], "its archive is gone", 10)
+
+
+async def test_an_archive_beside_its_scene_goes_when_the_scene_is_wanted(tmp_path: Path) -> None:
+    """A process that was killed between the two has left it."""
+    home, store = tmp_path / "agent", Store(a_body(tmp_path))
+    async with store.client() as http:
+        await a_fetch(home, store, http).run()
+        again = a_fetch(home, store, http)
+        (scene,) = (home / "cache").glob("[0-9a-f]*")
+        (home / "cache" / f".archive-{scene.name}").write_bytes(store.body)
+        await again.run()
+    assert archives(home) == []
+    assert store.sent == len(store.body)
+
+
+@pytest.mark.parametrize("most", [1_600, 2_700])
+async def test_what_was_broken_off_counts_in_what_the_cache_takes_and_goes_before_any_scene(tmp_path: Path, most: int) -> None:
+    cache, archive = BundleCache(tmp_path / "cache", most, 0), an_archive(tmp_path / "a.zip", 1_000)
+    first, second, third = (letter * 64 for letter in "abc")
+    cache.archive(first).write_bytes(bytes(700))
+    await cache.add(second, archive)
+    await until(lambda: cache.archive(first).exists() is (most > 1_700), "it stays within the bound only", 10)
+    async with cache.turn(first):
+        cache.archive(first).write_bytes(bytes(700))
+        await cache.add(third, archive)
+        assert cache.archive(first).exists(), "it is being gone on with"
+        assert cache.names(3) == ((third, second) if most >= 2_700 else (third,))
 
 
 async def test_a_part_that_a_crash_has_spoilt_is_found_out_and_the_bundle_comes_anew(tmp_path: Path) -> None:
