@@ -127,7 +127,7 @@ def _lent(lent: dict[str, Any]) -> str:
 
 def _gpus(told: dict[str, Any]) -> list[str]:
     measured = [gpu for gpu in told["gpus"] if gpu["benchmark"] is not None]
-    return [*(f"lends GPU {gpu['name']}, {gpu['memory_bytes'] / 1e9:.1f} GB" for gpu in measured), *told["gpus_idle"]]
+    return [*(f"lends GPU {gpu['name']}, {gpu['memory_bytes'] / 1e9:.1f} GB" for gpu in measured), *told.get("gpus_idle", ())]
 
 
 def _today(today: dict[str, Any]) -> str:

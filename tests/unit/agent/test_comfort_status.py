@@ -47,6 +47,11 @@ def test_every_reason_and_everything_in_hand_is_told_in_a_line_of_its_own() -> N
     ]
 
 
+def test_an_agent_of_before_that_was_not_restarted_since_can_be_asked_too() -> None:
+    without = {name: value for name, value in TOLD.items() if name != "gpus_idle"}
+    assert lines(without) == [line for line in lines(TOLD) if "not lent" not in line]
+
+
 def test_before_the_broker_was_reached_there_is_a_reason_too() -> None:
     assert lines(not_yet("ann-1", AWAY))[1] == "  because the broker is away; it is tried again all the time"
     assert lines(not_yet("ann-1", None))[1] == "  because it is only starting"
