@@ -149,7 +149,10 @@ class Journal:
     def belong_to(self, agent: str) -> bool:
         """Whether it did already, or to nobody. What another one was given and had to say, in the time before this machine was
         enrolled anew, is forgotten: nobody would believe it of this one."""
-        row = self._db.execute("select agent from machine").fetchone() or self._db.execute(_LAST_GIVEN).fetchone()
+        row = self._db.execute("select agent from machine").fetchone()
+        if row is not None and row[0] == agent:
+            return True
+        row = row or self._db.execute(_LAST_GIVEN).fetchone()
         is_others = row is not None and row[0] != agent
         with self._transaction():
             for table in ("machine", *(("attempts", "events") if is_others else ())):

@@ -143,6 +143,26 @@ async def test_a_machine_that_was_enrolled_anew_does_not_speak_for_the_one_it_wa
         place.journal.close()
 
 
+@pytest.mark.parametrize("agent", ["agent-1", "agent-2"])
+def test_a_journal_of_before_that_does_not_say_whose_it_is_belongs_to_whom_its_attempts_were_given(
+    path: Path, agent: str
+) -> None:
+    with closing(Journal(path)) as before:
+        _after_a_frame(before)
+        said = before.depth()
+    with closing(Journal(path)) as after:
+        is_the_same = agent == "agent-1"
+        assert after.belong_to(agent) is is_the_same
+        assert (len(list(after.remembered())), after.depth()) == ((1, said) if is_the_same else (0, 0))
+        assert after.belong_to(agent), "from now on it says so"
+
+
+def test_a_journal_without_attempts_is_nobodys_and_what_it_has_to_say_is_said(journal: Journal) -> None:
+    journal.keep(GIVEN_BACK, {})
+    assert journal.belong_to("agent-1")
+    assert journal.depth() == 1
+
+
 def test_a_folder_keeps_its_id(path: Path) -> None:
     homes = set()
     for _ in range(2):
