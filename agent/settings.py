@@ -23,8 +23,12 @@ FILE_NAME = "agent.toml"
 COOLER_CELSIUS = 10.0
 
 
-def _upper(said: Any) -> Any:
-    return said.upper() if isinstance(said, str) else said
+LEVELS = {"WARN": "WARNING", "FATAL": "CRITICAL", "NOTSET": "DEBUG"}
+"""Other names that Python's own logging knows."""
+
+
+def _level(said: Any) -> Any:
+    return LEVELS.get(said.upper(), said.upper()) if isinstance(said, str) else said
 
 
 class UnusableCredential(Exception):
@@ -102,7 +106,7 @@ class AgentSettings(BaseSettings):
     agent_sys_root: Path = Path("/sys")
     agent_dev_root: Path = Path("/dev")
     """Where sensors read."""
-    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = "INFO"
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_level)] = "INFO"
     otlp_url: str | None = None
 
     @classmethod

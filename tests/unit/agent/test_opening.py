@@ -125,8 +125,14 @@ def test_a_credential_that_cannot_be_kept_is_said_in_a_line(tmp_path: Path, comm
     assert (done.exit_code, NOWHERE in done.output, "Not a directory" in done.output) == (UNUSABLE, True, True), done.output
 
 
-@pytest.mark.parametrize(("said", "code"), [("loud", UNUSABLE), ("debug", 1), ("WARNING", 1)])
+@pytest.mark.parametrize(("said", "code"), [("loud", UNUSABLE), ("debug", 1), ("WARNING", 1), ("warn", 1), ("FATAL", 1)])
 def test_a_level_of_the_log_that_there_is_not_is_named(tmp_path: Path, said: str, code: int) -> None:
     """1: it is usable, and no agent runs here whose status could be told."""
     done = CliRunner().invoke(app, ["status"], env={"FRAMELEND_LOG_LEVEL": said, "FRAMELEND_AGENT_DIR": str(tmp_path)})
     assert (done.exit_code, "FRAMELEND_LOG_LEVEL" in done.output) == (code, code == UNUSABLE), done.output
+
+
+@pytest.mark.parametrize(("said", "meant"), [("WARN", "WARNING"), ("fatal", "CRITICAL"), ("NOTSET", "DEBUG"), ("Error", "ERROR")])
+def test_every_name_of_a_level_that_pythons_logging_knows_is_one(monkeypatch: pytest.MonkeyPatch, said: str, meant: str) -> None:
+    monkeypatch.setenv("FRAMELEND_LOG_LEVEL", said)
+    assert AgentSettings().log_level == meant
