@@ -28,6 +28,8 @@ from contracts.events import Event
 log = structlog.get_logger()
 
 CACHE = "cache"
+DOWNLOADS = "downloads"
+"""Where archives came to in versions before; now they come to the cache."""
 
 
 class Folders:
@@ -42,7 +44,8 @@ class Folders:
 
     def clear(self) -> None:
         """What a former run left half done. Only for who holds the lock."""
-        shutil.rmtree(self.work, ignore_errors=True)
+        for gone in (self.work, self.root / DOWNLOADS):
+            shutil.rmtree(gone, ignore_errors=True)
         self.work.mkdir(exist_ok=True)
         self.spool.mkdir(exist_ok=True)
 

@@ -118,6 +118,13 @@ async def test_a_machine_in_order_has_its_journal_and_its_engine_and_gives_both_
         assert own.journal.home() == home
 
 
+def test_what_a_former_version_was_downloading_does_not_stay_for_good(tmp_path: Path) -> None:
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads" / "attempt-1").write_bytes(bytes(100))
+    Folders(tmp_path).clear()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["spool", "work"]
+
+
 @pytest.mark.parametrize("command", [["enrol", "CODE", "--farm", "http://127.0.0.1:1"], ["rotate"]])
 def test_a_credential_that_cannot_be_kept_is_said_in_a_line(tmp_path: Path, command: list[str]) -> None:
     env = {"FRAMELEND_AGENT_FILE": f"{NOWHERE}/agent.json", "FRAMELEND_AGENT_DIR": str(tmp_path)}
