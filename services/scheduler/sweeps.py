@@ -69,7 +69,7 @@ class Promises:
     async def sweep(self) -> None:
         """Time passes for those too whose turn may not come now."""
         board = await self._desk.dispatch.board()
-        for job in [*board.everybody().values(), *await self._desk.jobs.held_up()]:
+        for job in [*board.everybody().values(), *await self._desk.jobs.held_up_beyond(board.now)]:
             if deadlines.is_late(job, board.now):
                 await self._missed(job, board.speed(job))
         for job in board.jobs.values():
@@ -77,7 +77,7 @@ class Promises:
                 await self._doubts(job)
         for agent in board.fleet:
             if agent.standing.until is not None and not is_out(agent.standing, board.now):
-                await self._desk.agents.update(agent.agent, _forgiven)
+                await self._desk.agents.update(agent.agent, _forgiven(self._desk.policy.image))
                 self._desk.dispatch.stale()
 
     async def _missed(self, job: Job, speed: int) -> None:
@@ -108,11 +108,15 @@ def _refuted(chunk: str) -> Callable[[Job, datetime], JobDecided]:
     return lambda job, _: (replace(job, doubts=refuted(job.doubts, chunk)), [])
 
 
-def _forgiven(agent: Agent, now: datetime) -> agents.Decided:
-    """Its time is over."""
-    if agent.standing.until is None or is_out(agent.standing, now):
-        return agent, []
-    return agents.judged(agent, replace(agent.standing, until=None))
+def _forgiven(image: str) -> Callable[[Agent, datetime], agents.Decided]:
+    """Its time is over; `image` is the farm's."""
+
+    def decide(agent: Agent, now: datetime) -> agents.Decided:
+        if agent.standing.until is None or is_out(agent.standing, now):
+            return agent, []
+        return agents.judged(agent, replace(agent.standing, until=None), image)
+
+    return decide
 
 
 class Gauges:

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.topology import SCHEDULER
-from contracts.values import Audience
+from contracts.values import Audience, Limits
 from services.chassis.repository import New
 from services.scheduler.domain.matching import Board
-from services.scheduler.domain.states import ChunkState
+from services.scheduler.domain.states import ChunkState, JobState
 from services.scheduler.repository import Agents, Chunks, Jobs
 from services.scheduler.repository.choices import Choices
 from services.scheduler.repository.farm import Farms
@@ -18,7 +18,7 @@ from services.scheduler.repository.quotes import Quotes
 from services.scheduler.waiting import MOST, Waiting
 from tests.bench.enrolled import scheduler_stores
 from tests.integration.world import World
-from tests.unit.scheduler.builders import IMAGE, NOW, POLICY, a_chunk, a_holder, a_sampled_job, a_submission, an_agent
+from tests.unit.scheduler.builders import IMAGE, NOW, POLICY, a_chunk, a_holder, a_sampled_job, a_submission, an_agent, later
 
 Asked = Mapping[str, Callable[[Any], Awaitable[Any]]]
 LATER = datetime.now(UTC) + timedelta(days=1)
@@ -30,7 +30,7 @@ QUERIES: Mapping[type, Asked] = {
         "read_many": lambda jobs: jobs.read_many(["job"]),
         "recall_many": lambda jobs: jobs.recall_many(["nobody"]),
         "working": lambda jobs: jobs.working(),
-        "held_up": lambda jobs: jobs.held_up(),
+        "held_up_beyond": lambda jobs: jobs.held_up_beyond(LATER),
         "with_cuts": lambda jobs: jobs.with_cuts(),
         "nearly_rendered": lambda jobs: jobs.nearly_rendered(),
         "not_working": lambda jobs: jobs.not_working(["job"]),
@@ -103,6 +103,21 @@ async def test_every_question_is_answered_by_an_index_that_leads_to_what_is_aske
     assert control["filter"] == {"account": "somebody"}, "a question without an index is noticed"
     (control,) = await _walked(database)
     assert control["filter"]["holder.agent"] == "somebody", "an index that leads to everything is noticed"
+
+
+async def test_of_jobs_that_are_held_up_those_are_read_whose_deadlines_are_over_and_nobody_has_been_told(world: World) -> None:
+    """And not kept in mind: the memory is for the working ones, of which none leaves it for them."""
+    jobs = (await scheduler_stores(world)).jobs
+    over, paused = later(-60), dict[str, Any](state=JobState.PAUSED)
+    asked = {at: a_submission(limits=Limits(deadline=at)) for at in (over, later(60))}
+    kept: dict[str, dict[str, Any]] = {
+        "late": {"asked": asked[over], **paused}, "told": {"asked": asked[over], "missed": over, **paused},
+        "early": {"asked": asked[later(60)], **paused}, "free": paused, "works": {"asked": asked[over]},
+    }  # fmt: skip
+    for id, changes in kept.items():
+        await jobs.store.add(id, a_sampled_job(job=id, **changes))
+    assert [one.job for one in await jobs.held_up_beyond(NOW)] == ["late"]
+    assert {one.job for one in await jobs.held_up_beyond(later(61))} == {"late", "early"}, "control"
 
 
 async def test_processes_that_upgrade_a_farm_together_drop_its_former_indexes_once(world: World) -> None:

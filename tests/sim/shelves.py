@@ -144,7 +144,7 @@ class JobShelf(Jobs):
     async def working(self) -> list[Job]:
         return [job for job in self.all() if job.state in WORKING]
 
-    async def held_up(self) -> list[Job]:
+    async def held_up_beyond(self, now: datetime) -> list[Job]:
         return [job for job in self.all() if job.state in HELD_UP]
 
     async def with_cuts(self) -> list[Job]:

@@ -246,15 +246,15 @@ def learned(agent: Agent, shown: Shown) -> Decided:
     return (changed, []) if abs(changed.micro_wu_per_minute - told) * 10 <= told else _told(changed)
 
 
-def judged(agent: Agent, standing: Standing) -> Decided:
+def judged(agent: Agent, standing: Standing, image: str) -> Decided:
     """With another standing: into quarantine, or out of it. A house agent is the operator's own affair."""
     after = replace(agent, standing=standing)
     if agent.house or agent.state not in HEARD_AGENT or standing.until == agent.standing.until:
         return after, []
-    return _offering(after, "")
+    return _offering(after, "", image)
 
 
-def _offering(agent: Agent, reason: str, image: str = "") -> Decided:
+def _offering(agent: Agent, reason: str, image: str) -> Decided:
     """Online with its slots, or draining: on its own word, on its owner's order, in quarantine, or without the farm's `image`."""
     until, lacks = agent.standing.until, images.lacks(agent.images, image)
     if agent.slots and agent.order is not AgentOrder.DRAIN and until is None and not lacks:

@@ -52,7 +52,7 @@ async def _blamed(desk: Desk, failure: Failure, chunk: str, renter: str) -> None
         nonlocal was_in
         was_in = standing.is_out(agent.standing, now)
         after = standing.failed(agent.standing, chunk, renter, failure.fault == REFUSED, now, desk.policy)
-        return agents.judged(agent, after)
+        return agents.judged(agent, after, desk.policy.image)
 
     after = await desk.agents.update(failure.agent, decide)
     if after.standing.until is not None and not was_in and standing.is_out(after.standing, await desk.now()):

@@ -1,7 +1,7 @@
 """Jobs: one document each, which never grows with its frames."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -13,6 +13,10 @@ from services.scheduler.domain.states import HELD_UP, WORKING, JobState
 
 log = structlog.get_logger()
 
+_DEADLINE = "asked.limits.deadline"
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""Before any time: a partial index is taken for a question that says its condition."""
+
 
 class Jobs:
     def __init__(self, store: SavedThenTold[Job]) -> None:
@@ -20,6 +24,10 @@ class Jobs:
 
     async def ensure_indexes(self) -> None:
         await self.store.collection.create_index([("state", 1), ("created_at", 1)])
+        has_deadline = {_DEADLINE: {"$gt": _EVER}}
+        await self.store.collection.create_index(
+            [("state", 1), (_DEADLINE, 1)], partialFilterExpression=has_deadline, name="deadlines"
+        )
 
     async def get(self, job: str) -> Job | None:
         return await self.store.get(job)
@@ -65,10 +73,11 @@ class Jobs:
         """Those that may have something to give out."""
         return [saved.state for saved in await self.store.current({"state": {"$in": sorted(WORKING)}})]
 
-    async def held_up(self) -> list[Job]:
-        """Those with a deadline that are paused, or wait for a word on a new price."""
-        query = {"state": {"$in": sorted(HELD_UP)}, "asked.limits.deadline": {"$ne": None}}
-        return [saved.state for saved in await self.store.current(query)]
+    async def held_up_beyond(self, now: datetime) -> list[Job]:
+        """Those that are paused, or wait for a word on a new price, whose deadline is over and nobody has been told. They are not
+        kept in mind: that is for those that have something to give out."""
+        over, is_untold = {"$gt": _EVER, "$lt": now}, {"$ne": ["$missed", f"${_DEADLINE}"]}
+        return await self._found({"state": {"$in": sorted(HELD_UP)}, _DEADLINE: over, "$expr": is_untold})
 
     async def with_cuts(self) -> list[Job]:
         """Those whose last cuts may lack their chunks."""

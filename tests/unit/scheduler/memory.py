@@ -186,7 +186,7 @@ class MemoryJobs(Jobs):
     async def working(self) -> list[Job]:
         return [saved.state for saved in self.store.found(lambda job: job.state in WORKING)]
 
-    async def held_up(self) -> list[Job]:
+    async def held_up_beyond(self, now: datetime) -> list[Job]:
         return [saved.state for saved in self.store.found(lambda job: job.state in HELD_UP)]
 
     async def with_cuts(self) -> list[Job]:

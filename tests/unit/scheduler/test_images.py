@@ -6,8 +6,9 @@ from services.scheduler.domain import agent as agents
 from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.quick import replace
+from services.scheduler.domain.standing import Standing
 from services.scheduler.domain.states import AgentState
-from tests.unit.scheduler.builders import GIB, IMAGE, NOW, POLICY, an_agent
+from tests.unit.scheduler.builders import GIB, IMAGE, NOW, POLICY, an_agent, later
 
 NEW = "sha256:" + "e" * 64
 BEFORE, AFTER = replace(POLICY, image=IMAGE), replace(POLICY, image=NEW)
@@ -59,3 +60,13 @@ def test_what_keeps_a_machine_idle_otherwise_is_not_covered_up() -> None:
     drained, _ = agents.ready(an_agent(order=AgentOrder.DRAIN), a_ready(IMAGE), "m-1", NOW, AFTER)
     assert drained.reason == "told to take nothing more"
     assert pulsed(drained) == (drained, [])
+
+
+def test_one_without_the_image_is_not_told_to_be_online_when_its_quarantine_ends() -> None:
+    """Control: one that has it is."""
+    out = Standing(until=later(-1))
+    for image, state in ((NEW, AgentState.DRAINING), (IMAGE, AgentState.ONLINE)):
+        agent = an_agent(state=AgentState.DRAINING, reason="in quarantine", standing=out)
+        agent, events = agents.judged(agent, replace(out, until=None), image)
+        assert [told for told, _ in reasons(events)] == [state]
+        assert (agent.state, NEW in agent.reason) == (state, image == NEW)
