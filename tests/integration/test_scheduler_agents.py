@@ -44,7 +44,8 @@ from tests.integration.scheduler_stage import (  # noqa: F401
     the_scheduler,
     the_willing,
 )
-from tests.integration.world import World
+from tests.integration.world import Process, World
+from tests.security.flood import metric
 from tests.waiting import until
 
 
@@ -131,11 +132,23 @@ async def nothing_in_hand(world: World) -> bool:
     return not await world.database(SCHEDULER)["agents"].count_documents({"hands.0": {"$exists": True}})
 
 
+async def folded(process: Process) -> float:
+    """How often it has folded what it has noted of agents' work."""
+    return await metric(process, "framelend_sweeps_total", sweep="learning", outcome="done")
+
+
+async def _is_beyond(process: Process, rounds: float) -> bool:
+    """One that began since."""
+    return await folded(process) > rounds + 1
+
+
 async def test_a_machine_that_fails_three_renters_jobs_is_put_away_and_let_back_when_its_time_is_over(
-    world: World, willing: Fleet
+    world: World, willing: Fleet, scheduler: list[Process]
 ) -> None:
     """Two renters' are not enough: who has a rival must find a third. What others could not do either is not held against it."""
     ann, agents = willing.ann, world.database(SCHEDULER)["agents"]
+    learned = await folded(scheduler[-1])
+    await until(lambda: _is_beyond(scheduler[-1], learned), "good work of before is learned, which would forgive what comes", 30)
     ann.is_broken = True
     for renter in ("ada", "bea"):
         await quoted_only(world, a_submission(account=renter))
