@@ -8,11 +8,13 @@ fair share takes to come round is next whatever he bids. At equal bids a renter 
 others have queued.
 
 Before all that come jobs that would miss their deadline at what they have running, the earliest deadline first: just as many
-slots as they lack, in all no more than nine tenths of the farm. Near the end every chunk that came back lacks one. With less than
-ten slots nine tenths are whole slots only in turns: jobs in a hurry may have all of them, until the others have got nothing for
-so long that a tenth of the farm would have done them a chunk. One that could not make it with all slots gets no privilege, for it
-would only harm others; nor one that was not in reach when the accepted price was made (domain.deadlines), for deadlines cost
-nothing. Whatever is short goes first among its renter's jobs of that bid and priority, promised or not.
+slots as they lack, in all no more than nine tenths of the farm. Near the end every chunk that came back lacks one; of a job with
+frames still to be cut only while it is in reach, and beside what it needs no more than those, for its slots may go to other
+chunks. With less than ten slots nine tenths are whole slots only in turns: jobs in a hurry may have all of them, until others
+with something to give out have got nothing for so long that a tenth of the farm would have done them a chunk. One that could not
+make it with all slots gets no privilege, for it would only harm others; nor one that was not in reach when the accepted price was
+made (domain.deadlines), for deadlines cost nothing. Whatever is short goes first among its renter's jobs of that bid and
+priority, promised or not.
 """
 
 from collections import Counter
@@ -58,7 +60,7 @@ def is_near(one: Rank, best: Rank, policy: Policy) -> bool:
 
 @dataclass(frozen=True)
 class Back:
-    """Of one job: what was given back or lost, and waits for an agent."""
+    """Of one job: what was given back or lost, and waits for any agent: no slot of a lender's helps what waits for the house."""
 
     chunks: int = 0
     frames: int = 0
@@ -70,7 +72,7 @@ NOTHING = Back()
 def back(queued: Iterable[Chunk]) -> dict[str, Back]:
     found: dict[str, Back] = {}
     for one in queued:
-        if one.kind is Kind.RENDER:
+        if one.kind is Kind.RENDER and not one.house:
             known = found.get(one.job, NOTHING)
             found[one.job] = Back(known.chunks + 1, known.frames + max(0, count(one.frames) - one.stored))
     return found
@@ -87,10 +89,10 @@ def lacking(
     near = back.chunks if 0 < _seconds(due, now) <= 2 * policy.deadline_reserve else 0
     left = job.micro_wu.expected * (count(job.uncut) + back.frames) // max(1, job.to_render)
     seconds = _seconds(due, now) - policy.deadline_reserve
-    if seconds <= 0:
-        return near
-    needed = -(-left * policy.deadline_margin_percent * 60 * farm.slots // (FULL * seconds * farm.speed))
-    return max(near, needed - running if needed <= farm.slots else 0)
+    needed = -(-left * policy.deadline_margin_percent * 60 * farm.slots // (FULL * seconds * farm.speed)) if seconds > 0 else None
+    if needed is None or needed > farm.slots:
+        return 0 if job.uncut else near
+    return max(0, needed - running, min(near, near + needed - running) if job.uncut else near)
 
 
 def _seconds(due: datetime, now: datetime) -> int:
@@ -119,10 +121,14 @@ class Turns:
         self._due: Counter[str] = Counter()
         self._hurried: Counter[str] = Counter()
         self._urgent_left = 0
+        self._asking: set[str] = set()
 
     def hurry(self, farm: Farm, queued: Iterable[Chunk] = ()) -> None:
         """Deadlines count from now on. What urgent jobs have running already is part of what they may have."""
+        queued = tuple(queued)
         waiting = back(queued)
+        self._asking = {job.account for job in self._jobs.values() if job.uncut and job.state in deadlines.RENDERING}
+        self._asking |= {self._jobs[one.job].account for one in queued if not one.house and one.job in self._jobs}
         for id, job in self._jobs.items():
             own, promised = deadlines.deadline(job), deadlines.promised(job)
             if own is not None and self._short(job, farm, own, waiting):
@@ -144,9 +150,9 @@ class Turns:
         return slots
 
     def _idle_of_others(self) -> int:
-        """Seconds since a renter without a job in such a hurry last got anything."""
+        """Seconds since a renter without a job in such a hurry, who has something to give out, last got anything."""
         urgent = {self._jobs[id].account for id in self._lacking}
-        others = {account: at for account, at in self._since.items() if account not in urgent}
+        others = {account: at for account, at in self._since.items() if account in self._asking - urgent}
         if not others:
             return 0
         last = max((at for account, at in self._served.items() if account in others), default=min(others.values()))

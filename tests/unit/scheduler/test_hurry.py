@@ -10,7 +10,7 @@ from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.matching import Board
-from services.scheduler.domain.ranking import Farm, Turns, lacking
+from services.scheduler.domain.ranking import Back, Farm, Turns, lacking
 from tests.unit.scheduler.builders import IMAGE, NOW, POLICY, WU, a_chunk, a_sampled_job, an_agent, later, span
 from tests.unit.scheduler.test_ranking import FARM, due, turns
 
@@ -64,6 +64,36 @@ def test_an_idle_agent_gets_the_chunk_that_came_back() -> None:
     for queued, jobs in (([back], {"due"}), ([], {"rich"})):
         board = Board(NOW, POLICY, IMAGE, {"due": job, "rich": RICH}, fleet, list(queued), Counter({"rich": 9}))
         assert {offer.job for offer in board.offers(fleet[:1])} == jobs
+
+
+def handed(job: Job, rounds: int, *queued: Chunk) -> Counter[str]:
+    """Twenty machines of lenders ready one after the other; what came back goes to the first who may have it."""
+    fleet, left = [an_agent(f"a{at}") for at in range(rounds)], list(queued)
+    running, got = Counter[str](), Counter[str]()
+    for agent in fleet:
+        (offer,) = Board(NOW, POLICY, IMAGE, {"due": job, "rich": RICH}, fleet, list(left), Counter(running)).offers([agent])
+        left = [one for one in left if offer.chunk is None or one.chunk != offer.chunk.chunk]
+        running[offer.job] += 1
+        got[offer.job] += 1
+    return got
+
+
+def test_a_job_out_of_reach_has_no_right_of_way_for_what_came_back() -> None:
+    """Nor for what only the house may have. Control: one with nothing else to give out has."""
+    hopeless, back = due(240, uncut=span(1, 100_000)), a_chunk(job="due")
+    plain = handed(hopeless, 20)
+    assert plain["due"] <= 2
+    assert handed(hopeless, 20, replace(back, house=True)) == plain
+    assert handed(hopeless, 20, replace(back, memory_factor=64))["due"] <= 2, "nobody has so much memory"
+    assert handed(due(240, uncut=()), 1, back) == {"due": 1}
+
+
+def test_for_what_nobody_can_take_a_job_near_its_end_gets_no_more_than_it_needs_and_that_many() -> None:
+    job, stuck = due(POLICY.deadline_reserve + 100, last=100_000, uncut=span(1, 160)), a_chunk(job="due", memory_factor=64)
+    needed = lacking(job, 0, FARM, NOW, POLICY, back=Back(1, 4))
+    assert needed == 3
+    assert [lacking(job, running, FARM, NOW, POLICY, back=Back(1, 4)) for running in (1, 2, 3, 4)] == [2, 1, 1, 0]
+    assert handed(job, 20, stuck)["due"] < 10
 
 
 # --- few slots
@@ -125,3 +155,20 @@ def test_with_none_but_the_house_agent_a_deadline_counts_as_well() -> None:
     assert offered([an_agent("house", house=True)], replace(due(400), promised=None), RICH) == ["rich"], "control"
     away = an_agent("ann", slots=0)
     assert offered([an_agent("house", house=True), away], due(400), RICH) == ["due"]
+
+
+def test_who_has_nothing_to_give_out_takes_no_turn_on_a_farm_of_one_slot() -> None:
+    """He has waited for a day. Controls: he has frames to be cut, or a chunk that anybody may have."""
+    urgent = due(3000)
+    own = a_sampled_job(10_000, job="own", account=urgent.account, bid=1000)
+    bob = a_sampled_job(job="bob", account="bob", created_at=later(-86_400))
+    idle, chunk = replace(bob, uncut=()), a_chunk(job="bob")
+    for his, queued, is_urgent in (
+        (idle, (), True),
+        (idle, (replace(chunk, house=True),), True),
+        (bob, (), False),
+        (idle, (chunk,), False),
+    ):
+        now = turns([urgent, own, his])
+        now.hurry(ONE, queued)
+        assert now.rank("due")[0] is not is_urgent
