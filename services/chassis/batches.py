@@ -68,13 +68,14 @@ class BatchConsumer:
         await self._subscription.stop()
         if self._running:
             await asyncio.wait(self._running, timeout=30)
+        await self._disposal.settled()
         await self._subscription.told()
 
     def _arrive(self, message: Arrival) -> None:
         if self._disposal.doorkeeper.admits(message, self._row):
             self._arrived.put(message)
         else:
-            self._drop(message)
+            self._disposal.drop(message)
 
     async def _collect(self) -> list[Arrival]:
         await self._arrived.some()
@@ -93,7 +94,7 @@ class BatchConsumer:
         good: list[Pair] = []
         for message in group:
             if not self._disposal.doorkeeper.still_admits(message, self._row):
-                self._drop(message)
+                self._disposal.drop(message)
                 continue
             try:
                 good.append((message, receive(message, self._row)))
@@ -101,12 +102,6 @@ class BatchConsumer:
                 await self._disposal.dispose(message, self._row, problem)
         if good:
             await self._decide(good)
-
-    def _drop(self, message: Message) -> None:
-        if (doing := self._disposal.drop(message)) is not None:
-            task = asyncio.create_task(doing)
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
 
     async def _decide(self, good: list[Pair]) -> None:
         began, key = time.perf_counter(), self._row.event.key()

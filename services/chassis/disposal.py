@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import aio_pika
 import structlog
@@ -32,6 +32,7 @@ log = structlog.get_logger()
 
 NOT_YET_PER_MINUTE = 200
 """Of one agent; beyond that its early facts count as its own fault."""
+SETTLE_SECONDS = 30
 
 
 class PerMinute:
@@ -58,6 +59,7 @@ class Disposal:
         self.doorkeeper = doorkeeper
         self._offences, self._early = PerMinute(), PerMinute()
         self._dropped: dict[str, list[Message]] = {}
+        self._holding: set[asyncio.Task[None]] = set()
 
     async def dispose(self, message: Message, row: Route, raised: BaseException | None) -> None:
         """Ack, retry or park one message according to the verdict table."""
@@ -81,19 +83,30 @@ class Disposal:
         for message in messages:
             await _quietly(message.ack())
 
-    def drop(self, message: Message) -> Coroutine[None, None, None] | None:
-        """Unread: the doorkeeper has not let it in. What is to be done for it; None when it is done with others: a task for every
-        message would keep everybody waiting as long as the flood itself."""
+    def drop(self, message: Message) -> None:
+        """Unread: the doorkeeper has not let it in. It is answered with all others of its agent: a task for every message would
+        keep everybody waiting as long as the flood itself. The task is ours: a consumer's ends with its channel, and whoever
+        speaks after that would never be answered."""
         who = speaker(message)
         if who in self._dropped:
             self._dropped[who].append(message)
-            return None
+            return
         self._dropped[who] = [message]
-        return self._answer(who)
+        task = asyncio.create_task(self._answer(who))
+        self._holding.add(task)
+        task.add_done_callback(self._holding.discard)
+
+    async def settled(self) -> None:
+        """Waits until what was dropped so far is answered."""
+        if self._holding:
+            await asyncio.wait(self._holding, timeout=SETTLE_SECONDS)
 
     async def _answer(self, who: str) -> None:
-        await self.doorkeeper.hold(who)
-        for message in self._dropped.pop(who):
+        try:
+            await self.doorkeeper.hold(who)
+        finally:
+            dropped = self._dropped.pop(who)
+        for message in dropped:
             await _quietly(message.ack())
 
     def _judge(self, message: Message, row: Route, raised: BaseException | None) -> Verdict:

@@ -94,8 +94,7 @@ class Inboxes:
     ) -> None:
         assert self._disposal is not None, "inboxes are started before they are consumed"
         if not self._disposal.doorkeeper.admits(message, row):
-            if (doing := self._disposal.drop(message)) is not None:
-                await doing
+            self._disposal.drop(message)
             return
         began, raised = time.perf_counter(), None
         try:

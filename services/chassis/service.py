@@ -140,6 +140,7 @@ async def _start(ground: Ground, service: Service, stack: AsyncExitStack) -> lis
     stack.push_async_callback(consuming.close)
     broker = service.inboxes.broker(url, disposal)
     stack.push_async_callback(broker.stop)
+    stack.push_async_callback(disposal.settled)
     tasks = [asyncio.create_task(sweeps.run(ground.name, sweep)) for sweep in (*service.sweeps, *_leftovers(ground, service))]
     stack.push_async_callback(_cancel, tasks)
     for batch in batches:

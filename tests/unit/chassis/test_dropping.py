@@ -4,41 +4,77 @@ import asyncio
 from typing import Any
 
 from services.chassis.conduct import Limits
+from services.chassis.delivery import Received
 from services.chassis.disposal import Disposal
 from services.chassis.doorkeeper import Doorkeeper, Misconduct
+from services.chassis.inbox import Inboxes
 from tests.unit.chassis.messages import READY, Watched, watched
 
 NOBODY: Any = None
 """Nothing is published here."""
 
 
-def a_flood(disposal: Disposal, number: int, agent: str) -> tuple[list[Watched], list[asyncio.Task[None]]]:
-    """What was not let in, and the tasks that it takes."""
+def a_flood(disposal: Disposal, number: int, agent: str) -> tuple[list[Watched], int]:
+    """What was not let in, and how many tasks that takes."""
     said = [watched(agent) for _ in range(number)]
+    before = len(asyncio.all_tasks())
     dropped = [message for message in said if not disposal.doorkeeper.admits(message, READY)]
-    doings = [disposal.drop(message) for message in dropped]
-    return dropped, [asyncio.create_task(doing) for doing in doings if doing is not None]
+    telling = len(asyncio.all_tasks())
+    for message in dropped:
+        disposal.drop(message)
+    assert telling - before <= 1
+    return dropped, len(asyncio.all_tasks()) - telling
 
 
-async def test_a_flood_is_one_task_and_stays_unanswered_until_its_agent_is_out() -> None:
-    out, doorkeeper = asyncio.Event(), Doorkeeper("scheduler", Limits())
+def a_cut_off(out: asyncio.Event) -> Disposal:
+    """Of a service whose scheduler cuts an agent off once it is told to."""
+    doorkeeper = Doorkeeper("scheduler", Limits())
 
     async def report(misconduct: Misconduct) -> None:
         await out.wait()
         doorkeeper.shut([misconduct.agent])
 
     doorkeeper.reports_to(report)
-    disposal = Disposal("scheduler", NOBODY, doorkeeper)
+    return Disposal("scheduler", NOBODY, doorkeeper)
+
+
+async def test_a_flood_is_one_task_and_stays_unanswered_until_its_agent_is_out() -> None:
+    out = asyncio.Event()
+    disposal = a_cut_off(out)
     dropped, tasks = a_flood(disposal, 1_000, "ann")
     others, more = a_flood(disposal, 1_000, "bob")
-    assert (len(tasks), len(more)) == (1, 1)
+    assert (tasks, more) == (1, 1)
     for _ in range(20):
         await asyncio.sleep(0)
     assert not any(message.answered for message in (*dropped, *others))
     out.set()
-    await asyncio.wait_for(asyncio.gather(*tasks, *more), 5)
+    await asyncio.wait_for(disposal.settled(), 5)
     assert all(message.answered for message in (*dropped, *others))
     again, last = a_flood(disposal, 3, "ann")
-    await asyncio.gather(*last)
-    assert (len(again), len(last)) == (3, 1)
+    await asyncio.wait_for(disposal.settled(), 5)
+    assert (len(again), last) == (3, 1)
     assert all(message.answered for message in again)
+
+
+async def test_a_consumer_that_ends_with_its_channel_takes_nobodys_answer_along() -> None:
+    """As aiormq does it: what its consumer tasks wait for is cancelled when the connection breaks."""
+    inboxes, out = Inboxes("scheduler"), asyncio.Event()
+    disposal = a_cut_off(out)
+    inboxes.broker("amqp://nowhere", disposal)
+
+    async def read(_: Received[Any]) -> None:
+        raise AssertionError("nothing of hers is read")
+
+    while disposal.doorkeeper.admits(early := watched("ann"), READY):
+        pass
+    consumer = asyncio.create_task(inboxes._one(early, READY, read))
+    await asyncio.sleep(0)
+    consumer.cancel()
+    await asyncio.gather(consumer, return_exceptions=True)
+    out.set()
+    await asyncio.wait_for(disposal.settled(), 5)
+    late = watched("ann")
+    await inboxes._one(late, READY, read)
+    await asyncio.wait_for(disposal.settled(), 5)
+    assert early.answered
+    assert late.answered
