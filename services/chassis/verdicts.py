@@ -45,6 +45,8 @@ _WORLD = (
 LEAVING = frozenset({91, 189, 10107, 11600, 11602, 13435, 13436})
 """MongoDB's codes of a server that stops, or hands its place over (the driver's own list of them)."""
 _OUT_OF_TIME = frozenset({50, 64})
+_THERE = 11000
+"""That a document was there already; no fault of its own where a server leaves in the middle of an insertion."""
 
 
 def verdict(raised: BaseException | None) -> Verdict:
@@ -72,4 +74,4 @@ def _goes_away(raised: BaseException) -> bool:
     if not isinstance(raised, OperationFailure):
         return False
     met = codes(raised.details or {}) or {raised.code or 0}
-    return met <= LEAVING | _OUT_OF_TIME
+    return met != {_THERE} and met <= LEAVING | _OUT_OF_TIME | {_THERE}

@@ -39,6 +39,9 @@ def answer(*codes: int, **more: object) -> BulkWriteError:
         (BulkWriteError(REFUSED), Verdict.OURS),
         (WriteConcernError("shutting down", 91), Verdict.WORLD),
         (answer(11600, 66), Verdict.OURS),
+        (answer(11000), Verdict.OURS),
+        (answer(11000, 66), Verdict.OURS),
+        (answer(11000, 66, writeConcernErrors=[{"code": 91}]), Verdict.OURS),
         (answer(66, writeConcernErrors=[{"code": 91}]), Verdict.OURS),
         (OperationFailure("not allowed", 13), Verdict.OURS),
         (ZeroDivisionError(), Verdict.OURS),
@@ -53,3 +56,9 @@ def test_a_server_that_stops_in_the_middle_of_writes_is_the_worlds_fault_whereve
     assert verdict(answer(code)) is Verdict.WORLD
     assert verdict(answer(writeConcernErrors=[{"code": code}])) is Verdict.WORLD
     assert verdict(answer(writeConcernError={"code": code})) is Verdict.WORLD
+
+
+@pytest.mark.parametrize("code", LEAVING)
+def test_an_insertion_that_finds_some_there_while_the_server_leaves_is_made_again(code: int) -> None:
+    assert verdict(answer(11000, code)) is Verdict.WORLD
+    assert verdict(answer(11000, writeConcernErrors=[{"code": code}])) is Verdict.WORLD
