@@ -171,14 +171,18 @@ class Uploading:
         file.seek(0)
 
     async def expire(self) -> int:
-        """The sweep: what lies still, or is never finished, is thrown away."""
-        overdue = await self.uploads.overdue(await self.clock.now())
-        for upload in overdue:
+        """The sweep: what lies still, or is never finished, is thrown away. First decided, as somebody may be going on with it;
+        what a crash then leaves in the store goes with the other leftovers."""
+        ended = 0
+        for overdue in await self.uploads.overdue(await self.clock.now()):
+            upload = await self.uploads.expired(overdue.id)
+            if upload.state is not UploadState.EXPIRED:
+                continue
             if upload.multipart:
                 await self.bucket.abort(incoming_key(upload.id), upload.multipart)
-            await self.uploads.update(upload.id, uploading.expired)
             BUNDLES.labels("expired").inc()
-        return len(overdue)
+            ended += 1
+        return ended
 
 
 def _take(piece: bytes, digest: "hashlib._Hash", file: IO[bytes]) -> None:

@@ -168,13 +168,17 @@ def rejected(upload: Upload, code: str, text: str) -> Decided:
     return replace(_moved(upload, UploadState.REJECTED), code=code), (event,)
 
 
-def expired(upload: Upload) -> Decided:
-    """Nobody finished it in time."""
-    if upload.state not in (UploadState.REQUESTED, UploadState.GRANTED):
+def expired(upload: Upload, now: datetime) -> Decided:
+    """Nobody finished it in time. It stays what it is where somebody has gone on with it since it was looked for."""
+    if upload.state not in (UploadState.REQUESTED, UploadState.GRANTED) or not _overdue(upload, now):
         return upload, ()
     text = "The upload lay still for a day, or was not finished within a week, and has been thrown away. Start it again."
     event = BundleRejected(upload=upload.id, account=upload.account, code="expired", text=text)
     return replace(_moved(upload, UploadState.EXPIRED), code="expired"), (event,)
+
+
+def _overdue(upload: Upload, now: datetime) -> bool:
+    return max(upload.requested_at, upload.asked_at or upload.requested_at) < now - LIFE
 
 
 def _moved(upload: Upload, to: UploadState) -> Upload:

@@ -44,6 +44,10 @@ class Uploads:
         """URLs of its parts are wanted. Raises Unknown."""
         return await self.saved.update(upload, uploading.asked)
 
+    async def expired(self, upload: str) -> Upload:
+        """Its time is over, unless it is gone on with. Raises Unknown."""
+        return await self.saved.update(upload, uploading.expired)
+
     async def overdue(self, now: datetime) -> list[Upload]:
         states, before = [UploadState.REQUESTED, UploadState.GRANTED], now - uploading.LIFE
         query = {"state": {"$in": states}, "requested_at": {"$lt": before}, "asked_at": {"$not": {"$gte": before}}}

@@ -13,6 +13,7 @@ from services.storage.domain.upload import Bundle, Upload, UploadState
 from tests.unit.storage.builders import NOW, an_upload_request
 
 MIB = 1 << 20
+LATER = NOW + uploading.LIFE + timedelta(seconds=1)
 BUNDLE = Bundle("renter", "a" * 64, "upload-0", 100, 300, 2, ("scene.blend",), NOW)
 
 
@@ -69,12 +70,19 @@ def test_what_is_over_is_told_only_once(state: UploadState) -> None:
     upload = an_upload(state)
     assert uploading.finished(upload) == (upload, ())
     assert uploading.rejected(upload, "x", "y") == (upload, ())
-    assert uploading.expired(upload) == (upload, ())
+    assert uploading.expired(upload, LATER) == (upload, ())
 
 
 def test_an_upload_that_is_being_verified_does_not_expire() -> None:
     upload = an_upload(UploadState.FINISHED)
-    assert uploading.expired(upload) == (upload, ())
+    assert uploading.expired(upload, LATER) == (upload, ())
+
+
+def test_an_upload_that_is_gone_on_with_after_it_was_looked_for_does_not_expire() -> None:
+    upload, _ = uploading.asked(an_upload(), LATER)
+    assert uploading.expired(upload, LATER + uploading.LIFE) == (upload, ())
+    assert uploading.expired(an_upload(), NOW + uploading.LIFE) == (an_upload(), ())
+    assert uploading.expired(upload, LATER + uploading.LIFE + timedelta(seconds=1))[0].state is UploadState.EXPIRED
 
 
 def test_who_asks_for_parts_goes_on_but_not_for_ever() -> None:
@@ -88,7 +96,7 @@ def test_who_asks_for_parts_goes_on_but_not_for_ever() -> None:
 
 
 def test_an_expired_upload_tells_the_renter_what_to_do() -> None:
-    upload, events = uploading.expired(an_upload())
+    upload, events = uploading.expired(an_upload(), LATER)
     assert upload.state is UploadState.EXPIRED
     assert isinstance(events[0], BundleRejected)
     assert "again" in events[0].text
