@@ -13,6 +13,8 @@ from infra.local.ports import USUAL, choose
 
 SERVICES = ("intake", "scheduler", "storage", "billing", "notifier")
 HEADER = "# Written by `make up`. Ports and secrets of this farm; remove the whole folder to start afresh.\n"
+HASTY = {"FARM_CHUNK_SECONDS": "8", "FARM_AUDIT_SECONDS": "5"}
+"""An earlier demo wrote down what only its own farm needs; nobody else chose these."""
 AGENTS_PORT = re.compile(r"FARM_AGENT_.+_PORT")
 """An agent's, chosen when it joins; it is good as long as the farm is up."""
 
@@ -106,9 +108,9 @@ def remember(layout: Layout, **values: str) -> FarmFile:
 
 def prepare(layout: Layout, docker_host: str) -> FarmFile:
     """Farm.env for a farm that is about to start: secrets are kept, ports are kept where they are still free; agents, of which
-    none runs, choose theirs anew."""
+    none runs, choose theirs anew, and an earlier demo's haste is dropped."""
     said = parse(layout.env_file.read_text()) if layout.env_file.exists() else {}
-    old = {name: value for name, value in said.items() if not AGENTS_PORT.fullmatch(name)}
+    old = {name: value for name, value in said.items() if not AGENTS_PORT.fullmatch(name) and HASTY.get(name) != value}
     ports = choose({name: int(old.get(name, usual)) for name, usual in USUAL.items()})
     fixed = {
         "FARM_DIR": str(layout.root),

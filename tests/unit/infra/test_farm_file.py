@@ -65,6 +65,17 @@ def test_a_demo_leaves_its_settings_to_no_other_farm(tmp_path: Path) -> None:
     assert later["FARM_RENDER_IMAGE"] == "sha256:abc"
 
 
+def test_what_an_earlier_demo_wrote_down_is_dropped_and_what_an_operator_chose_is_kept(tmp_path: Path) -> None:
+    layout = a_layout(tmp_path)
+    farmfile.write(layout, {"FARM_CHUNK_SECONDS": "8", "FARM_AUDIT_SECONDS": "5"})
+    later = farmfile.prepare(layout, "unix:///docker.sock")
+    assert environment("scheduler", later)["FRAMELEND_CHUNK_SECONDS"] == "60"
+    assert environment("billing", later)["FRAMELEND_AUDIT_SECONDS"] == "30"
+    farmfile.remember(layout, FARM_CHUNK_SECONDS="20", FARM_AUDIT_SECONDS="7")
+    chosen = farmfile.prepare(layout, "unix:///docker.sock")
+    assert (chosen["FARM_CHUNK_SECONDS"], chosen["FARM_AUDIT_SECONDS"]) == ("20", "7")
+
+
 def test_a_folder_without_a_farm_says_how_to_start_one(tmp_path: Path) -> None:
     with pytest.raises(FarmError, match="make up"):
         farmfile.read(Layout(tmp_path))
