@@ -12,7 +12,7 @@ T = TypeVar("T")
 MOMENT = "2027-01-31T18:00"
 """As examples show it."""
 _AMOUNT = re.compile(r"\d{1,12}(?:\.\d{1,6})?", re.ASCII)
-_FRAMES = re.compile(r"(-?\d+)(?:-(-?\d+)(?:x(\d+))?)?", re.ASCII)
+_FRAMES = re.compile(r"(-?\d{1,7})(?:-(-?\d{1,7})(?:x(\d{1,7}))?)?", re.ASCII)
 
 
 def if_said(read: Callable[[str], T], text: str | None) -> T | None:

@@ -18,6 +18,8 @@ from services.intake.domain.refusals import Refused, Why
 
 LONGEST_AHEAD = timedelta(days=30)
 BEGUN = frozenset({"rendering", "requoting", "packaging"})
+WHOLE = "Leave out whole stretches of frames instead of single ones."
+FEWER = "Leave out frames with --without until what is left is fewer stretches, or submit the file again."
 Decided = tuple[Job, Sequence[Event]]
 
 
@@ -59,10 +61,10 @@ def without(id: str, job: Job, unwanted: Ranges, stored: Ranges, by: str) -> Dec
     if strange := less(unwanted, job.frames, MAX_RANGES):
         text = f"The job does not have frames {written(strange)[:200]}."
         raise Refused(Why.INVALID, "no-such-frames", text, "Name frames of the job.")
-    fresh = _writable(less(unwanted, (*stored, *job.wishes.left_out), MAX_RANGES + 1))
+    fresh = _writable(less(unwanted, (*stored, *job.wishes.left_out), MAX_RANGES + 1), WHOLE)
     if not fresh:
         return job, []
-    left_out = _writable(together((*job.wishes.left_out, *fresh), MAX_RANGES + 1))
+    left_out = _writable(together((*job.wishes.left_out, *fresh), MAX_RANGES + 1), WHOLE)
     after = replace(job, wishes=Wishes.model_validate({**dict(job.wishes), "left_out": left_out}))
     return told(id, after, _standing(job), by)
 
@@ -78,7 +80,7 @@ def again(job: Job, stored: Ranges, unwanted: Ranges, fingerprint: str, now: dat
     """A job for what a failed or cancelled one did not bring. Raises Refused."""
     if job.state not in ("failed", "cancelled") or not job.frames:
         raise _conflict("nothing-to-retry", f"The job is {job.state}.", "Submit the file again.")
-    left = _writable(less(job.frames, (*stored, *job.wishes.left_out, *unwanted), MAX_RANGES + 1))
+    left = _writable(less(job.frames, (*stored, *job.wishes.left_out, *unwanted), MAX_RANGES + 1), FEWER)
     if not left:
         raise _conflict("nothing-to-retry", "No frame of it is missing.", "Download what is stored.")
     deadline = job.limits.deadline if job.limits.deadline and job.limits.deadline > now else None
@@ -98,11 +100,11 @@ def check_open(job: Job) -> None:
         raise _conflict("job-ended", text, "Submit a new job if you need these frames.")
 
 
-def _writable(of: Ranges) -> Ranges:
+def _writable(of: Ranges, advice: str) -> Ranges:
     """Raises Refused for what no event can say, and nobody could read back."""
     if len(of) > MAX_RANGES:
         text = f"These frames would be a list of more than {MAX_RANGES:,} parts."
-        raise Refused(Why.INVALID, "too-many-ranges", text, "Leave out whole stretches of frames instead of single ones.")
+        raise Refused(Why.INVALID, "too-many-ranges", text, advice)
     return of
 
 

@@ -157,16 +157,18 @@ def test_more_ranges_than_an_event_can_say_are_refused_and_the_job_can_still_be_
     for turn in range(5):
         job, _ = steering.without(JOB, job, uneven(2_000, 1 + 10_000 * turn), (), RENTER)
     for unwanted, stored in ((span(60_000, 60_000), ()), (span(60_001, 200_000), uneven(10_001, 70_000))):
-        with pytest.raises(Refused, match="more than 10,000 parts"):
+        with pytest.raises(Refused, match="more than 10,000 parts") as refused:
             steering.without(JOB, job, unwanted, stored, RENTER)
+        assert "whole stretches" in refused.value.advice
     assert kept.decode(kept.encode(JOB, job, [])).wishes.left_out == uneven(10_000)
     assert wishes(jobs.controlled(JOB, job, Action.CANCEL, RENTER)[1][0]).left_out == uneven(10_000)
 
 
 def test_a_job_is_not_submitted_again_for_more_ranges_than_an_event_can_say() -> None:
     failed = replace(a_held_job(), state="failed", frames=span(1, 60_000))
-    with pytest.raises(Refused, match="more than 10,000 parts"):
+    with pytest.raises(Refused, match="more than 10,000 parts") as refused:
         steering.again(failed, uneven(10_001, 2), (), "f", NOW)
+    assert "--without" in refused.value.advice
     assert jobs.submitted(JOB, steering.again(failed, uneven(9_999, 2), (), "f", NOW)), "control"
 
 
