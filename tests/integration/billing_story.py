@@ -135,3 +135,22 @@ RENDERING = sum(curve_cost(frame) for frame in range(2, 10))
 SAMPLING = 9 * 10_000
 FEE = RENDERING // 10
 FIXED = FEE + 10 * 1_000
+
+
+DEARER = RENDERING - 62_222 + 15 * MICRO
+"""Rendering, when frame 2 costs 15 credits and the others what they did."""
+DEAR = SAMPLING + DEARER + DEARER // 10 + 10 * 1_000
+"""Price of that job."""
+
+
+async def raised(world: World, story: Story) -> JobQuoted:
+    """A second quote, for one dear frame."""
+    band = Band(low=1, expected=2, high=3)
+    curve, frames = Curve(knots=(Knot(frame=2, micro_wu=15 * MICRO * MICRO // BID),)), ranges([2])
+    await world.say(
+        SCHEDULER,
+        JobEstimated(job=story.job, account=story.renter, version=2, curve=curve, frames=frames, micro_wu=band, seconds=band),
+    )
+    quote = await world.hear(JobQuoted, job=story.job, version=2)
+    assert quote.price_micro == DEAR
+    return quote

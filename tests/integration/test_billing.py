@@ -18,7 +18,6 @@ from contracts.events import (
     DepositHeld,
     HoldRefused,
     JobCharged,
-    JobEstimated,
     JobQuoted,
     JobSettled,
     QuoteAccepted,
@@ -26,9 +25,9 @@ from contracts.events import (
     QuoteExpired,
 )
 from contracts.topology import BILLING, INTAKE, SCHEDULER, STORAGE
-from contracts.values import MICRO, Band, Curve, Knot, ranges
+from contracts.values import MICRO
 from services.billing.repository.audit import Audit
-from tests.integration.billing_story import BID, FIXED, RENDERING, SAMPLING, Story, an_order, curve_cost
+from tests.integration.billing_story import DEAR, FIXED, RENDERING, SAMPLING, Story, an_order, curve_cost, raised
 from tests.integration.one import OneService
 from tests.integration.world import Process, World
 from tests.waiting import until
@@ -167,25 +166,6 @@ async def test_holds_that_exceed_the_balance_together_cannot_all_be_made(world: 
     assert len(heard(world, CreditsHeld, jobs)) == 1
     assert (await balance(world, renter.renter))["available"] == 16 * MICRO - (DEAR - 6 * MICRO)
     await books_agree(world, billing)
-
-
-DEARER = RENDERING - 62_222 + 15 * MICRO
-"""Rendering, when frame 2 costs 15 credits and the others what they did."""
-DEAR = SAMPLING + DEARER + DEARER // 10 + 10 * 1_000
-"""Price of that job."""
-
-
-async def raised(world: World, story: Story) -> JobQuoted:
-    """A second quote, for one dear frame."""
-    band = Band(low=1, expected=2, high=3)
-    curve, frames = Curve(knots=(Knot(frame=2, micro_wu=15 * MICRO * MICRO // BID),)), ranges([2])
-    await world.say(
-        SCHEDULER,
-        JobEstimated(job=story.job, account=story.renter, version=2, curve=curve, frames=frames, micro_wu=band, seconds=band),
-    )
-    quote = await world.hear(JobQuoted, job=story.job, version=2)
-    assert quote.price_micro == DEAR
-    return quote
 
 
 def heard(world: World, event: type[Any], jobs: set[str]) -> list[Any]:
