@@ -89,12 +89,10 @@ def test_an_amount_is_a_number_above_zero_that_the_farm_can_count(text: str) -> 
     assert str(amount(" 12.5 ")) == "12.5"
 
 
-@pytest.mark.parametrize(
-    "text", ["", ",", "x", "1-", "5-1", "1-5x0", "1--", "1.5", "1-48;q", "³", "1-" + "9" * 5_000, "1-5x" + "9" * 5_000]
-)
+@pytest.mark.parametrize("text", ["", ",", "x", "1-", "5-1", "1-5x0", "1--", "1.5", "1-48;q", "³", "1-LONG", "1-5xLONG"])
 def test_a_frame_list_that_the_farm_cannot_read_is_refused_here(text: str) -> None:
     with pytest.raises(LocalProblem, match="frame"):
-        frame_list(text)
+        frame_list(text.replace("LONG", "9" * 5_000))
 
 
 @pytest.mark.parametrize("text", ["1", "-5--1", "1-48,60,100-200x2", "3; 5", " 7 , 9-9 "])
