@@ -5,6 +5,7 @@ import hashlib
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from agent.bundle import BundleCache
 from agent.downloading import BLOCK, Download, TamperedBundle
 from agent.fetching import Fetch
+from contracts.bus import Announcer
 from contracts.events import BundleGranted
 from tests.unit.agent.builders import a_grant, an_assignment
 from tests.unit.agent.test_keeping import a_place
@@ -53,7 +55,7 @@ def a_fetch(home: Path, store: Store, http: httpx.AsyncClient, most_bytes: int =
     assignment = an_assignment(grant=a_grant(1, bundle=sha256), bundle_bytes=len(store.body))
     place = a_place(home, http)
     place.cache = BundleCache(place.folders.cache, most_bytes, 0)
-    place.announcer = _Deaf()  # type: ignore[assignment]
+    place.announcer = cast(Announcer, _Deaf())
     fetch = Fetch(place, assignment, {}, lambda _: None)
     granted = BundleGranted(
         agent="agent-1", job="job", attempt="a", bundle=sha256, bytes=len(store.body), url="http://store/b", seconds_valid=60

@@ -83,3 +83,7 @@ def an_agent(agent: str = "ann", slots: int = 1, house: bool = False, **changes:
 
 def a_hand(attempt: str = "first", chunk: str = "chunk", job: str = "job", **changes: Any) -> Hand:
     return Hand(attempt, chunk, job, **{"since": NOW, **changes})
+
+
+FRAME = 120 + 120
+"""Seconds for each frame to be stored."""

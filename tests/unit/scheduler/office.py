@@ -20,6 +20,7 @@ from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.policy import Policy
+from services.scheduler.domain.states import JobState
 from services.scheduler.gate import Gate
 from services.scheduler.halting import Halting
 from services.scheduler.handlers import agents, attempts, conduct, farm, frames, jobs, lenders, offers, resources, steering
@@ -32,7 +33,7 @@ from services.scheduler.repository import Farms, Quotes, Storages
 from services.scheduler.signing import Signing
 from services.scheduler.sweeps import Promises, Repairs
 from services.scheduler.traffic import Traffic
-from tests.unit.scheduler.builders import IMAGE
+from tests.unit.scheduler.builders import IMAGE, a_chunk, a_sampled_job, an_agent
 from tests.unit.scheduler.management import Management
 from tests.unit.scheduler.memory import Clock, MemoryAgents, MemoryChoices, MemoryChunks, MemoryJobs, Store
 
@@ -179,3 +180,15 @@ class Office:
 
     async def _is_revoked(self, agent: str) -> bool:
         return await self.agents.is_revoked(agent)
+
+
+async def in_anns_hand(*others: Agent) -> Office:
+    """One job whose only chunk ann has in hand."""
+    it = Office()
+    await it.jobs.store.add("job", a_sampled_job(4, state=JobState.RENDERING, uncut=()))
+    for agent in (an_agent("ann"), *others):
+        await it.agents.store.add(agent.agent, agent)
+    await it.chunks.store.add("chunk", a_chunk(version=1))
+    await it.sweep()
+    assert it.all_chunks()[0].holder is not None
+    return it

@@ -22,24 +22,14 @@ from services.scheduler.domain.chunk import Chunk, Ending
 from services.scheduler.domain.cutting import cut
 from services.scheduler.domain.holding import Holder
 from services.scheduler.domain.states import AgentState, ChunkState, JobState
-from tests.unit.scheduler.builders import POLICY, WU, a_chunk, a_job, a_sampled_job, an_agent
-from tests.unit.scheduler.office import Office
-
-FRAME = 120 + 120
-"""Seconds for each frame to be stored."""
+from tests.unit.scheduler.builders import FRAME, POLICY, WU, a_chunk, a_job, a_sampled_job, an_agent
+from tests.unit.scheduler.office import Office, in_anns_hand
 
 
 @pytest_asyncio.fixture
 async def office() -> Office:
     """One job whose only chunk ann has in hand; bob has no slot yet."""
-    it = Office()
-    await it.jobs.store.add("job", a_sampled_job(4, state=JobState.RENDERING, uncut=()))
-    await it.agents.store.add("ann", an_agent("ann"))
-    await it.agents.store.add("bob", an_agent("bob", slots=0))
-    await it.chunks.store.add("chunk", a_chunk(version=1))
-    await it.sweep()
-    assert the_chunk(it).holder is not None
-    return it
+    return await in_anns_hand(an_agent("bob", slots=0))
 
 
 def the_chunk(office: Office) -> Chunk:

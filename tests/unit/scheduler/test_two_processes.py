@@ -14,25 +14,17 @@ from services.scheduler.domain.chunk import Ending
 from services.scheduler.domain.states import JobState
 from services.scheduler.leases import Hearing, Leases
 from services.scheduler.sweeps import Promises
-from tests.unit.scheduler.builders import POLICY, a_chunk, a_sampled_job, a_submission, an_agent, later
-from tests.unit.scheduler.office import Office
+from tests.unit.scheduler.builders import FRAME, POLICY, a_sampled_job, a_submission, later
+from tests.unit.scheduler.office import Office, in_anns_hand
 
 MINE = Shard(shard_of("ann", 2), 2)
 OTHER = Shard(1 - MINE.number, 2)
-FRAME = 120 + 120
-"""Seconds for each frame to be stored."""
 
 
 @pytest_asyncio.fixture
 async def office() -> Office:
     """One job, whose only chunk ann has in hand."""
-    it = Office()
-    await it.jobs.store.add("job", a_sampled_job(4, state=JobState.RENDERING, uncut=()))
-    await it.agents.store.add("ann", an_agent("ann"))
-    await it.chunks.store.add("chunk", a_chunk(version=1))
-    await it.sweep()
-    assert it.all_chunks()[0].holder is not None
-    return it
+    return await in_anns_hand()
 
 
 def another(office: Office, shard: Shard = UNDIVIDED) -> tuple[Desk, Leases]:
