@@ -1,14 +1,15 @@
 """The `framelend` command: for renters, lenders and the operator, over HTTP only."""
 
+import os
 from typing import Annotated
 
 import typer
 
-from framelend import agents_cli, jobs_cli, offers_cli, ops_cli, steering_cli
+from framelend import agents_cli, config, jobs_cli, offers_cli, ops_cli, steering_cli
 from framelend.client import Client
 from framelend.config import Login, save
 from framelend.session import Json, connected
-from framelend.terminal import EXIT_CODES, credits, out, plain, print_json, speaking, table
+from framelend.terminal import EXIT_CODES, REFUSED, credits, err, fail, out, plain, print_json, speaking, table
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,7 +30,9 @@ def login(
     json: Json = False,
 ) -> None:
     """Remember a farm and an API key on this machine."""
-    address = url if "://" in url else f"http://{url}"
+    address = config.address(url)
+    if config.in_clear(address):
+        err.print(f"[yellow]Your key goes to {plain(address)} unencrypted: whoever is on the way can read it. Is there https?[/]")
     secret = (key or typer.prompt("API key", hide_input=True)).strip()
     with Client(address, secret) as client:
         account = client.account()
@@ -47,9 +50,21 @@ def rotate_key(json: Json = False) -> None:
     with connected() as client:
         made, url = client.rotate_key(), client.url
     if json:
-        return print_json(made)
-    path = save(Login(url, made.key))
-    out.print(f"The older key has ended. The new one is remembered in {plain(str(path))}:\n{made.key}")
+        print_json(made)
+    else:
+        out.print(f"The older key has ended. The new one:\n{made.key}")
+    _remember(Login(url, made.key))
+
+
+def _remember(new: Login) -> None:
+    """After it was shown: the older key has ended, so no full disk may swallow the new one."""
+    if os.environ.get("FRAMELEND_KEY"):
+        err.print("Put it into FRAMELEND_KEY, which holds the ended one: a key from there is not remembered.")
+        return
+    try:
+        err.print(f"It is remembered in {plain(str(save(new)))}.")
+    except OSError as problem:
+        fail(f"It could not be remembered ({problem}): keep it, and `framelend login {new.url}` with it.", REFUSED)
 
 
 @app.command()

@@ -6,8 +6,11 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from framelend.problems import LocalProblem
+
+HERE = ("localhost", "127.0.0.1", "::1")
 
 
 class NotLoggedIn(LocalProblem):
@@ -36,6 +39,23 @@ def login(env: Mapping[str, str] = os.environ) -> Login:
     if not url or not key:
         raise NotLoggedIn("Not logged in: run `framelend login URL`, or set FRAMELEND_URL and FRAMELEND_KEY.")
     return Login(url, key)
+
+
+def address(typed: str) -> str:
+    """As people type a farm's address: its scheme may be left out. A key spends money, so http is for this machine only."""
+    return typed if "://" in typed else f"{'http' if _host(f'//{typed}') in HERE else 'https'}://{typed}"
+
+
+def in_clear(url: str) -> bool:
+    """Whether a key sent there can be read on the way."""
+    return url.startswith("http://") and _host(url) not in HERE
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None  # it is told as no address when it is used
 
 
 def save(to: Login, env: Mapping[str, str] = os.environ) -> Path:
