@@ -33,7 +33,7 @@ class Changes(BaseModel):
 
 
 class Changed(BaseModel):
-    """The new job, and a path that opens its page once (as `POST /v1/jobs/{job}/page-links` gives)."""
+    """The new job, and a path that opens its page for a while (as `POST /v1/jobs/{job}/page-links` gives)."""
 
     job: shapes.JobView
     path: str

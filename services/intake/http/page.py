@@ -19,7 +19,7 @@ router = APIRouter(tags=["page"])
 
 
 class PageLink(BaseModel):
-    """Opens the job's page in a browser, once within `seconds_valid`; the page then stays open for hours."""
+    """Opens the job's page in a browser, however often, within `seconds_valid`; the page then stays open for hours."""
 
     path: str
     seconds_valid: int

@@ -29,6 +29,8 @@ LOOK_SECONDS = 1.0
 PING_SECONDS = 15.0
 LIFE_SECONDS = 3_600.0
 """Then the stream ends and the client comes back: with a fresh look at who it is."""
+After = Annotated[int, Query(ge=0, le=1 << 53)]
+"""The number of an entry; the database knows none above 64 bits, and JSON's readers none above 53."""
 
 
 class FramesView(BaseModel):
@@ -58,15 +60,13 @@ async def frames(job: str, own_job: OwnJob, desk: TheDesk) -> FramesView:
 
 
 @router.get("/{job}/timeline", summary="The job's story")
-async def timeline(job: str, own_job: OwnJob, desk: TheDesk, after: Annotated[int, Query(ge=0)] = 0) -> list[shapes.TimelineLine]:
+async def timeline(job: str, own_job: OwnJob, desk: TheDesk, after: After = 0) -> list[shapes.TimelineLine]:
     """At most 500 entries after this number."""
     return [views.timeline_line(line) for line in await desk.memory.timeline.after(own_job.id, after)]
 
 
 @router.get("/{job}/events", summary="The job's story and progress as server-sent events", response_class=StreamingResponse)
-async def events(
-    request: Request, job: str, own_job: OwnJob, desk: TheDesk, after: Annotated[int, Query(ge=0)] = 0
-) -> StreamingResponse:
+async def events(request: Request, job: str, own_job: OwnJob, desk: TheDesk, after: After = 0) -> StreamingResponse:
     last = request.headers.get("last-event-id", "")
     number = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else after
     desk.streams.enter(own_job.state.account)

@@ -120,11 +120,15 @@ def test_a_drained_bucket_says_how_long_to_wait() -> None:
     assert taken(tokens, Rate(per_second=2, burst=5), 10.25)[1] == 0
 
 
+UNREADABLE = ("http://[abc", "https://\u2100.com/", "https://x.example:99999/", "http://a..b/", f"http://{'a' * 64}.example/")
+
+
 def test_only_plain_web_addresses_can_be_called() -> None:
-    for url in ("ftp://x", "https://", "https://user:pw@x.example", "javascript:alert(1)", "//x"):
+    for url in ("ftp://x", "https://", "https://user:pw@x.example", "javascript:alert(1)", "//x", *UNREADABLE):
         with pytest.raises(Refused):
             webhooks.checked(url)
-    assert webhooks.checked("https://x.example/hook")
+    for url in ("https://x.example/hook", "http://[::1]:8080/x", "https://b\u00fccher.example./hook"):
+        assert webhooks.checked(url) == url
 
 
 def an_upload(state: State = State.REQUESTED) -> Upload:
