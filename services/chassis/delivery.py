@@ -67,7 +67,7 @@ def receive(message: Message, row: Route) -> Received[Any]:
         id=str(message.message_id or ""),
         retries=retries_of(message),
         said_at=message.timestamp or datetime.now(UTC),
-        trace=_trace(message),
+        trace=trace_of(message),
     )
 
 
@@ -115,9 +115,13 @@ def deliveries_of(message: Message) -> int:
     return 1 + (count if isinstance(count, int) else 0)
 
 
-def _trace(message: Message) -> dict[str, str]:
+def trace_of(message: Message) -> dict[str, str]:
+    """The W3C trace context; what cannot be one, such as bytes that are no text, is none."""
     headers = cast(Mapping[str, Any], message.headers)
     return {name: value[:512] for name in ("traceparent", "tracestate") if isinstance(value := headers.get(name), str)}
 
 
-__all__ = ["Impostor", "NotAnEvent", "Received", "TooOften", "deliveries_of", "receive", "retries_of", "sender_of", "speaker"]
+__all__ = [
+    "Impostor", "NotAnEvent", "Received", "TooOften", "deliveries_of", "receive", "retries_of", "sender_of", "speaker",
+    "trace_of",
+]  # fmt: skip

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 
 import aio_pika
 import structlog
@@ -23,6 +23,7 @@ from services.chassis.delivery import (
     Impostor,
     retries_of,
     speaker,
+    trace_of,
 )  # fmt: skip
 from services.chassis.doorkeeper import Doorkeeper
 from services.chassis.metrics import MESSAGES
@@ -76,6 +77,9 @@ class Disposal:
             await _quietly(message.nack(requeue=True))
         except (AMQPError, ChannelInvalidStateError, RuntimeError, ConnectionError):
             log.info("message returns by itself, the channel is gone", event_key=row.event.key())
+        except Exception:  # ours, and met by one message: those taken with it are to be answered all the same
+            log.exception("not disposed of", event_key=row.event.key())
+            await _quietly(_back(message, row))
 
     async def done(self, messages: Sequence[Message], row: Route) -> None:
         """Acks what nothing was wrong with."""
@@ -144,7 +148,6 @@ class Disposal:
 def _moved(message: Message, row: Route, headers: Mapping[str, str | int]) -> aio_pika.Message:
     """The same body and message id under our own headers; the user id moves into one, since the broker checks the property."""
     ours = {KEY: row.event.key(), SENDER: speaker(message), **headers}
-    trace = {name: value for name, value in message.headers.items() if name in ("traceparent", "tracestate")}
     return aio_pika.Message(
         message.body,
         message_id=message.message_id,
@@ -152,9 +155,14 @@ def _moved(message: Message, row: Route, headers: Mapping[str, str | int]) -> ai
         timestamp=message.timestamp,
         correlation_id=message.correlation_id,
         content_type=message.content_type,
-        headers={**trace, **ours},
+        headers={**trace_of(message), **ours},
         delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
     )
+
+
+def _back(message: Message, row: Route) -> Awaitable[None]:
+    """To the inbox, which counts how often it hands a message out and ends that; where it does not, the message may be lost."""
+    return message.ack() if row.transient else message.nack(requeue=True)
 
 
 async def _quietly(doing: "asyncio.Future[None] | object") -> None:

@@ -1,0 +1,129 @@
+"""A message that is at fault harms none of those taken with it, whatever its envelope holds."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from aiormq.abc import DeliveredMessage
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
+
+from contracts.bus import Announcer
+from contracts.events import AgentPulse, ChunkCompleted, Event
+from contracts.topology import AGENTS, route
+from services.chassis.arrivals import Answers, Arrival, Message
+from services.chassis.batches import BatchConsumer
+from services.chassis.conduct import Limits
+from services.chassis.delivery import Received
+from services.chassis.disposal import Disposal
+from services.chassis.doorkeeper import Doorkeeper
+from services.chassis.inbox import Inboxes
+from tests.unit.chassis.messages import READY, Watched, delivered
+
+NOBODY: Any = None
+TRACES: tuple[Any, ...] = (b"\xff\xfe", 7, ["00"], {"00": b"\xff"}, "é" * 5_000, "00-fine")
+"""Of these the first is what the wire's decoding gives for a long string that is no text."""
+GOOD = ChunkCompleted(job="j", chunk="c", attempt="a").model_dump_json().encode()
+
+
+class Stuck(asyncio.Queue[Any]):
+    """Nothing can be written to it."""
+
+    async def put(self, item: Any) -> None:
+        raise TypeError("it cannot be written")
+
+
+class Channel:
+    """Stands in for aiormq's: confirms everything at once, unless it is broken."""
+
+    number, max_content_size, delivery_tag = 1, 100_000, 0
+
+    def __init__(self, is_broken: bool = False) -> None:
+        self.lock, self.write_queue = asyncio.Lock(), Stuck() if is_broken else asyncio.Queue[Any]()
+        self.confirmations: dict[int, Any] = {}
+        self.message_id_delivery_tag: dict[str, int] = {}
+        self.answered, self.returned = set[int](), set[int]()
+
+    def create_future(self) -> "asyncio.Future[Any]":
+        confirmed = asyncio.get_running_loop().create_future()
+        confirmed.set_result(None)
+        return confirmed
+
+    async def basic_ack(self, tag: int, multiple: bool = False) -> None:
+        self.answered.update(range(1, tag + 1) if multiple else [tag])
+
+    async def basic_nack(self, tag: int, requeue: bool = True) -> None:
+        assert requeue
+        self.returned.add(tag)
+
+
+class OnChannel(Announcer):
+    """An announcer without a connection."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__(NOBODY, "scheduler")
+        self._only: Any = channel
+
+    async def _underlay(self) -> Any:
+        return self._only
+
+
+def a_disposal(channel: Channel) -> Disposal:
+    return Disposal("scheduler", OnChannel(channel), Doorkeeper("scheduler", Limits()))
+
+
+def arrived(answers: Answers, tag: int, agent: str, body: bytes, event: type[Event] = ChunkCompleted, **headers: Any) -> Arrival:
+    deliver = Basic.Deliver(consumer_tag="t", delivery_tag=tag, exchange=AGENTS, routing_key=f"{agent}.{event.key()}")
+    header = ContentHeader(body_size=len(body), properties=Basic.Properties(user_id=agent, headers=headers))
+    answers.came(tag)
+    return Arrival(DeliveredMessage(delivery=deliver, header=header, body=body, channel=NOBODY), answers)
+
+
+async def handle(channel: Channel, group: Sequence[Message], event: type[Event] = ChunkCompleted) -> list[str]:
+    """Whose messages were handled."""
+    heard: list[str] = []
+
+    async def handler(batch: list[Received[Any]]) -> list[BaseException | None]:
+        heard.extend(one.sender for one in batch)
+        return [None] * len(batch)
+
+    await BatchConsumer("scheduler", route(event), handler, a_disposal(channel), 500)._group(group)
+    return heard
+
+
+@pytest.mark.parametrize("trace", TRACES)
+async def test_a_trace_that_is_none_keeps_nobodys_message_from_being_handled(trace: Any) -> None:
+    channel: Any = Channel()
+    answers = Answers(channel)
+    honest = [arrived(answers, tag, f"ann{tag}", GOOD) for tag in (1, 2, 4, 5)]
+    hostile = arrived(answers, 3, "eve", b"{}", traceparent=trace, tracestate=trace)
+    assert await handle(channel, [*honest[:2], hostile, *honest[2:]]) == ["ann1", "ann2", "ann4", "ann5"]
+    await answers.told()
+    assert (channel.answered, channel.returned) == ({1, 2, 3, 4, 5}, set())
+    assert channel.write_queue.qsize() == 1, "the example of a faulty message is parked"
+
+
+@pytest.mark.parametrize("trace", TRACES)
+async def test_nor_does_it_end_the_consumer_of_an_inbox_that_is_taken_one_by_one(trace: Any) -> None:
+    inboxes, message = Inboxes("scheduler"), Watched(delivered("eve", user_id="eve", headers={"traceparent": trace}))
+    inboxes.broker("amqp://nowhere", a_disposal(Channel()))
+
+    async def read(_: Received[Any]) -> None:
+        raise AssertionError("it says nothing")
+
+    await inboxes._one(message, READY, read)
+    assert message.answered
+
+
+@pytest.mark.parametrize(("event", "answered", "returned"), [(ChunkCompleted, {1}, {2}), (AgentPulse, {1, 2}, set[int]())])
+async def test_what_cannot_be_disposed_of_goes_back_where_its_deliveries_are_counted(
+    event: type[Event], answered: set[int], returned: set[int]
+) -> None:
+    channel: Any = Channel(is_broken=True)
+    answers = Answers(channel)
+    good = GOOD if event is ChunkCompleted else b'{"run":"r"}'
+    group = [arrived(answers, 1, "ann", good, event), arrived(answers, 2, "eve", b"{", event)]
+    assert await handle(channel, group, event) == ["ann"]
+    await answers.told()
+    assert (channel.answered, channel.returned) == (answered, returned)
