@@ -108,9 +108,10 @@ def earnings(json: Json = False) -> None:
         rows.add_row(one.agent, str(one.jobs), str(one.frames), f"{one.work:,.1f}", credits(one.earned))
     out.print(rows)
     held = found.balances
-    out.print(
-        f"[bold]{credits(found.earned)}[/] credits earned · {credits(held.pending)} waiting · {credits(held.payable)} payable"
-    )
+    besides = held.pending + held.payable - held.debt - found.earned
+    copies = f" · {credits(besides)} for copies the farm ordered, and late samples" if besides > 0 else ""
+    waiting = f"{credits(held.pending)} waiting · {credits(held.payable)} payable"
+    out.print(f"[bold]{credits(found.earned)}[/] credits earned{copies} · {waiting}")
 
 
 jobs_cli.add_to(app)

@@ -35,7 +35,7 @@ def fetch(client: "Client", job: str, names: Sequence[str], folder: Path, fetche
             granted = client.downloads(job, names[start : start + PER_QUESTION])
             if granted.missing:
                 raise LocalProblem(f"The job has no {', '.join(granted.missing[:5])}.")
-            jobs = [pool.submit(_one, client, store, one, folder / file_name(one), fetched) for one in granted.downloads]
+            jobs = [pool.submit(_one, client, store, one, folder / file_name(one), fetched, job) for one in granted.downloads]
             try:
                 found += [job.result() for job in as_completed(jobs)]
             except BaseException:
@@ -71,7 +71,8 @@ def frame_numbers(text: str) -> Iterator[int]:
         yield from range(begin, (int(last) if dash else begin) + 1, int(step or 1))
 
 
-def _one(client: "Client", store: httpx.Client, download: Download, path: Path, fetched: Fetched) -> Path:
+def _one(client: "Client", store: httpx.Client, download: Download, path: Path, fetched: Fetched, job: str = "") -> Path:
+    """Of a job, an address that the store takes no longer is asked for anew: on a slow line it runs out before its turn comes."""
     if not (path.exists() and path.stat().st_size == download.bytes and _hash_of(path) == download.sha256):
         for attempt in range(1, TRIES + 1):
             try:
@@ -81,6 +82,8 @@ def _one(client: "Client", store: httpx.Client, download: Download, path: Path, 
                 if attempt == TRIES:
                     raise _gave_up(download, broken) from broken
                 client.rest(attempt)
+                if job and isinstance(broken, httpx.HTTPStatusError):
+                    download = client.downloads(job, [download.name]).downloads[0]
     fetched(path, download.bytes)
     return path
 
@@ -94,15 +97,16 @@ def _gave_up(download: Download, broken: Exception) -> Exception:
 
 
 def _get(store: httpx.Client, download: Download, path: Path) -> None:
+    """What has come before the line broke is not fetched again."""
     partial = path.with_name(f".{path.name}.part")
-    digest, size = hashlib.sha256(), 0
-    with store.stream("GET", download.url) as answer, partial.open("wb") as file:
+    have = partial.stat().st_size if partial.exists() else 0
+    headers = {"Range": f"bytes={have}-"} if 0 < have < download.bytes else {}
+    with store.stream("GET", download.url, headers=headers) as answer:
         answer.raise_for_status()
-        for piece in answer.iter_bytes(PIECE):
-            size += len(piece)
-            digest.update(piece)
-            file.write(piece)
-    if digest.hexdigest() != download.sha256 or size != download.bytes:
+        with partial.open("ab" if answer.status_code == httpx.codes.PARTIAL_CONTENT else "wb") as file:
+            for piece in answer.iter_bytes():
+                file.write(piece)
+    if partial.stat().st_size != download.bytes or _hash_of(partial) != download.sha256:
         partial.unlink(missing_ok=True)
         raise Damaged(f"{download.name} came damaged: its SHA-256 is not what the farm says. Try again.")
     partial.replace(path)
