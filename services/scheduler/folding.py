@@ -1,5 +1,5 @@
-"""What was noted is folded into documents one by one: nothing is lost while the database is away, and what cannot be folded at
-all takes nothing else with it."""
+"""Many things, one by one: nothing of what was noted is lost while the database is away, and one that cannot be done at all takes
+no other with it."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,15 +14,15 @@ log = structlog.get_logger()
 K = TypeVar("K")
 
 
-async def one_by_one(keys: Iterable[K], fold: Callable[[K], Awaitable[None]]) -> None:
+async def one_by_one(keys: Iterable[K], do: Callable[[K], Awaitable[None]]) -> None:
     """Raises as soon as the world is away: the rest would only wait for the same."""
     for key in tuple(keys):
         try:
-            await fold(key)
+            await do(key)
         except Exception as problem:
             if verdict(problem) is Verdict.WORLD:
                 raise
-            log.exception("what was noted could not be folded and is dropped", of=key)
+            log.exception("one of many could not be done and is left out", of=key)
 
 
 @contextmanager

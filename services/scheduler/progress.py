@@ -14,11 +14,16 @@ from services.scheduler.domain import curves, pace
 from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.states import JobState
+from services.scheduler.folding import one_by_one
 from services.scheduler.repository import Agents, Chunks, Jobs, Tally
 
 log = structlog.get_logger()
 
 MOST_SHARES = 200
+MOST_FRAMES = 1_000
+"""Told of all agents together: with many machines of many slots the snapshot would be larger than the broker lets through."""
+LONGEST = 10_000_000.0
+"""Seconds that an event may hold."""
 SHOWN_STATES = frozenset(JobState) - {JobState.PURGED}
 FORGET = timedelta(seconds=30)
 
@@ -51,35 +56,39 @@ class Progress:
     async def tell(self) -> None:
         touched, self._touched = self._touched, set()
         jobs = await self._jobs.get_many(touched)
-        told = [job for job in jobs.values() if job.asked is not None and job.state in SHOWN_STATES]
+        told = {id: job for id, job in jobs.items() if job.asked is not None and job.state in SHOWN_STATES}
         if not told:
             return
         fleet = {saved.id: saved.state for saved in await self._agents.heard()}
         now = await self._agents.now()
         self._doing = {agent: doing for agent, doing in self._doing.items() if now - doing[0] < FORGET}
-        working, frames = _working(fleet), self._frames_in_hand(now)
+        working, frames = _working(fleet), self._frames_in_hand(now, fleet)
         try:
-            for job in told:
-                tally, mine = await self._chunks.tally(job.job), frames.get(job.job, {})
-                if not tally.is_fresh:
-                    self._touched.add(job.job)
-                await self._say(self._snapshot(job, tally, fleet, working.get(job.job, set()), mine))
+            await one_by_one(told, lambda id: self._tell(told[id], fleet, working.get(id, set()), frames.get(id, {})))
         except NotAnnounced as away:
             log.info("progress not told", problem=str(away))
+
+    async def _tell(self, job: Job, fleet: dict[str, Agent], working: set[str], frames: dict[str, list[FrameUnderWay]]) -> None:
+        tally = await self._chunks.tally(job.job)
+        if not tally.is_fresh:
+            self._touched.add(job.job)
+        await self._say(self._snapshot(job, tally, fleet, working, frames))
 
     def _snapshot(
         self, job: Job, tally: Tally, fleet: dict[str, Agent], working: set[str], frames: dict[str, list[FrameUnderWay]]
     ) -> JobProgressed:
         """`working` on this job, and the `frames` of it that agents have in hand."""
+        names = sorted({*working, *tally.by_agent})[:MOST_SHARES]
+        most = max(1, MOST_FRAMES // max(1, len(names)))
         shares = [
             AgentShare(
                 agent=agent,
-                frames=tuple(one.frame for one in frames.get(agent, ())),
-                under_way=tuple(frames.get(agent, ())),
+                frames=tuple(one.frame for one in frames.get(agent, ())[:most]),
+                under_way=tuple(frames.get(agent, ())[:most]),
                 stored=tally.by_agent.get(agent, 0),
                 micro_wu_per_minute=fleet[agent].micro_wu_per_minute if agent in fleet else 0,
             )
-            for agent in sorted({*working, *tally.by_agent})[:MOST_SHARES]
+            for agent in names
         ]
         speed = sum(pace.of(fleet[agent], job.job) * _at_work(fleet[agent]) for agent in working)
         return JobProgressed(
@@ -92,12 +101,13 @@ class Progress:
     def _part(self) -> dict[str, int]:
         return {"shard": self._shard.number, "shards": self._shard.of} if self._shard.of > 1 else {}
 
-    def _frames_in_hand(self, now: datetime) -> dict[str, dict[str, list[FrameUnderWay]]]:
-        """Job → agent → frames; one pass for all jobs."""
+    def _frames_in_hand(self, now: datetime, fleet: dict[str, Agent]) -> dict[str, dict[str, list[FrameUnderWay]]]:
+        """Job → agent → frames; one pass for all jobs. Nobody is shown at work on what he was not given."""
         found: dict[str, dict[str, list[FrameUnderWay]]] = defaultdict(lambda: defaultdict(list))
         for agent, (at, attempts) in self._doing.items():
+            given = {(hand.attempt, hand.job) for hand in fleet[agent].hands} if agent in fleet else ()
             for one in attempts:
-                if one.frame is not None:
+                if one.frame is not None and (one.attempt, one.job) in given:
                     found[one.job][agent].append(_under_way(one, one.frame, (now - at).total_seconds()))
         return found
 
@@ -107,7 +117,7 @@ def _under_way(one: AttemptInHand, frame: int, ago: float) -> FrameUnderWay:
     left = None if one.remaining_seconds is None else max(0.0, one.remaining_seconds - ago)
     return FrameUnderWay(
         frame=frame,
-        seconds=one.frame_started_seconds_ago + max(0.0, ago),
+        seconds=min(LONGEST, one.frame_started_seconds_ago + max(0.0, ago)),
         sample=one.sample,
         samples=one.samples,
         remaining_seconds=left,
