@@ -1,8 +1,11 @@
 """What agents say of themselves. The hot ones are taken in batches and end in one round of assignment."""
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -26,6 +29,10 @@ from services.scheduler.placing import Asking
 
 log = structlog.get_logger()
 Outcome = BaseException | None
+W = TypeVar("W")
+
+TOGETHER = 500
+"""Words told at a time."""
 
 
 def register(inboxes: Inboxes, desk: Desk) -> None:
@@ -59,8 +66,7 @@ async def ready(desk: Desk, batch: Sequence[Received[AgentReady]]) -> list[Outco
     )
     speeds = [one.micro_wu_per_minute for one in (await desk.dispatch.board()).fleet] if is_new else []
     await desk.dispatch.take([Asking(saved[agent], _ready(words, ended, desk.policy, speeds)) for agent, words in said.items()])
-    for agent in said:
-        await desk.remind(agent)
+    await _together(list(said), desk.remind)
     return [None if one.sender in saved else SenderFault(f"{one.sender} is not enrolled") for one in batch]
 
 
@@ -194,10 +200,15 @@ async def pulses(desk: Desk, batch: Sequence[Received[AgentPulse]]) -> list[Outc
     heard = await _take_over(desk, known, said, now)
     in_hand = await desk.chunks.current(hand.chunk for word in said.values() for hand in word.attempts)
     await _mark_alive(desk, in_hand, heard)
-    for agent, word in said.items():
-        for hand in word.attempts:
-            await _answer_void(desk, agent, hand, in_hand.get(hand.chunk))
+    voids = [_void(agent, hand, in_hand.get(hand.chunk)) for agent, word in said.items() for hand in word.attempts]
+    await _together([void for void in voids if void is not None], partial(_answer_void, desk))
     return [None if one.sender in known else SenderFault(f"{one.sender} is not enrolled") for one in batch]
+
+
+async def _together(words: Sequence[W], tell: Callable[[W], Awaitable[None]]) -> None:
+    """One wait for the confirms of many: what comes next in this inbox would wait for each of them otherwise."""
+    for at in range(0, len(words), TOGETHER):
+        await asyncio.gather(*(tell(one) for one in words[at : at + TOGETHER]))
 
 
 def _last_words(batch: Iterable[Received[AgentPulse]]) -> dict[str, AgentPulse]:
@@ -240,19 +251,21 @@ async def _mark_alive(desk: Desk, found: Mapping[str, Saved[Chunk]], heard: Sequ
     await desk.chunks.save([change for change in changes if change.state != change.before.state])
 
 
-async def _answer_void(desk: Desk, agent: str, hand: AttemptInHand, saved: Saved[Chunk] | None) -> None:
+def _void(agent: str, hand: AttemptInHand, saved: Saved[Chunk] | None) -> AttemptVoid | None:
     reason = "this attempt does not hold its chunk any more"
     if saved is None:
-        void = AttemptVoid(agent=agent, job=hand.job, chunk=hand.chunk, attempt=hand.attempt, reason=reason)
-    elif chunks.is_held_by(saved.state, hand.attempt) or _is_finished(saved.state, hand.attempt):
-        return
-    else:
-        void = chunks.void_of(saved.state, hand.attempt, agent, reason)
-    log.info("void attempt in a pulse", job=hand.job, chunk=hand.chunk, attempt=hand.attempt, agent=agent)
+        return AttemptVoid(agent=agent, job=hand.job, chunk=hand.chunk, attempt=hand.attempt, reason=reason)
+    if chunks.is_held_by(saved.state, hand.attempt) or _is_finished(saved.state, hand.attempt):
+        return None
+    return chunks.void_of(saved.state, hand.attempt, agent, reason)
+
+
+async def _answer_void(desk: Desk, void: AttemptVoid) -> None:
+    log.info("void attempt in a pulse", job=void.job, chunk=void.chunk, attempt=void.attempt, agent=void.agent)
     try:
         await desk.say(void)
     except NotAnnounced:  # a full mailbox is its owner's affair; the other agents of this batch must not wait for it
-        log.info("void attempt not told, the next pulse will be answered", attempt=hand.attempt, agent=agent)
+        log.info("void attempt not told, the next pulse will be answered", attempt=void.attempt, agent=void.agent)
 
 
 def _is_finished(chunk: Chunk, attempt: str) -> bool:
