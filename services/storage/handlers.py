@@ -27,12 +27,12 @@ from services.chassis.delivery import Received
 from services.chassis.inbox import Inboxes
 from services.chassis.service import Ground
 from services.storage.deferring import Deferring
+from services.storage.domain.delivery import Delivery
 from services.storage.domain.job import Outcome
 from services.storage.granting import Granting
 from services.storage.repository import Agents
 from services.storage.repository.agents import REVOKED
 from services.storage.sealing import Sealing
-from services.storage.settling import Delivery
 from services.storage.uploading import Uploading
 
 log = structlog.get_logger()

@@ -9,13 +9,12 @@ same write. Whoever crashes in between repeats from the top; every step finds wh
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 
-from contracts.events import CompletedFrame, Event
-from contracts.grants import Grant
+from contracts.events import Event
 from services.chassis import traces
 from services.chassis.clock import DatabaseClock
 from services.chassis.repository import Change, Saved
@@ -25,16 +24,13 @@ from services.storage.children import Children
 from services.storage.domain import admission
 from services.storage.domain import frame as framing
 from services.storage.domain.admission import NotAllowed
+from services.storage.domain.delivery import Delivery, One, Round
 from services.storage.domain.frame import (
     Claim,
     FrameRecord,
     FrameState,
     Refusal,
     Standing,
-    claim_id,
-    record_id,
-    refusal_id,
-    staged_key,
 )
 from services.storage.domain.job import Job, JobState
 from services.storage.domain.png import NotThePicture
@@ -43,69 +39,6 @@ from services.storage.repository import Agents, Claims, Frames, Jobs, Refusals
 
 log = structlog.get_logger()
 SUPERFLUOUS = "superfluous"
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """What an attempt says it has put into the store. `patient`: what is missing may still appear."""
-
-    grant: Grant
-    frames: tuple[CompletedFrame, ...]
-    patient: bool = False
-    trace: Mapping[str, str] = field(default_factory=dict)
-    admitted: bool = False
-    """The grant was checked before: it may be over by now."""
-
-
-@dataclass(frozen=True)
-class One:
-    """One frame of a delivery, with the names it has in the store and the database."""
-
-    delivery: Delivery
-    frame: CompletedFrame
-
-    @property
-    def grant(self) -> Grant:
-        return self.delivery.grant
-
-    @property
-    def claim(self) -> str:
-        return claim_id(self.grant.attempt, self.frame.frame)
-
-    @property
-    def record(self) -> str:
-        return record_id(self.grant.job, self.frame.frame)
-
-    @property
-    def refusal(self) -> str:
-        return refusal_id(self.grant.attempt, self.frame.frame, self.frame.file_sha256)
-
-    @property
-    def staged(self) -> str:
-        return staged_key(self.grant.attempt, self.frame.frame, self.frame.file_sha256)
-
-    @property
-    def ids(self) -> dict[str, str]:
-        grant = self.grant
-        told = {"job": grant.job, "chunk": grant.chunk, "attempt": grant.attempt, "agent": grant.agent}
-        return {**told, "frame": str(self.frame.frame)}
-
-
-@dataclass
-class Round:
-    """What is known at the beginning of a batch, and what it has come to."""
-
-    now: datetime
-    jobs: Mapping[str, Job]
-    claims: Mapping[str, Claim]
-    records: Mapping[str, FrameRecord]
-    refused: set[str]
-    arrived: dict[str, One] = field(default_factory=dict)
-    """By record id: to be stored together at the end."""
-    early: list[Delivery] = field(default_factory=list)
-    """Have a frame that cannot be settled yet."""
-    staged: list[str] = field(default_factory=list)
-    """Keys that nobody needs any more."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +57,7 @@ class Settling:
     async def settle(self, deliveries: Sequence[Delivery]) -> list[Exception | None]:
         """One outcome per delivery; None when every frame of it is durably decided. Raises WorldAway."""
         problems = await self.admit(deliveries)
-        good = [delivery for delivery, problem in zip(deliveries, problems, strict=True) if problem is None]
+        good = _without(problems, deliveries)
         if not good:
             return problems
         round = await self._round(good)
@@ -132,6 +65,12 @@ class Settling:
         await self._store(round)
         await self._tidy(round)
         return [problem or _early(round, delivery) for delivery, problem in zip(deliveries, problems, strict=True)]
+
+    async def expect(self, deliveries: Sequence[Delivery]) -> list[Exception | int]:
+        """How many frames of each are still to be decided; or what is wrong with it: also a file that was not told (yet)."""
+        problems = await self.admit(deliveries)
+        round = await self._round(_without(problems, deliveries))
+        return [problem or _left(round, delivery) for delivery, problem in zip(deliveries, problems, strict=True)]
 
     async def admit(self, deliveries: Sequence[Delivery]) -> list[Exception | None]:
         """What is wrong with each before any byte is looked at."""
@@ -174,14 +113,15 @@ class Settling:
 
     async def _frame(self, round: Round, one: One) -> None:
         """Up to `arrived`, or to a refusal, or to nothing when it was decided before."""
-        decided = _decided_before(round, one)
+        decided = round.decided(one)
         if decided:
             FRAMES.labels(decided).inc()
             round.staged.append(one.staged)
             return
-        claim = round.claims.get(one.claim)
-        if claim is None or claim.file_sha256 != one.frame.file_sha256:
-            round.early.append(one.delivery)
+        claim = round.claim(one)
+        if claim is None:
+            if not one.delivery.admitted:  # else it was told anew since: these bytes will never be delivered
+                round.early.append(one.delivery)
             return
         data = await self.bucket.get(one.staged, claim.bytes)
         if data is None and one.delivery.patient:
@@ -267,12 +207,13 @@ class Settling:
             log.info("staged files are left to the sweep", problem=str(away))
 
 
-def _decided_before(round: Round, one: One) -> str:
-    """How this delivery was decided already, or empty."""
-    if round.jobs[one.grant.job].state is not JobState.OPEN:
-        return "job_closed"
-    known = framing.standing(round.records.get(one.record), one.grant.attempt, one.frame.file_sha256, round.now)
-    return "repeated" if known is Standing.REPEATED or one.refusal in round.refused else ""
+def _without(problems: Sequence[Exception | None], deliveries: Sequence[Delivery]) -> list[Delivery]:
+    return [delivery for delivery, problem in zip(deliveries, problems, strict=True) if problem is None]
+
+
+def _left(round: Round, delivery: Delivery) -> Exception | int:
+    left = round.left(delivery)
+    return NotYet("a frame's claim has not come") if left is None else left
 
 
 def _change(saved: Saved[FrameRecord], job: Job, trace: Mapping[str, str]) -> Change[FrameRecord]:

@@ -8,12 +8,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from pymongo import ASCENDING, ReturnDocument
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from services.chassis import traces
 from services.chassis.clock import DatabaseClock
 from services.storage.domain.task import LEASE, TRIES, Task, TaskKind, delay
 
+FORMER, INDEX_NOT_FOUND = "waiting", 27
 _TASK = TypeAdapter(Task)
 
 
@@ -23,7 +24,19 @@ class Tasks:
         self._added = asyncio.Event()
 
     async def ensure_indexes(self) -> None:
-        await self._collection.create_index([("given_up", ASCENDING), ("not_before", ASCENDING)], name="waiting")
+        """One lane never looks through the tasks of another."""
+        keys = [("given_up", ASCENDING), ("kind", ASCENDING), ("not_before", ASCENDING)]
+        await self._collection.create_index(keys, name="waiting of a kind")
+        if FORMER in await self._collection.index_information():
+            await self._drop(FORMER)
+
+    async def _drop(self, index: str) -> None:
+        """Of a farm from before; also when another process, upgrading too, has been faster."""
+        try:
+            await self._collection.drop_index(index)
+        except OperationFailure as problem:
+            if problem.code != INDEX_NOT_FOUND:
+                raise
 
     async def add(self, task: Task) -> None:
         """Repeats change nothing while it waits or runs. It belongs to the trace of whoever adds it."""

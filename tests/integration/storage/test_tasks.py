@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest_asyncio
@@ -13,6 +13,7 @@ from services.chassis.clock import DatabaseClock
 from services.chassis.verdicts import WorldAway
 from services.storage.domain.task import TRIES, Task, TaskKind
 from services.storage.repository import Tasks
+from services.storage.repository.tasks import FORMER
 from services.storage.work import Work
 from tests.integration.storage.players import Lender, Renter
 from tests.integration.world import Process, World
@@ -47,6 +48,20 @@ async def test_a_task_is_one_workers_at_a_time_and_of_its_lane(database: Any) ->
     assert (mine.id, mine.subject) == ("purge:one", "one")
     await tasks.done(mine)
     assert await database["tasks"].count_documents({}) == 0
+
+
+async def test_a_lane_finds_its_own_tasks_by_an_index_and_the_former_one_is_gone(database: Any) -> None:
+    await database["tasks"].create_index([("given_up", 1), ("not_before", 1)], name=FORMER)
+    tasks = Tasks(database, DatabaseClock(database))
+    for _ in range(2):
+        await tasks.ensure_indexes()
+    assert FORMER not in await database["tasks"].index_information()
+    for number in range(20):
+        await tasks.add(Task(f"frames:{number}", TaskKind.FRAMES, "attempt"))
+    await tasks.add(a_task())
+    asked = {"given_up": False, "kind": {"$in": list(LANE)}, "not_before": {"$lte": datetime.now(UTC) + timedelta(days=1)}}
+    told = await database.command("explain", {"find": "tasks", "filter": asked, "sort": {"not_before": 1}})
+    assert told["executionStats"]["totalDocsExamined"] == 1
 
 
 async def test_a_dead_workers_task_goes_to_another_and_the_dead_one_can_do_nothing_more(database: Any) -> None:
