@@ -26,7 +26,7 @@ from services.scheduler.domain.states import AGENT_MOVES, HEARD_AGENT, Access, A
 
 READIES = 8
 REFERENCE = Benchmark(cpu_micros=BENCHMARK_MICRO_WU, wall_micros=BENCHMARK_MICRO_WU)
-"""Stands in for an agent that has not shown a benchmark yet; what it may earn by that is bounded by the anchor."""
+"""Stands in for an agent that has not shown a benchmark yet; what it may earn by that is bounded (domain.measured)."""
 MOST_HANDS = 2
 """For each slot: what is said to be about to end may be a lie."""
 

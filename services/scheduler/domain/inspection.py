@@ -12,8 +12,9 @@ from contracts.events import Event, InspectionReported, JobInspected, SceneFacts
 from contracts.values import Finding, Kind, Picture, Ranges, RenderSettings, Severity, count
 from services.scheduler.domain import job as jobs
 from services.scheduler.domain import looking_at_files, looking_at_frames, looking_at_scene
-from services.scheduler.domain.job import Job, Measured
+from services.scheduler.domain.job import Job
 from services.scheduler.domain.looking import Case, error
+from services.scheduler.domain.measured import Measured
 from services.scheduler.domain.picture import memory_bytes
 from services.scheduler.domain.states import JobState
 

@@ -19,7 +19,6 @@ from contracts.events import (
     JobRendered,
     JobStateChanged,
     JobSubmitted,
-    SampledWork,
     SamplingMeasured,
     SceneFacts,
     Wishes,
@@ -27,6 +26,7 @@ from contracts.events import (
 from contracts.values import Band, Curve, Kind, Picture, Ranges, RenderSettings
 from services.scheduler.domain.doubts import NONE as NO_DOUBTS
 from services.scheduler.domain.doubts import Doubts
+from services.scheduler.domain.measured import Measured, counted, plausible
 from services.scheduler.domain.peaks import MemoryPeak, Raised
 from services.scheduler.domain.quick import replace
 from services.scheduler.domain.states import ENDED, JOB_MOVES, JobState, check
@@ -57,18 +57,6 @@ class Sample:
     probing: bool = False
     witness: bool = False
     """On a house agent: beside a lender's frame that stands out, or where each sample counts much."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Work of one inspecting, sampling or probing attempt, within its time budget but not yet held against the anchor's."""
-
-    attempt: str
-    agent: str
-    kind: Kind
-    micro_wu: int
-    frames: Ranges = ()
-    anchor: bool = False
 
 
 @dataclass(frozen=True)
@@ -252,18 +240,9 @@ def purged(job: Job) -> Decided:
 
 
 def sampling_measured(job: Job, factor: int) -> SamplingMeasured:
-    """Work that the deposit pays: nobody's counts for more than `factor` times the anchor's."""
-    anchor = anchor_micro_wu(job)
-
-    def bounded(one: Measured) -> int:
-        trusted = one.anchor or one.kind is Kind.INSPECT or anchor is None
-        return one.micro_wu if trusted else min(one.micro_wu, factor * (anchor or 0))
-
-    work = tuple(
-        SampledWork(attempt=one.attempt, agent=one.agent, kind=one.kind, frames=one.frames, micro_wu=bounded(one))
-        for one in job.measured
-    )
-    return SamplingMeasured(job=job.job, work=work)
+    """Work that the deposit pays: nobody's counts for more than is plausible."""
+    most = plausible(anchor_micro_wu(job), factor, job.sampling_limit)
+    return SamplingMeasured(job=job.job, work=tuple(counted(one, most) for one in job.measured))
 
 
 ANCHOR_FACTOR = 8

@@ -15,7 +15,8 @@ from services.scheduler.domain import curves, estimate, picking, rounds, shots
 from services.scheduler.domain import job as jobs
 from services.scheduler.domain.cutting import chunk_id
 from services.scheduler.domain.estimate import Seen
-from services.scheduler.domain.job import Cut, Decided, Job, Measured, Sample
+from services.scheduler.domain.job import Cut, Decided, Job, Sample
+from services.scheduler.domain.measured import Measured
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.preview import ordered
 from services.scheduler.domain.shots import Look

@@ -14,8 +14,9 @@ from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.assignment import assigned
 from services.scheduler.domain.chunk import Chunk, Ending, Failure, brought, claimed, gave_up
 from services.scheduler.domain.cutting import chunk_id, chunk_of, cut, inspection
-from services.scheduler.domain.job import Job, Measured
+from services.scheduler.domain.job import Job
 from services.scheduler.domain.matching import Board, Offer
+from services.scheduler.domain.measured import Measured
 from services.scheduler.domain.rows import Interruptions
 from services.scheduler.domain.states import AgentState, JobState
 from tests.unit.scheduler.builders import (

@@ -20,7 +20,8 @@ from contracts.values import Band, Kind
 from services.scheduler.domain import answers
 from services.scheduler.domain import job as jobs
 from services.scheduler.domain.cutting import inspection
-from services.scheduler.domain.job import Job, Measured
+from services.scheduler.domain.job import Job
+from services.scheduler.domain.measured import Measured
 from services.scheduler.domain.states import (
     AGENT_MOVES,
     CHUNK_MOVES,

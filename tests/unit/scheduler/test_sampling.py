@@ -1,5 +1,6 @@
 """From a few real frames to a curve and a band."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 from contracts.events import Event, JobEstimated, SamplingMeasured, Wishes
 from contracts.values import Benchmark, Kind, Knot, count, frames
 from contracts.work import BENCHMARK_MICRO_WU
+from services.scheduler.domain import job as jobs
 from services.scheduler.domain import sampling
 from services.scheduler.domain.cutting import chunk_id
 from services.scheduler.domain.job import Job
+from services.scheduler.domain.measured import Measured
 from services.scheduler.domain.states import JobState
 from tests.unit.scheduler.builders import POLICY, WU, a_job, span
 
@@ -132,6 +135,26 @@ def test_a_frame_that_came_after_all_is_kept_for_the_work_already_recognised() -
     assert 1 not in list(frames(estimate.frames))
     _, events = sampling.probed(job, 1, "probe", "ann", WU, FLEET, POLICY)
     assert [type(one) for one in events] == [SamplingMeasured], "the needless probe is paid, the curve is frozen"
+
+
+def told_at_the_end(*attempts: Measured, anchor: int | None) -> dict[str, int]:
+    """Of a job that fails while it is sampled, with a deposit of 600 WU; its anchor cost so much."""
+    job = replace(a_sampling_job(sampling_limit=600 * WU), measured=attempts)
+    samples = tuple(replace(one, micro_wu=anchor) if one.anchor else one for one in job.samples)
+    _, events = jobs.failed(replace(job, samples=samples), "scene_fault", "a driver fails")
+    (measured,) = [one for one in events if isinstance(one, SamplingMeasured)]
+    return {work.attempt: work.micro_wu for work in measured.work}
+
+
+@pytest.mark.parametrize(("anchor", "most"), [(None, 120 * WU), (2 * WU, 16 * WU)])
+def test_no_lender_takes_the_deposit_of_a_job_that_ends_before_its_samples_are_known(anchor: int | None, most: int) -> None:
+    """What he says is bounded by his time budget only: that of a machine of 4,096 cores, by its own word."""
+    lie = sampling.recognised(10**12, Benchmark(cpu_micros=1_000, wall_micros=1_000), 4_096, POLICY.sample_budget)
+    assert lie > 600 * WU
+    liar, honest = Measured("lie", "eve", Kind.SAMPLE, lie), Measured("fair", "ann", Kind.SAMPLE, 15 * WU, span(1, 1))
+    house = Measured("look", "house", Kind.INSPECT, 40 * WU), Measured("anchor", "house", Kind.SAMPLE, 200 * WU, anchor=True)
+    paid = told_at_the_end(liar, honest, *house, anchor=anchor)
+    assert paid == {"lie": most, "fair": 15 * WU, "look": 40 * WU, "anchor": 200 * WU}
 
 
 @pytest.mark.parametrize(("cpu", "cores", "expected"), [(3 * WU, 2.0, 3 * WU), (10**11, 2.0, 240 * WU), (0, 1.0, 1)])
