@@ -47,7 +47,7 @@ def sign(grant: Grant, keys: Mapping[str, bytes]) -> Grant:
 def is_good(grant: Grant, keys: Mapping[str, bytes], now: datetime) -> bool:
     """True when we signed exactly this and its time is not over."""
     key = keys.get(grant.key_id)
-    return key is not None and hmac.compare_digest(_mac(grant, key), grant.mac) and now < grant.until
+    return key is not None and hmac.compare_digest(_mac(grant, key).encode(), grant.mac.encode()) and now < grant.until
 
 
 def _mac(grant: Grant, key: bytes) -> str:

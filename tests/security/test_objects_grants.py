@@ -51,6 +51,7 @@ FORGED: dict[str, Callable[[Grant], Grant]] = {
     "a later end": lambda good: good.model_copy(update={"until": good.until + timedelta(days=1)}),
     "no signature": lambda good: good.model_copy(update={"mac": ""}),
     "half a signature": lambda good: good.model_copy(update={"mac": good.mac[:32]}),
+    "a signature in other letters": lambda good: good.model_copy(update={"mac": "é" * 64}),
     "a key nobody has": lambda good: good.model_copy(update={"key_id": "2"}),
     "signed by himself": lambda good: sign(good, ANOTHERS_KEY),
 }

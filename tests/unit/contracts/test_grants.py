@@ -46,6 +46,10 @@ def test_a_grant_signed_with_another_key_is_not_good() -> None:
     assert not is_good(sign(a_grant(), {"1": b"x" * 32}), KEYS, NOW)
 
 
+def test_a_signature_in_other_letters_is_no_good_and_no_mistake_of_ours() -> None:
+    assert not is_good(a_grant(mac="é" * 64), KEYS, NOW)
+
+
 def test_a_grant_allows_its_frames_and_no_others() -> None:
     grant = a_grant(frames=(FrameRange(first=1, last=9, step=4),))
     assert [frame for frame in range(12) if grant.allows(frame)] == [1, 5, 9]
