@@ -130,6 +130,10 @@ class Picture(Value):
     bits: Annotated[int, Field(ge=8, le=16)] = 8
 
 
+LEAST_SIDE = 4
+"""Blender's own least width and height, before any percentage; our render driver takes no less."""
+
+
 class RenderSettings(Value):
     """What the renter asks to differ from the file; None leaves the file's own setting."""
 

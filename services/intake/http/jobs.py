@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from contracts.events import Wishes
 from contracts.events.control import PRIORITIES
-from contracts.values import Audience, Frame, Id, Limits, Order, Ranges, RenderSettings
+from contracts.values import LEAST_SIDE, Audience, Frame, Id, Limits, Order, Ranges, RenderSettings
 from services.chassis.repository import Saved
 from services.intake.domain import framelists, steering, uploads
 from services.intake.domain.accounts import key_hash
@@ -44,6 +44,9 @@ class SettingsAsked(RenderSettings):
     """As in the file where nothing is said."""
 
     model_config = ConfigDict(extra="forbid")
+
+    width: Annotated[int, Field(ge=LEAST_SIDE, le=32_768)] | None = None
+    height: Annotated[int, Field(ge=LEAST_SIDE, le=32_768)] | None = None
 
 
 class NewJob(BaseModel):

@@ -1,7 +1,7 @@
 """Checks of how many frames there are, how large, and what they take: from what was asked to what will be rendered."""
 
 from contracts.changes import Change
-from contracts.values import MAX_JOB_FRAMES, Finding, FrameRange, Picture, Ranges, count
+from contracts.values import LEAST_SIDE, MAX_JOB_FRAMES, Finding, FrameRange, Picture, Ranges, count
 from services.scheduler.domain.looking import Case, error, info, warning
 from services.scheduler.domain.picture import MAX_SIDE, picture, sides
 from services.scheduler.domain.policy import GIB, MIB
@@ -61,7 +61,11 @@ def _suspicious(case: Case) -> list[Finding]:
 
 
 def size(case: Case) -> tuple[Picture | None, list[Finding]]:
-    width, height = sides(case.facts, case.settings)
+    asked, facts = case.settings, case.facts
+    width, height = sides(facts, asked)
+    if min(asked.width or facts.width, asked.height or facts.height) < LEAST_SIDE:
+        text = f"Blender takes no width or height of fewer than {LEAST_SIDE} pixels."
+        return None, [error("resolution", text, f"Ask for at least {LEAST_SIDE}; a percentage makes smaller pictures of that.")]
     if max(width, height) > MAX_SIDE:
         text = f"Pictures of {width} × {height} pixels are larger than the farm's limit of {MAX_SIDE:,} a side."
         return None, [error("resolution", text, "Lower the resolution or its percentage.")]
@@ -69,7 +73,7 @@ def size(case: Case) -> tuple[Picture | None, list[Finding]]:
     if max(width, height) > BIG_SIDE:
         text = f"Pictures of {width} × {height} pixels are large and slow."
         found.append(warning("big_pictures", text, "Lower the resolution with --percentage if you do not need it."))
-    return picture(case.facts, case.settings), found
+    return picture(facts, asked), found
 
 
 def _percentage(case: Case, width: int, height: int) -> list[Finding]:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from contracts import events as e
 from contracts.values import Audience, Curve, Feasibility, Knot, Limits, Order, Outlook
@@ -39,6 +40,14 @@ def test_named_goes_with_names(wrong: dict[str, Any]) -> None:
     with pytest.raises(Refused) as refused:
         wanted(asked(**wrong))
     assert refused.value.code == "lenders-unnamed"
+
+
+@pytest.mark.parametrize("side", ["width", "height"])
+def test_a_side_that_the_render_driver_does_not_take_is_refused_at_the_door(side: str) -> None:
+    """Else nobody could look at the file, and it would be called the farm's own mistake."""
+    assert asked(settings={side: 4}).settings
+    with pytest.raises(ValidationError, match=f"settings.{side}"):
+        asked(settings={side: 3})
 
 
 def test_what_is_said_of_a_deadline_stands_beside_the_price_and_in_the_jobs_story() -> None:

@@ -54,6 +54,7 @@ SPEAKING: list[tuple[dict[str, Any], str, Severity, Change | None]] = [
     ({"percentage": 50}, "percentage", WARNING, Change.FULL_RESOLUTION),
     ({"width": 9_000}, "big_pictures", WARNING, None),
     ({"width": 40_000}, "resolution", ERROR, None),
+    ({"height": 3}, "resolution", ERROR, None),
     ({"memory_bytes": 5 * GIB}, "memory", ERROR, None),
     ({"packed_bytes": GIB}, "packed", WARNING, None),
 ]
@@ -114,6 +115,13 @@ def test_frames_that_were_named_are_not_called_suspicious() -> None:
 
 def test_a_percentage_that_was_asked_for_is_meant() -> None:
     assert look(RenderSettings(percentage=50), percentage=50).findings == ()
+
+
+def test_a_side_that_no_driver_takes_is_refused_and_a_percentage_of_a_larger_one_is_not() -> None:
+    """Whoever rendered it would be told that the farm has asked for the impossible."""
+    for settings in (RenderSettings(width=3), RenderSettings(width=480, height=1), RenderSettings(height=3, percentage=100)):
+        assert [(one.code, one.severity) for one in look(settings).findings] == [("resolution", ERROR)]
+    assert look(RenderSettings(width=4, height=4, percentage=50)).findings == ()
 
 
 def test_full_resolution_is_what_the_pictures_get() -> None:
