@@ -4,7 +4,7 @@ Rests on nothing but whole reads, whole writes and signed requests: conditions a
 What cannot be reached becomes `WorldAway`; what is not there becomes None or `Gone`.
 """
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -147,11 +147,15 @@ class Bucket:
             return None
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """What is not there is not missed."""
+        """What is not there is not missed; what the store keeps is WorldAway, after all the others are gone."""
+        kept: list[str] = []
         for at in range(0, len(keys), DELETE_AT_ONCE):
             listed = [{"Key": key} for key in keys[at : at + DELETE_AT_ONCE]]
             with _translated():
-                await self._client.delete_objects(Bucket=self._address.bucket, Delete={"Objects": listed, "Quiet": True})
+                told = {"Objects": listed, "Quiet": True}
+                kept += refusals(await self._client.delete_objects(Bucket=self._address.bucket, Delete=told))
+        if kept:
+            raise WorldAway(f"the store keeps {len(kept)} of {len(keys)} objects: {kept[0]}")
 
     async def delete_below(self, prefix: str, before: datetime | None = None) -> int:
         """Everything whose key begins so (and was last written before then); returns how many."""
@@ -253,6 +257,11 @@ async def _read(body: Any) -> bytes:
     with _translated():
         piece: bytes = await body.read(READ_BYTES)
         return piece
+
+
+def refusals(answer: Mapping[str, Any]) -> list[str]:
+    """Codes of what an answer to a deletion says is still there: the answer itself is 200 all the same."""
+    return [code for one in answer.get("Errors", ()) if (code := str(one.get("Code", ""))) not in _GONE]
 
 
 @contextmanager

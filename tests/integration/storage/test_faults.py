@@ -13,6 +13,8 @@ from contracts.events import BundleStored, FramesStored, JobPackaged, JobPurged,
 from infra.local.farmfile import FarmFile
 from infra.local.infrastructure import tool
 from infra.local.layout import TOOLS
+from services.chassis.verdicts import WorldAway
+from services.storage.bucket import Address, Bucket
 from tests.integration.storage.players import Lender, Renter, a_bundle
 from tests.integration.world import Process, World, free_port
 from tests.pictures import a_png, sha256
@@ -110,6 +112,22 @@ async def test_a_frame_in_flight_survives_the_death_of_the_service(world: World,
         return sorted(frame.frame for event in events for frame in event.frames) == [1, 2, 3]
 
     await until(all_told, "each frame told exactly once")
+
+
+async def test_what_the_store_refuses_to_delete_is_said_and_the_rest_is_gone(farm: FarmFile, store: Store) -> None:
+    await until(store.answers, "the store is there")
+    keys = farm["FARM_S3_ACCESS_KEY"], farm["FARM_S3_SECRET_KEY"]
+    bucket = Bucket(Address(store.url, store.url, *keys, "deleting"))
+    await bucket.open()
+    try:
+        for key in ("folder/file", "other"):
+            await bucket.put(key, b"data", "text/plain")
+        with pytest.raises(WorldAway, match="keeps 1 of 3"):  # to this store a folder with files in it is a key
+            await bucket.delete(["folder", "other", "never/there"])
+        assert (await bucket.get("folder/file", 10), await bucket.get("other", 10)) == (b"data", None)
+        await bucket.delete(["folder/file", "other"])
+    finally:
+        await bucket.close()
 
 
 async def test_a_finished_job_and_its_unused_bundle_go_when_their_time_is_over(world: World, store: Store) -> None:
