@@ -173,7 +173,7 @@ async def answer(child: Process, most: int) -> tuple[dict[str, Any], bytes]:
     try:
         head = json.loads(await _part(child, MAX_HEAD))
         attached = await _part(child, most)
-    except (asyncio.IncompleteReadError, ValueError) as problem:
+    except (asyncio.IncompleteReadError, ValueError, RecursionError) as problem:
         raise Lost(repr(problem)[:200]) from problem
     if not isinstance(head, dict):
         raise Lost("no answer")

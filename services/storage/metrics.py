@@ -16,6 +16,7 @@ BUNDLES = Counter("framelend_storage_bundles", "Uploads, by what became of them"
 BUNDLE_SECONDS = Histogram("framelend_storage_bundle_seconds", "To verify and keep a bundle", buckets=_SECONDS)
 PACKAGING = Histogram("framelend_storage_packaging_seconds", "To make a job's packages", buckets=_SECONDS)
 TASKS = Counter("framelend_storage_tasks", "Rounds of longer work", ["kind", "outcome"])
+"""done; postponed while the world is away or something has not come yet; failed for a reason of ours."""
 CHILDREN_LOST = Counter("framelend_storage_children_lost", "Confined processes that died or were stopped for taking too long")
 
 REJECTIONS = (
@@ -31,5 +32,5 @@ for _direction in ("in", "out"):
 for _outcome in ("stored", "expired"):
     BUNDLES.labels(_outcome)
 for _kind in TaskKind:
-    TASKS.labels(_kind.value, "done")
-    TASKS.labels(_kind.value, "failed")
+    for _outcome in ("done", "postponed", "failed"):
+        TASKS.labels(_kind.value, _outcome)

@@ -62,7 +62,7 @@ class Sealing:
 
     async def order_purges(self) -> int:
         """The sweep: jobs whose time is over are thrown away by a worker."""
-        due = await self.jobs.due_for_purge(await self.clock.now())
+        due = await self.jobs.due_for_purge(await self.clock.now(), await self.tasks.subjects(TaskKind.PURGE))
         for job in due:
             await self.tasks.add(Task(f"purge:{job}", TaskKind.PURGE, job))
         return len(due)

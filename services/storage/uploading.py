@@ -12,7 +12,6 @@ import structlog
 
 from contracts.events import PartsGranted, PartsRequested, PartUrl, UploadFinished, UploadRequested
 from services.chassis.clock import DatabaseClock
-from services.chassis.repository import Unknown
 from services.chassis.verdicts import NotYet, SenderFault
 from services.storage.bucket import Bucket, Gone, Writing
 from services.storage.children import Children
@@ -89,11 +88,10 @@ class Uploading:
             await self.tasks.add(Task(f"bundle:{upload.id}", TaskKind.BUNDLE, upload.id))
 
     async def verify(self, upload_id: str) -> None:
-        """The task: read the object once, keep what was verified, say so. Repeats are harmless. Raises WorldAway."""
+        """The task: read the object once, keep what was verified, say so. Repeats are harmless, and so is one that has waited
+        until its upload was forgotten. Raises WorldAway."""
         upload = await self.uploads.get(upload_id)
-        if upload is None:
-            raise Unknown(upload_id)
-        if upload.state is UploadState.FINISHED:
+        if upload is not None and upload.state is UploadState.FINISHED:
             with BUNDLE_SECONDS.time():
                 await self._judge(upload)
         await self.bucket.delete([incoming_key(upload_id)])

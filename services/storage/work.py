@@ -11,7 +11,7 @@ import structlog
 from services.chassis import traces
 from services.chassis.verdicts import Verdict, verdict
 from services.storage.deferring import Deferring
-from services.storage.domain.task import LEASE, Task, TaskKind
+from services.storage.domain.task import LEASE, Task, TaskKind, is_last
 from services.storage.metrics import TASKS
 from services.storage.packaging import Packaging
 from services.storage.repository import Tasks
@@ -28,7 +28,7 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True)
 class Work:
-    """What each kind of task does, and what is said when it is given up."""
+    """What each kind of task does; and what is said when it is given up, of kinds somebody waits for. The others never are."""
 
     tasks: Tasks
     doings: Mapping[TaskKind, Doing]
@@ -69,14 +69,16 @@ class Work:
                 await doing
 
     async def _failed(self, task: Task, problem: Exception) -> None:
-        """The world's failures wait and try on; ours count."""
+        """The world's failures wait and try on; ours count. Told first and written then: whoever dies in between tells again, and
+        nobody waits for a word that never comes."""
         ours = verdict(problem) not in (Verdict.WORLD, Verdict.NOT_YET)
-        TASKS.labels(task.kind.value, "failed").inc()
+        TASKS.labels(task.kind.value, "failed" if ours else "postponed").inc()
         log.log(40 if ours else 30, "task failed", task=task.id, problem=repr(problem)[:500], exc_info=ours)
-        if not await self.tasks.again(task, repr(problem), counted=ours):
+        tell = self.given_up.get(task.kind) if ours and is_last(task) else None
+        if tell is not None:
             log.error("task given up", task=task.id)
-            if (tell := self.given_up.get(task.kind)) is not None:
-                await tell(task)
+            await tell(task)
+        await self.tasks.again(task, repr(problem), counted=ours, given_up=tell is not None)
 
 
 def doings(uploading: Uploading, deferring: Deferring, packaging: Packaging, sealing: Sealing) -> dict[TaskKind, Doing]:

@@ -1,7 +1,7 @@
 """Work longer than a message may take: a document that one worker at a time holds under a lease.
 
-A task that fails for the world's reasons waits and tries on for ever; for ours it is tried five times, then given up: whoever
-waits for it is told.
+A task that fails for the world's reasons waits and tries on for ever. One that fails for ours is tried five times where somebody
+waits for it: he is told, and it is given up. Where nobody does it is tried on, every minute, until what is wrong is mended.
 """
 
 from collections.abc import Mapping
@@ -50,4 +50,9 @@ class Task:
 
 def delay(tries: int) -> timedelta:
     """Before the next try: 1 s, 4 s, 16 s, then a minute."""
-    return timedelta(seconds=min(60, 4 ** max(0, tries - 1)))
+    return timedelta(seconds=min(60, 4 ** min(max(0, tries - 1), TRIES)))
+
+
+def is_last(task: Task) -> bool:
+    """Whether one more failure of ours is one too many."""
+    return task.tries + 1 >= TRIES

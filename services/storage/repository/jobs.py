@@ -1,6 +1,6 @@
 """The jobs storage has heard of."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from pymongo import ASCENDING
@@ -32,8 +32,10 @@ class Jobs:
         """Raises Unknown."""
         return await self.saved.update(job, decide)
 
-    async def due_for_purge(self, now: datetime) -> list[str]:
-        query = {"state": {"$in": [JobState.SEALED, JobState.PACKAGED]}, "until": {"$lt": now}}
+    async def due_for_purge(self, now: datetime, ordered: Sequence[str]) -> list[str]:
+        """A hundred, but for those that are ordered already."""
+        states = [JobState.SEALED, JobState.PACKAGED]
+        query = {"state": {"$in": states}, "until": {"$lt": now}, "_id": {"$nin": list(ordered)}}
         return [document["_id"] async for document in self.saved.collection.find(query, {"_id": 1}).limit(100)]
 
     async def use(self, account: str, bundle: str) -> bool:

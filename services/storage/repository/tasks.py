@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -12,7 +11,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from services.chassis import traces
 from services.chassis.clock import DatabaseClock
-from services.storage.domain.task import LEASE, TRIES, Task, TaskKind, delay
+from services.storage.domain.task import LEASE, Task, TaskKind, delay
 
 FORMER, INDEX_NOT_FOUND = "waiting", 27
 _TASK = TypeAdapter(Task)
@@ -39,13 +38,16 @@ class Tasks:
                 raise
 
     async def add(self, task: Task) -> None:
-        """Repeats change nothing while it waits or runs. It belongs to the trace of whoever adds it."""
+        """Repeats change nothing while it waits or runs; one that was given up is tried again. It belongs to the trace of whoever
+        adds it."""
         now = await self._clock.now()
         document = {**_TASK.dump_python(task), "_id": task.id, "not_before": now, "trace": traces.carried()}
         try:
             await self._collection.insert_one(document)
         except DuplicateKeyError:
-            return
+            anew = {"given_up": False, "tries": 0, "not_before": now}
+            if not (await self._collection.update_one({"_id": task.id, "given_up": True}, {"$set": anew})).modified_count:
+                return
         self._added.set()
 
     async def added(self, seconds: float) -> None:
@@ -75,16 +77,16 @@ class Tasks:
     async def done(self, task: Task) -> None:
         await self._collection.delete_one(_held(task))
 
-    async def again(self, task: Task, problem: str, counted: bool) -> bool:
-        """Give it back for a later try; False when that was the last one and it is given up."""
+    async def again(self, task: Task, problem: str, counted: bool, given_up: bool = False) -> None:
+        """Give it back for a later try, or for good."""
         now, tries = await self._clock.now(), task.tries + counted
-        given_up = tries >= TRIES
         later = {"leased_until": None, "holder": "", "tries": tries, "problem": problem[:500], "given_up": given_up}
         await self._collection.update_one(_held(task), {"$set": {**later, "not_before": now + delay(max(tries, 1))}})
-        return not given_up
 
-    async def waiting(self, now: datetime) -> int:
-        return int(await self._collection.count_documents({"given_up": False, "not_before": {"$lte": now}}))
+    async def subjects(self, kind: TaskKind) -> list[str]:
+        """Of those that wait or run."""
+        found = self._collection.find({"given_up": False, "kind": kind}, {"subject": 1})
+        return [document["subject"] async for document in found]
 
 
 def _held(task: Task) -> dict[str, Any]:

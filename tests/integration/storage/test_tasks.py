@@ -99,6 +99,9 @@ async def test_our_failures_are_counted_and_the_worlds_are_not(database: Any) ->
     await work.all_due(LANE)
     assert tried == [0, 0, 0, *range(TRIES)]
     assert told == ["one"]
+    await tasks.add(a_task())
+    await work.all_due(LANE)
+    assert tried[3 + TRIES :] == [0], "asked for again, it has all its tries again"
 
 
 async def test_pictures_too_large_to_look_at_while_a_message_waits_become_a_task(world: World, storage: Process) -> None:

@@ -113,6 +113,14 @@ async def test_an_answer_longer_than_agreed_is_not_read() -> None:
     await end(child)
 
 
+async def test_an_answer_nested_without_end_counts_as_none() -> None:
+    code = "import struct, sys; sys.stdout.buffer.write(struct.pack('>Q', 200_000) + b'[' * 200_000)"
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    with pytest.raises(Lost):
+        await answer(child, 0)
+    await end(child)
+
+
 async def test_an_archive_is_examined_by_a_child() -> None:
     looking = Children(1)
     with tempfile.TemporaryFile() as file:
