@@ -80,7 +80,10 @@ class Sealing:
         before = await self.clock.now() - self.keep
         dropped = 0
         for bundle in await self.bundles.unused_since(before):
-            if await self.jobs.use(bundle.account, bundle.sha256) or not await self.bundles.drop(bundle, before):
+            if bundle.kept and await self.jobs.use(bundle.account, bundle.sha256):
+                await self.bundles.use(bundle.account, bundle.sha256)  # or the same hundred would be looked at for ever
+                continue
+            if not await self.bundles.drop(bundle, before):
                 continue
             await self.bucket.delete([bundle.key])
             await self.bundles.forget(bundle)

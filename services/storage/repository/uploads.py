@@ -60,6 +60,7 @@ class Bundles:
 
     async def ensure_indexes(self) -> None:
         await self.saved.collection.create_index("used_at", name="unused")
+        await self.saved.collection.create_index("kept", partialFilterExpression={"kept": False}, name="thrown away")
 
     async def of(self, account: str, sha256: str) -> Bundle | None:
         """The bundle, if this very account has it."""
@@ -86,7 +87,7 @@ class Bundles:
         return bundle if bundle.kept else None
 
     async def unused_since(self, before: datetime) -> list[Bundle]:
-        """Also those whose throwing away was interrupted."""
+        """A hundred; also those whose throwing away was interrupted."""
         query: dict[str, Any] = {"$or": [{"kept": False}, {"used_at": {"$lt": before}}]}
         return [self.saved.decode(document) async for document in self.saved.collection.find(query).limit(100)]
 

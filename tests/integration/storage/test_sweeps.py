@@ -68,3 +68,23 @@ async def test_jobs_that_cannot_be_purged_keep_no_other_from_it(storage: Storage
     assert await storage.sealing.order_purges() == 1
     assert await storage.tasks.subjects(TaskKind.PURGE) != []
     assert await storage.database["tasks"].count_documents({"given_up": False, "tries": 0}) == MANY
+
+
+async def test_bundles_in_use_keep_no_unused_one_from_being_thrown_away(storage: Storage) -> None:
+    long_ago = await storage.clock.now() - 2 * KEEP
+    used = [await storage.keeps(number, long_ago) for number in range(MANY)]
+    for bundle in used:
+        await storage.jobs.add(Job(f"job-of-{bundle.upload}", bundle.account, "A wave", bundle.sha256))
+    unused = await storage.keeps(MANY, long_ago)
+    dropped = [await storage.sealing.drop_unused_bundles() for _ in range(2)]
+    assert (sum(dropped), storage.bucket.deleted) == (1, [unused.key])
+    assert await storage.database["bundles"].count_documents({"kept": True}) == MANY
+
+
+async def test_an_interrupted_throwing_away_is_ended_whoever_names_the_bundle(storage: Storage) -> None:
+    bundle = await storage.keeps(1, await storage.clock.now(), kept=False)
+    await storage.jobs.add(Job("job", bundle.account, "A wave", bundle.sha256))
+    assert await storage.sealing.drop_unused_bundles() == 1
+    assert storage.bucket.deleted == [bundle.key]
+    told = await storage.database.command("explain", {"find": "bundles", "filter": {"kept": False}})
+    assert "thrown away" in str(told["queryPlanner"]["winningPlan"])
