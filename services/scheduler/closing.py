@@ -35,13 +35,11 @@ class Closing:
         self._dispatch.stale()
         if jobs_domain.is_over(job) or job.state is JobState.PAUSED:
             await self._dispatch.settled()  # chunks that are being claimed are found then, too
-        name = job.job
+        name, why = job.job, job.reason[: jobs_domain.MOST_WORDS]  # older jobs may have kept more
         if jobs_domain.is_over(job):
-            await self._each(lambda: self._chunks.open_of(name), lambda chunk, now: chunks_domain.closed(chunk, job.reason, now))
+            await self._each(lambda: self._chunks.open_of(name), lambda chunk, now: chunks_domain.closed(chunk, why, now))
         elif job.state is JobState.PAUSED:
-            await self._each(
-                lambda: self._chunks.held_of([name]), lambda chunk, now: chunks_domain.put_back(chunk, job.reason, now)
-            )
+            await self._each(lambda: self._chunks.held_of([name]), lambda chunk, now: chunks_domain.put_back(chunk, why, now))
         if job.wishes.left_out and not jobs_domain.is_over(job):
             open_ones, unwanted = self._chunks.open_of, job.wishes.left_out
             await self._each(

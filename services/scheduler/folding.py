@@ -1,7 +1,7 @@
 """Many things, one by one: nothing of what was noted is lost while the database is away, and one that cannot be done at all takes
 no other with it."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -14,8 +14,9 @@ log = structlog.get_logger()
 K = TypeVar("K")
 
 
-async def one_by_one(keys: Iterable[K], do: Callable[[K], Awaitable[None]]) -> None:
-    """Raises as soon as the world is away: the rest would only wait for the same."""
+async def one_by_one(keys: Iterable[K], do: Callable[[K], Awaitable[None]]) -> list[Exception]:
+    """What went wrong with some of them. Raises as soon as the world is away: the rest would only wait for the same."""
+    wrong: list[Exception] = []
     for key in tuple(keys):
         try:
             await do(key)
@@ -23,6 +24,14 @@ async def one_by_one(keys: Iterable[K], do: Callable[[K], Awaitable[None]]) -> N
             if verdict(problem) is Verdict.WORLD:
                 raise
             log.exception("one of many could not be done and is left out", of=key)
+            wrong.append(problem)
+    return wrong
+
+
+def owned_up(wrong: Sequence[Exception]) -> None:
+    """Raises what went wrong after everything else was done, so that it is counted and somebody is called."""
+    if wrong:
+        raise ExceptionGroup("some of many could not be done", wrong)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from services.scheduler.domain import curves, pace
 from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.states import JobState
-from services.scheduler.folding import one_by_one
+from services.scheduler.folding import one_by_one, owned_up
 from services.scheduler.repository import Agents, Chunks, Jobs, Tally
 
 log = structlog.get_logger()
@@ -64,7 +64,8 @@ class Progress:
         self._doing = {agent: doing for agent, doing in self._doing.items() if now - doing[0] < FORGET}
         working, frames = _working(fleet), self._frames_in_hand(now, fleet)
         try:
-            await one_by_one(told, lambda id: self._tell(told[id], fleet, working.get(id, set()), frames.get(id, {})))
+            wrong = await one_by_one(told, lambda id: self._tell(told[id], fleet, working.get(id, set()), frames.get(id, {})))
+            owned_up(wrong)
         except NotAnnounced as away:
             log.info("progress not told", problem=str(away))
 

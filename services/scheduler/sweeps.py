@@ -19,6 +19,7 @@ from services.scheduler.domain.job import Decided as JobDecided
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.standing import is_out
 from services.scheduler.domain.states import AgentState, ChunkState, JobState
+from services.scheduler.folding import one_by_one, owned_up
 from services.scheduler.gate import Gate
 from services.scheduler.leases import Hearing, Leases
 from services.scheduler.progress import remaining
@@ -35,28 +36,29 @@ class Repairs:
         self._desk = desk
 
     async def sweep(self) -> None:
-        for job in await self._desk.jobs.with_cuts():
-            if not self._desk.dispatch.has_inserted(job):
-                await self._desk.dispatch.realise(job.job)
-        for id in await self._desk.jobs.nearly_rendered():
-            await self._desk.closing.finish(id)
+        """One job that cannot be repaired keeps no other from it."""
+        cut = [job.job for job in await self._desk.jobs.with_cuts() if not self._desk.dispatch.has_inserted(job)]
+        wrong = await one_by_one(cut, self._desk.dispatch.realise)
+        wrong += await one_by_one(await self._desk.jobs.nearly_rendered(), self._desk.closing.finish)
         open_jobs = await self._desk.chunks.jobs_with_open()
-        for job in [*await self._desk.jobs.not_working(open_jobs), *await self._desk.jobs.leaving_out()]:
-            await self._desk.closing.settle(job)
-        await self._unheld()
+        unsettled = [*await self._desk.jobs.not_working(open_jobs), *await self._desk.jobs.leaving_out()]
+        jobs = {job.job: job for job in unsettled}
+        wrong += await one_by_one(jobs, lambda id: self._desk.closing.settle(jobs[id]))
+        wrong += await self._unheld()
         self._desk.progress.waiting((await self._desk.dispatch.board()).waits())
+        owned_up(wrong)
 
-    async def _unheld(self) -> None:
+    async def _unheld(self) -> list[Exception]:
         """Attempts that their agents' documents do not know: the slot was freed and the chunk was not."""
         wait = self._desk.policy.after("pickup")
         held = await self._desk.chunks.held(await self._desk.now() - wait)
         found = await self._desk.agents.read_many({agent for _, _, agent in held})
-        for chunk, attempt, agent in held:
-            if agent not in found or not agents.holds(found[agent].state, attempt):
-                await self._unhold(chunk, attempt)
+        lost = [(id, attempt) for id, attempt, by in held if by not in found or not agents.holds(found[by].state, attempt)]
+        return await one_by_one(lost, self._unhold)
 
-    async def _unhold(self, chunk: str, attempt: str) -> None:
+    async def _unhold(self, held: tuple[str, str]) -> None:
         """What its agent may have completed waits for the timer."""
+        chunk, attempt = held
         await self._desk.chunks.update(chunk, lambda state, at: (chunks.said_done(state, attempt, at), []))
 
 

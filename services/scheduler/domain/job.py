@@ -32,6 +32,8 @@ from services.scheduler.domain.quick import replace
 from services.scheduler.domain.states import ENDED, JOB_MOVES, JobState, check
 
 STORY = 24
+MOST_WORDS = 2_000
+"""Characters of a reason that events can hold; no job keeps a longer one, since it is told to its attempts, too."""
 NO_WISHES = Wishes()
 
 
@@ -197,6 +199,7 @@ def controlled(job: Job | None, said: JobControlled, now: datetime) -> Decided:
 
 def remarked(job: Job, reason: str) -> Decided:
     """Where it is, with words that its renter should read. Not a second time, nor beneath a pause."""
+    reason = reason[:MOST_WORDS]
     return (
         (job, []) if job.reason == reason or is_over(job) or job.state is JobState.PAUSED else retold(replace(job, reason=reason))
     )
@@ -204,7 +207,7 @@ def remarked(job: Job, reason: str) -> Decided:
 
 def cancelled(job: Job, reason: str) -> Decided:
     job, told = _ended(job, JobState.CANCELLED, reason)
-    return job, [*told, JobCancelled(job=job.job, account=job.account, reason=reason)]
+    return job, [*told, JobCancelled(job=job.job, account=job.account, reason=job.reason)]
 
 
 def failed(job: Job, code: str, reason: str, hint: str = "", log_tail: str = "") -> Decided:
@@ -213,7 +216,7 @@ def failed(job: Job, code: str, reason: str, hint: str = "", log_tail: str = "")
         return job, []
     job, told = _ended(job, JobState.FAILED, reason)
     event = JobFailed(
-        job=job.job, account=job.account, code=code, reason=reason[:2000], hint=hint[:2000], log_tail=log_tail[-8000:]
+        job=job.job, account=job.account, code=code, reason=job.reason, hint=hint[:MOST_WORDS], log_tail=log_tail[-8000:]
     )
     return job, [*told, event]
 
@@ -274,6 +277,7 @@ def _resumed(job: Job) -> Decided:
 
 def retold(job: Job) -> Decided:
     """One move more: the revision grows and the move is told and remembered."""
-    job = replace(job, revision=job.revision + 1, story=(*job.story, f"{job.state}: {job.reason}"[:200])[-STORY:])
-    changed = JobStateChanged(job=job.job, account=job.account, state=job.state, reason=job.reason[:2000], revision=job.revision)
+    story = (*job.story, f"{job.state}: {job.reason}"[:200])[-STORY:]
+    job = replace(job, revision=job.revision + 1, story=story, reason=job.reason[:MOST_WORDS])
+    changed = JobStateChanged(job=job.job, account=job.account, state=job.state, reason=job.reason, revision=job.revision)
     return job, [changed]
