@@ -13,24 +13,20 @@ from agent.domain import machine, signals
 from agent.domain.admission import Machine, PassedOver, Refused, admit
 from agent.domain.attempt import Attempt, Phase, Standing
 from agent.domain.progress import is_ending
-from agent.journal import Remembered
+from agent.journal import NoRoom, Remembered
 from agent.runner import Runner
 from agent.traces import AttemptTrace
 from agent.workplace import Workplace
 from contracts.events import (
     AgentOrder,
     AgentOrdered,
-    AttemptCancelled,
     AttemptInHand,
-    AttemptVoid,
-    BundleGranted,
     ChunkAssigned,
     ChunkReleased,
     Event,
     FarmChanged,
     FarmOrder,
     Release,
-    UploadGranted,
 )
 from contracts.values import Gpu
 
@@ -40,6 +36,7 @@ TICK_SECONDS = 0.25
 LINGERING_TICKS = 20
 """Attempts that only linger with delivered pictures are looked at every so many ticks."""
 REMEMBERED = 20
+PAUSE_SECONDS = 1.0
 REFUSED_PAUSE_SECONDS = 1.0
 """Readiness after a refusal waits, so that a mistaken scheduler and we do not spin."""
 
@@ -111,7 +108,7 @@ class Desk:
         if runner is None or event.addressee != self._place.agent:
             log.info("not ours, or forgotten", event_key=event.key(), attempt=attempt)
             return None
-        return _pass_on(runner, event)
+        return runner.hear(event)
 
     def _assigned(self, assignment: ChunkAssigned, trace: Mapping[str, str], seconds_left: float) -> None:
         grant = assignment.grant
@@ -151,6 +148,7 @@ class Desk:
         attempt, actions = machine.begin(assignment, now := self._place.now(), now + seconds_left)
         runner = self._runner(attempt, parent)
         self._place.journal.open_attempt(attempt, runner.headers(), seconds_left)
+        self._hold(runner)  # not before: a message that waits for room on the disk would be known already when it is tried again
         runner.begin(actions)
         self._counted()
 
@@ -186,11 +184,12 @@ class Desk:
     def _runner(self, attempt: Attempt, parent: Mapping[str, str]) -> Runner:
         grant = attempt.assignment.grant
         named = {"job": grant.job, "chunk": grant.chunk, "attempt": grant.attempt, "agent": grant.agent, "kind": grant.kind}
-        runner = Runner(self._place, attempt, AttemptTrace(parent, named), self._freed, self._forgotten)
-        self._runners[attempt.id] = runner
+        return Runner(self._place, attempt, AttemptTrace(parent, named), self._freed, self._forgotten)
+
+    def _hold(self, runner: Runner) -> None:
+        self._runners[runner.attempt.id] = runner
         self._arrived.set()
         self.news.set()
-        return runner
 
     def _freed(self, ready: bool) -> None:
         self._counted()
@@ -210,11 +209,18 @@ class Desk:
                 await self._arrived.wait()
             await asyncio.sleep(TICK_SECONDS)
             self._ticks += 1
-            for runner in list(self._runners.values()):
-                if self._ticks % LINGERING_TICKS == 0 or not runner.lingers():
-                    runner.feed(signals.Tick())
-            self._look_ahead()
-            self._make_room()
+            try:
+                self._tick()
+            except NoRoom:
+                log.warning("no time passes for what is in hand: the disk is full")
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    def _tick(self) -> None:
+        for runner in list(self._runners.values()):
+            if self._ticks % LINGERING_TICKS == 0 or not runner.lingers():
+                runner.feed(signals.Tick())
+        self._look_ahead()
+        self._make_room()
 
     def _look_ahead(self) -> None:
         """Each attempt that comes to its end is told once, so that the next one's bundle is fetched meanwhile."""
@@ -285,16 +291,4 @@ class Desk:
         frames = [held for held in past.frames if paths[held[0].frame].is_file()]
         self._place.folders.clear_spool(attempt, frozenset(paths.values()))
         taken_up = machine.take_up(past.assignment, frames, past.ended, now, now + past.seconds_left, past.surveyed)
-        self._runner(taken_up, past.trace)
-
-
-def _pass_on(runner: Runner, event: Event) -> None:
-    match event:
-        case BundleGranted():
-            runner.bundle_granted(event)
-        case UploadGranted():
-            runner.uploads_granted(event)
-        case AttemptVoid() | AttemptCancelled():
-            runner.feed(signals.Withdrawn(event.reason or "taken away by the scheduler"))
-        case _:
-            pass
+        self._hold(self._runner(taken_up, past.trace))

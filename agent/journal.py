@@ -136,7 +136,8 @@ class Journal:
 
     def waiting(self, after: int, most: int) -> list[Waiting]:
         """Events not confirmed yet, oldest first, with numbers above `after`; worthless ones are dropped on the way."""
-        self._db.execute("delete from events where until < ?", (self._clock.now(),))
+        with self._transaction():
+            self._db.execute("delete from events where until < ?", (self._clock.now(),))
         rows = self._db.execute(
             "select number, id, key, body, trace from events where number > ? order by number limit ?", (after, most)
         ).fetchall()

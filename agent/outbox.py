@@ -7,7 +7,7 @@ import structlog
 
 from agent import metrics
 from agent.domain.bandwidth import full, passed
-from agent.journal import Journal, Waiting
+from agent.journal import Journal, NoRoom, Waiting
 from contracts.bus import Announcer, NotAnnounced
 from contracts.topology import AGENT_EVENTS_PER_SECOND
 
@@ -42,7 +42,7 @@ class Outbox:
         """For ever."""
         while True:
             self._news.clear()
-            left = await self._round()
+            left = await self._attempted()
             metrics.OUTBOX.set(left)
             if not left and not self._news.is_set():
                 self._idle.set()
@@ -55,6 +55,14 @@ class Outbox:
             await asyncio.wait_for(self._news.wait(), seconds)
         except TimeoutError:
             return
+
+    async def _attempted(self) -> int:
+        """A round; how many are left. While the disk is full nothing is crossed off: what was confirmed is said again later."""
+        try:
+            return await self._round()
+        except NoRoom:
+            log.warning("what is delivered cannot be crossed off: the disk is full")
+            return self._journal.depth()
 
     async def _round(self) -> int:
         """Tries everything once; how many were not confirmed."""

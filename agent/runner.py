@@ -16,7 +16,7 @@ from agent.fetching import Fetch, NoBundle
 from agent.rendering import Render
 from agent.traces import AttemptTrace
 from agent.workplace import Workplace
-from contracts.events import BundleGranted, Event, FrameUpload, UploadGranted
+from contracts.events import AttemptCancelled, AttemptVoid, BundleGranted, Event, FrameUpload, UploadGranted
 
 log = structlog.get_logger()
 
@@ -74,12 +74,18 @@ class Runner:
             self._report()
         self._perform(actions)
 
-    def bundle_granted(self, granted: BundleGranted) -> None:
-        self._fetch.granted.put_nowait(granted)
-
-    def uploads_granted(self, granted: UploadGranted) -> None:
-        self._valid_until = self._place.now() + granted.seconds_valid
-        self.feed(signals.UploadsCame(granted.uploads))
+    def hear(self, event: Event) -> None:
+        """What is said to us about this attempt."""
+        match event:
+            case BundleGranted():
+                self._fetch.granted.put_nowait(event)
+            case UploadGranted():
+                self._valid_until = self._place.now() + event.seconds_valid
+                self.feed(signals.UploadsCame(event.uploads))
+            case AttemptVoid() | AttemptCancelled():
+                self.feed(signals.Withdrawn(event.reason or "taken away by the scheduler"))
+            case _:
+                pass
 
     def _report(self) -> None:
         ending = self.attempt.ending
@@ -160,7 +166,7 @@ class Runner:
         lost = [held.frame for held in self.attempt.frames if held.standing is not Standing.COMPLETED]
         if lost:
             self._log.warning("finished frames were never delivered", frames=len(lost))
-        self._is_forgotten = True
         self._place.journal.forget(self.attempt.id)
+        self._is_forgotten = True
         shutil.rmtree(self._place.folders.spool / self.attempt.id, ignore_errors=True)
         self._forgotten(self.attempt.id)

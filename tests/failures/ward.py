@@ -154,7 +154,7 @@ class Ward(Lair):
 
         def answer(asked: BundleRequested) -> None:
             ids = {"agent": self.agent, "job": asked.grant.job, "attempt": asked.grant.attempt}
-            patient.bundle_granted(BundleGranted.model_validate({**ids, **granted}))
+            patient.hear(BundleGranted.model_validate({**ids, **granted}))
 
         self.ground.storage = answer if answers else None
         try:

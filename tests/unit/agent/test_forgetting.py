@@ -44,7 +44,7 @@ async def test_a_stores_answer_after_the_end_of_the_grant_ends_neither_the_proce
         attempt = machine.take_up(assignment, [(a_picture(1), Standing.RENDERED)], False, place.now(), ends_at=place.now())
         runner = Runner(place, attempt, AttemptTrace({}, {}), lambda _: None, gone.append)
         ids = {"agent": "agent-1", "job": "job-1", "attempt": first.id}
-        runner.uploads_granted(UploadGranted(**ids, uploads=(an_upload(1),), seconds_valid=900))
+        runner.hear(UploadGranted(**ids, uploads=(an_upload(1),), seconds_valid=900))
         await asyncio.wait_for(store.asked.wait(), 10)
 
         runner.feed(signals.Tick())

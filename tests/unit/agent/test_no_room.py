@@ -1,15 +1,30 @@
 """The disk is full and the reserve was taken, too: nothing is lost, and the program goes on."""
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
+import httpx
 import pytest
+import pytest_asyncio
+from structlog.testing import capture_logs
 
+from agent.desk import Desk
+from agent.domain.attempt import Phase
 from agent.journal import Journal, NoRoom
+from agent.outbox import Outbox
+from agent.workplace import Workplace
+from contracts.bus import Announcer
 from contracts.events import ChunkReleased, Event, Release
-from tests.unit.agent.builders import an_assignment
+from tests.unit.agent.builders import IMAGE, a_grant, an_assignment
+from tests.unit.agent.test_keeping import WANTED, a_place
 from tests.unit.agent.test_mailbox import Delivered, opened
+from tests.unit.agent.test_moving import an_archive
+from tests.unit.agent.test_outbox import Broker
+from tests.waiting import until
 
 GIVEN_BACK = ChunkReleased(job="job-1", chunk="chunk-1", attempt="attempt-1", reason=Release.STOPPED)
 
@@ -40,3 +55,85 @@ async def test_a_message_that_cannot_be_written_down_waits_unanswered_and_is_tak
     mailbox = await opened(take, message)
     assert (tried, message.acks) == ([0, 0], 1)
     assert not mailbox.broken.is_set()
+
+
+class FullAt(Journal):
+    """Whose disk is full the first time that it is to do this."""
+
+    what = ""
+
+    def _now(self, what: str) -> None:
+        if what == self.what:
+            self.what = ""
+            raise NoRoom
+
+    def open_attempt(self, *words: Any) -> None:
+        self._now("open an attempt")
+        super().open_attempt(*words)
+
+    def record(self, *words: Any) -> None:
+        self._now("record")
+        super().record(*words)
+
+    def confirmed(self, *words: Any) -> None:
+        self._now("cross off")
+        super().confirmed(*words)
+
+
+@pytest_asyncio.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Workplace]:
+    """With a bundle at hand, and no slot free."""
+    async with httpx.AsyncClient() as http:
+        place = a_place(tmp_path, http)
+        await place.cache.add(WANTED, an_archive(tmp_path / "a.zip", 400))
+        yield place
+        await place.background.finish(0)
+        place.journal.close()
+
+
+def given(place: Workplace, seconds: float) -> tuple[FullAt, Desk, Callable[[], None]]:
+    """A desk with its journal, and an assignment that may be handed to it."""
+    place.journal.close()
+    place.journal = journal = FullAt(place.folders.journal)
+    desk, sent = Desk(place), datetime.now(UTC)
+    desk.images = (IMAGE,)
+    told = an_assignment(grant=a_grant(1, bundle=WANTED, until=sent + timedelta(seconds=seconds)))
+    return journal, desk, lambda: desk.take(told, {}, sent)
+
+
+async def test_an_attempt_that_could_not_be_written_down_is_none_and_is_taken_when_there_is_room(place: Workplace) -> None:
+    journal, desk, take = given(place, seconds=3_600)
+    journal.what = "open an attempt"
+    with pytest.raises(NoRoom):
+        take()
+    assert desk.in_hand() == ()
+    take()
+    assert [one.attempt for one in desk.in_hand()] == ["attempt-1"]
+    assert [past.assignment.grant.attempt for past in journal.remembered()] == ["attempt-1"]
+
+
+async def test_time_that_could_not_be_written_down_passes_when_there_is_room(place: Workplace) -> None:
+    """The grant ends, and the attempt with it; at the second look that is so."""
+    journal, desk, take = given(place, seconds=0.5)
+    async with place.cache.turn(WANTED):  # the bundle never comes
+        take()
+        (runner,) = desk._runners.values()
+        journal.what = "record"
+        passing = asyncio.create_task(desk.run())
+        with capture_logs() as said:
+            await until(lambda: runner.attempt.phase is Phase.ENDED, "the end of its grant is known")
+    assert "no time passes for what is in hand: the disk is full" in [line["event"] for line in said]
+    assert not passing.done()
+    passing.cancel()
+
+
+async def test_what_was_confirmed_and_could_not_be_crossed_off_is_said_again(tmp_path: Path) -> None:
+    broker = Broker()
+    with closing(FullAt(tmp_path / "journal.db")) as journal:
+        journal.what = "cross off"
+        journal.keep(GIVEN_BACK, {})
+        outbox = Outbox(journal, cast(Announcer, broker))
+        delivers = asyncio.create_task(outbox.run())
+        await asyncio.wait_for(outbox.drained(), 30)
+        delivers.cancel()
+        assert (len(broker.times), journal.depth()) == (2, 0)
