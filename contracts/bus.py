@@ -19,10 +19,12 @@ from aiormq.exceptions import AMQPError, ChannelInvalidStateError, DeliveryError
 from pamqp import commands as spec
 from pydantic import ValidationError
 
+from contracts import wire
 from contracts.events import Event
 from contracts.post import Letter, post
 from contracts.topology import AGENT, BY_KEY, exchange, route
 
+wire.take_pamqps_place()
 PERSISTENT, TRANSIENT = 2, 1
 CONNECT_SECONDS = 10
 CONFIRM_SECONDS = 10

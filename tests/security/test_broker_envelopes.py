@@ -5,13 +5,18 @@ message would act on it.
 """
 
 import asyncio
+import json
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiormq
 import pytest
 import pytest_asyncio
 from pamqp.commands import Basic
+from prometheus_client import REGISTRY
 
 from contracts.bus import read
 from contracts.events import ChunkFailed, Fault
@@ -19,6 +24,8 @@ from contracts.topology import AGENT, AGENTS, DEAD, ROUTES, SCHEDULER, Route, de
 from infra.local.farmfile import FarmFile
 from services.chassis.delivery import KEY, REASON, REFUSED, RETRY, SENDER
 from services.chassis.inbox import Inboxes
+from services.chassis.verdicts import Verdict
+from tests.envelopes import BROKEN, UNREADABLE, Envelope, Key
 from tests.integration.test_chassis import Consuming
 from tests.integration.world import World
 from tests.security.attacks import INBOX
@@ -44,7 +51,7 @@ HARMLESS: dict[str, dict[str, Any]] = {
     "a reply wanted": {"reply_to": mailbox("{victim}"), "correlation_id": "x"},
     "another type": {"message_type": "agent.revoked.v1"},
     "a message id of its choice": {"message_id": "0" * 200},
-    "headers of a hundred kilobytes": {"headers": {"traceparent": "x" * 100_000}},
+    "headers of seven kilobytes": {"headers": {"traceparent": "x" * 7_000}},
     "a content encoding": {"content_encoding": "gzip", "content_type": "image/png"},
     "not persistent": {"delivery_mode": 1},
 }
@@ -78,6 +85,32 @@ def _filled(value: Any, names: dict[str, str]) -> Any:
     return [_filled(one, names) for one in value] if isinstance(value, list) else value
 
 
+async def send_broken(stage: Stage) -> None:
+    """All that the broker passes on and pamqp cannot read, and then an honest word."""
+    async with stage.channel(stage.ann) as channel:
+        own = f"{stage.ann.name}.{FAILED}"
+        for flag, words in BROKEN.values():
+            await channel.basic_publish(BODY, exchange=AGENTS, routing_key=own, properties=Envelope(flag, words, stage.ann.name))
+        led = Basic.Properties(user_id=stage.ann.name, headers={"CC": [own]})
+        await channel.basic_publish(BODY, exchange=AGENTS, routing_key=Key(stage.ann.name), properties=led)
+    await send(stage)
+
+
+async def a_strict_reader_makes_of_it(stage: Stage, number: int) -> list[str]:
+    """What ended it at each message."""
+    script = (sys.executable, str(Path(__file__).with_name("strict_reader.py")))
+    scheduler = Somebody(SCHEDULER, stage.farm.service_passwords("AMQP")[SCHEDULER])
+    reader = await asyncio.create_subprocess_exec(*script, stdin=PIPE, stdout=PIPE)
+    said, _ = await reader.communicate(json.dumps([stage.url(scheduler), INBOX, number]).encode())
+    return [str(one) for one in json.loads(said)]
+
+
+def blamed() -> float:
+    """How many messages were their sender's fault, for this process."""
+    labels = {"service": SCHEDULER, "event": FAILED, "verdict": Verdict.SENDER.value}
+    return REGISTRY.get_sample_value("framelend_inbox_messages_total", labels) or 0.0
+
+
 async def a_trusting_reader_acts(stage: Stage) -> bool:
     """Looks at what lies in the inbox, as one who trusts the queue, and leaves it there."""
     scheduler = Somebody(SCHEDULER, stage.farm.service_passwords("AMQP")[SCHEDULER])
@@ -86,9 +119,9 @@ async def a_trusting_reader_acts(stage: Stage) -> bool:
         return bool(message.body) and read(FAILED, message.body) == ChunkFailed.model_validate_json(BODY)
 
 
-async def heard(quiet: World, parked: int = 0, taken: int = 0) -> tuple[list[str], list[Any]]:
+async def heard(quiet: World, parked: int = 0, taken: int = 0, faults: int = 0) -> tuple[list[str], list[Any]]:
     """What the scheduler's inbox makes of it: (senders of what it acts on, what it parks)."""
-    seen, dead, inboxes = list[str](), list[Any](), Inboxes(SCHEDULER)
+    seen, dead, inboxes, before = list[str](), list[Any](), Inboxes(SCHEDULER), blamed()
 
     @inboxes.on_agent(ChunkFailed)
     async def on_chunk_failed(sender: str, event: ChunkFailed) -> None:
@@ -96,10 +129,10 @@ async def heard(quiet: World, parked: int = 0, taken: int = 0) -> tuple[list[str
 
     async def enough() -> bool:
         dead.extend(await quiet.dead(SCHEDULER))
-        return len(seen) >= taken and len(dead) >= parked
+        return len(seen) >= taken and len(dead) >= parked and blamed() - before >= faults
 
     async with Consuming(quiet, inboxes):
-        await until(enough, f"{taken} taken and {parked} parked: {seen} {dead}")
+        await until(enough, f"{taken} taken, {parked} parked: {seen} {dead}")
     return seen, dead
 
 
@@ -120,6 +153,18 @@ async def test_envelopes_of_all_kinds_are_its_own_word_and_nobody_elses(stage: S
     assert seen == [stage.ann.name] * len(HARMLESS)
     assert dead == []
     assert await stage.messages(mailbox(stage.victim.name)) == 0, "nobody is answered on another's behalf"
+
+
+async def test_what_cannot_be_read_ends_no_connection_and_is_its_senders_fault(stage: Stage, quiet: World) -> None:
+    """Unanswered, it would come first again after each reconnect, and the honest word behind it would not be heard."""
+    await send_broken(stage)
+    ended = await a_strict_reader_makes_of_it(stage, len(BROKEN) + 2)
+    assert [bool(one) for one in ended] == [name in UNREADABLE for name in BROKEN] + [True, False], ended
+    await send_broken(stage)
+    seen, dead = await heard(quiet, parked=1, taken=1, faults=len(BROKEN) + 1)
+    assert seen == [stage.ann.name], "the honest word is heard, and nothing else"
+    assert [(one.headers[REFUSED], one.headers[SENDER]) for one in dead] == [("true", stage.ann.name)], "one is an example"
+    assert await stage.messages(INBOX) == 0
 
 
 async def test_what_expires_at_once_is_simply_gone(stage: Stage) -> None:

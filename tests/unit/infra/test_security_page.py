@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.lockdown import Guards
+from tests.envelopes import BROKEN
 from tests.failures import test_failures as provoked
 from tests.failures.labels import Label, failures
 from tests.security import attacks
@@ -20,7 +21,7 @@ from tests.security import test_tampered as tampered
 PAGE = Path("docs/security.md")
 MADE: dict[str, tuple[int, ...]] = {
     "test_broker_permissions.py": (len(attacks.everything()),),
-    "test_broker_envelopes.py": (len(envelopes.FORGED), len(envelopes.HARMLESS)),
+    "test_broker_envelopes.py": (len(envelopes.FORGED), len(envelopes.HARMLESS), len(BROKEN) + 1),
     "test_escape_reach.py": (len(reach.LOCKS), 2 * len(reach.LOCKS) + len(reach.DOUBLE)),
     "test_escape_exhaust.py": (len(exhaust.ATTACKS),),
     "test_escape_talk.py": (len(talk.FLOODS), len(talk.CODE)),
