@@ -13,12 +13,15 @@ from agent import metrics
 from agent.domain import machine, signals
 from agent.domain.attempt import Attempt, Phase, Standing
 from agent.fetching import Fetch, NoBundle
+from agent.journal import NoRoom
 from agent.rendering import Render
 from agent.traces import AttemptTrace
 from agent.workplace import Workplace
 from contracts.events import AttemptCancelled, AttemptVoid, BundleGranted, Event, FrameUpload, UploadGranted
 
 log = structlog.get_logger()
+
+PAUSE_SECONDS = 1.0
 
 
 class Runner:
@@ -148,9 +151,9 @@ class Runner:
         try:
             await self._fetch.run()
         except NoBundle as none:
-            return self.feed(signals.BundleLost(none.ending))
+            return await self._feed(signals.BundleLost(none.ending))
         self._trace.step("bundle", time.monotonic() - began)
-        self.feed(signals.BundleFetched())
+        await self._feed(signals.BundleFetched())
 
     async def _upload(self, upload: FrameUpload) -> None:
         began = time.monotonic()
@@ -159,7 +162,16 @@ class Runner:
         if stored:
             self._meter.sent(upload.bytes)
             self._trace.step("upload", time.monotonic() - began, frame=upload.frame, bytes=upload.bytes)
-        self.feed(signals.Uploaded(upload.frame) if stored else signals.UploadMissed(upload.frame))
+        await self._feed(signals.Uploaded(upload.frame) if stored else signals.UploadMissed(upload.frame))
+
+    async def _feed(self, happened: signals.Input) -> None:
+        """When there is room to write down what comes of it."""
+        while True:
+            try:
+                return self.feed(happened)
+            except NoRoom:
+                self._log.warning("an attempt waits: the disk is full")
+                await asyncio.sleep(PAUSE_SECONDS)
 
     def forget(self) -> None:
         """Its pictures are deleted, whether they were delivered or not."""

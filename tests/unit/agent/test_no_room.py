@@ -127,6 +127,15 @@ async def test_time_that_could_not_be_written_down_passes_when_there_is_room(pla
     passing.cancel()
 
 
+async def test_a_bundle_that_came_while_the_disk_was_full_is_known_when_there_is_room(place: Workplace) -> None:
+    journal, desk, take = given(place, seconds=3_600)
+    take()
+    (runner,) = desk._runners.values()
+    journal.what = "record"
+    await until(lambda: runner.attempt.phase is Phase.RENDERING, "its bundle is known to be there")
+    assert (journal.what, place.background.broken.is_set()) == ("", False)
+
+
 async def test_what_was_confirmed_and_could_not_be_crossed_off_is_said_again(tmp_path: Path) -> None:
     broker = Broker()
     with closing(FullAt(tmp_path / "journal.db")) as journal:
