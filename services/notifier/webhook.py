@@ -99,7 +99,10 @@ class Webhooks:
     async def _addresses(self, url: httpx.URL) -> list[str]:
         """What to connect to. Raises Refused when any of it is not for strangers."""
         port = url.port or (443 if url.scheme == "https" else 80)
-        found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
+        except UnicodeError as wrong:  # a name that cannot be asked for: an empty label, or one too long
+            raise Refused(f"not an address: {wrong}") from wrong
         addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
         if not self._allow_private and not all(map(is_public, addresses)):
             raise Refused(f"{url.host} is an address inside a private network")

@@ -44,13 +44,21 @@ class Worker:
         return [*looking, Sweep("count open tellings", 5, count)]
 
     async def look(self, channel: Channel) -> None:
-        """Begin what is due, as far as there are places."""
-        running = self._running[channel]
-        free = PLACES - len(running)
-        for one in await self._deliveries.open(channel, running.keys(), free) if free else ():
-            if one.account not in running:
-                running[one.account] = asyncio.create_task(self._tell(one))
-                running[one.account].add_done_callback(partial(self._ended, channel, one.account))
+        """Begin what is due, as far as there are places: one of each account, that thousands of one do not keep all others."""
+        running, begun = self._running[channel], set[str]()
+        while free := PLACES - len(running):
+            due = await self._deliveries.open(channel, begun | running.keys(), free)
+            if not due:
+                return
+            for one in due:
+                if one.account not in begun | running.keys():
+                    begun.add(one.account)
+                    self._begin(one)
+
+    def _begin(self, one: Delivery) -> None:
+        running = self._running[one.channel]
+        running[one.account] = asyncio.create_task(self._tell(one))
+        running[one.account].add_done_callback(partial(self._ended, one.channel, one.account))
 
     def _ended(self, channel: Channel, account: str, _: "asyncio.Task[None]") -> None:
         del self._running[channel][account]
@@ -78,5 +86,8 @@ class Worker:
             await self._senders[mine.channel](mine)
         except (Unsent, Refused) as problem:
             return await self._deliveries.failed(mine, str(problem), final=isinstance(problem, Refused))
+        except Exception as problem:  # nobody foresaw it; its tries end all the same
+            log.exception("telling failed", fact=mine.fact, channel=mine.channel, account=mine.account, job=mine.job)
+            return await self._deliveries.failed(mine, repr(problem), final=False)
         await self._deliveries.sent(mine)
         return mine.to(Progress.SENT)
