@@ -91,6 +91,8 @@ async def test_a_stream_that_broke_goes_on_without_missing_or_repeating_a_line(s
     story = (await renter.get(f"/v1/jobs/{job}/timeline")).json()
     assert [line["number"] for line in story] == list(range(1, len(story) + 1))
     assert [line["data"]["frames"] for line in story if line["kind"] == "frames.stored"] == ["1", "2"]
+    for path in ("timeline", "events"):
+        assert (await renter.get(f"/v1/jobs/{job}/{path}?after={1 << 64}")).status_code == 422, "no number of an entry"
 
 
 async def test_frames_far_apart_fill_their_own_buckets(stage: Stage, renter: Person) -> None:
@@ -190,6 +192,15 @@ async def test_what_agents_earn_is_absolute_and_seen_by_their_owner(stage: Stage
     await stage.world.say("billing", _charged(job, renter.id, lender.id, 2))
     found = (await lender.get("/v1/earnings")).json()
     assert (found["frames"], found["agents"][0]["jobs"], found["jobs"][0]["final"]) == (3, 1, False)
+    other = await stage.a_held_job(renter)
+    await stage.world.say("billing", _charged(other, renter.id, lender.id, 1))
+    await until(lambda: _newest(lender, other), "what changed last comes first")
+    await stage.world.say("billing", _charged(job, renter.id, lender.id, 4))
+    await until(lambda: _newest(lender, job), "also when it is not new")
+
+
+async def _newest(lender: Person, job: str) -> bool:
+    return bool((await lender.get("/v1/earnings")).json()["jobs"][0]["job"] == job)
 
 
 def _charged(job: str, renter: str, lender: str, revision: int) -> e.JobCharged:

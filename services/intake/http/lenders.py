@@ -51,7 +51,8 @@ class JobEarnings(BaseModel):
 
 
 class EarningsView(BaseModel):
-    """`jobs` holds the newest 500 rows; the sums are of all."""
+    """`jobs` holds the 500 rows that changed last, newest first; the sums are of all. `balances` also has what is not of a job's
+    bill: copies that the farm ordered, and samples that were told late."""
 
     balances: shapes.Balances
     earned: str

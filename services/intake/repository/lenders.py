@@ -54,7 +54,7 @@ class Earnings:
         self._collection = collection
 
     async def ensure_indexes(self) -> None:
-        await self._collection.create_index([("owner", 1), ("_id", 1)], name="owner")
+        await self._collection.create_index([("owner", 1), ("at", -1)], name="owner_at")
         await self._collection.create_index("job", name="job")
 
     async def put(self, job: str, revision: int, charges: Sequence[AgentCharge]) -> None:
@@ -67,7 +67,8 @@ class Earnings:
                 raise  # a duplicate key means that a newer sum is there
 
     async def of_owner(self, owner: str, most: int) -> list[Earned]:
-        return [_earned(one) async for one in self._collection.find({"owner": owner}).sort("_id", -1).limit(most)]
+        """Those that changed last, newest first."""
+        return [_earned(one) async for one in self._collection.find({"owner": owner}).sort("at", -1).limit(most)]
 
     async def per_agent(self, owner: str) -> list[dict[str, Any]]:
         """Sums over all jobs: `_id` agent, frames, micro_wu, earned_micro, jobs."""
@@ -82,7 +83,8 @@ class Earnings:
 
 def _newer(job: str, revision: int, charge: AgentCharge) -> UpdateOne:
     fields = {"job": job, "revision": revision, **charge.model_dump()}
-    return UpdateOne({"_id": f"{job}:{charge.agent}", "revision": {"$lt": revision}}, {"$set": fields}, upsert=True)
+    known = {"_id": f"{job}:{charge.agent}", "revision": {"$lt": revision}}
+    return UpdateOne(known, {"$set": fields, "$currentDate": {"at": True}}, upsert=True)
 
 
 def _earned(one: dict[str, Any]) -> Earned:

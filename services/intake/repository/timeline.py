@@ -4,6 +4,7 @@ Readers resume after a number, so an entry may never appear below one that was s
 number there is plus one under a unique index; number n + 1 can only be written by somebody who saw n.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,12 +70,13 @@ class Timeline:
                 raise
 
     async def _last(self, jobs: set[str]) -> dict[str, int]:
-        group = {"_id": "$job", "last": {"$max": "$number"}}
-        if len(jobs) == 1:
-            found = await self._collection.find({"job": {"$in": list(jobs)}}).sort("number", -1).limit(1).to_list(1)
-            return {one["job"]: one["number"] for one in found}
-        cursor = self._collection.aggregate([{"$match": {"job": {"$in": list(jobs)}}}, {"$group": group}])
-        return {one["_id"]: one["last"] async for one in cursor}
+        """One look at the end of each job's part of the index: a job of many frames has very many entries before that."""
+
+        async def last(job: str) -> list[dict[str, Any]]:
+            newest = self._collection.find({"job": job}, {"_id": 0, "job": 1, "number": 1}).sort("number", -1).limit(1)
+            return list(await newest.to_list(1))
+
+        return {one["job"]: one["number"] for found in await asyncio.gather(*map(last, jobs)) for one in found}
 
 
 def _document(entry: Entry, number: int, at: datetime) -> dict[str, Any]:
