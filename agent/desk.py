@@ -209,18 +209,20 @@ class Desk:
                 await self._arrived.wait()
             await asyncio.sleep(TICK_SECONDS)
             self._ticks += 1
-            try:
-                self._tick()
-            except NoRoom:
-                log.warning("no time passes for what is in hand: the disk is full")
+            if not self._tick():
+                log.warning("what comes of passing time waits: the disk is full")
                 await asyncio.sleep(PAUSE_SECONDS)
 
-    def _tick(self) -> None:
-        for runner in list(self._runners.values()):
-            if self._ticks % LINGERING_TICKS == 0 or not runner.lingers():
-                runner.feed(signals.Tick())
+    def _tick(self) -> bool:
+        """Whether all that came of it could be written down. Of whom it could not keeps no other attempt, nor what makes room."""
+        all_too = self._ticks % LINGERING_TICKS == 0
+        looked = [runner.tick() for runner in list(self._runners.values()) if all_too or not runner.lingers()]
         self._look_ahead()
-        self._make_room()
+        try:
+            self._make_room()
+        except NoRoom:
+            return False
+        return all(looked)
 
     def _look_ahead(self) -> None:
         """Each attempt that comes to its end is told once, so that the next one's bundle is fetched meanwhile."""

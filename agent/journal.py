@@ -8,6 +8,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,12 +136,13 @@ class Journal:
             self._db.execute("delete from attempts where attempt = ?", (attempt,))
 
     def waiting(self, after: int, most: int) -> list[Waiting]:
-        """Events not confirmed yet, oldest first, with numbers above `after`; worthless ones are dropped on the way."""
-        with self._transaction():
-            self._db.execute("delete from events where until < ?", (self._clock.now(),))
-        rows = self._db.execute(
-            "select number, id, key, body, trace from events where number > ? order by number limit ?", (after, most)
-        ).fetchall()
+        """Events not confirmed yet, oldest first, with numbers above `after`; worthless ones are dropped on the way, if the disk
+        has room to write that down."""
+        now = self._clock.now()
+        with suppress(NoRoom), self._transaction():
+            self._db.execute("delete from events where until < ?", (now,))
+        wanted = "select number, id, key, body, trace from events where number > ? and until >= ? order by number limit ?"
+        rows = self._db.execute(wanted, (after, now, most)).fetchall()
         return [waiting for row in rows if (waiting := self._read(row)) is not None]
 
     def confirmed(self, numbers: Iterable[int]) -> None:

@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -76,6 +77,15 @@ class Runner:
         if before.phase is not Phase.ENDED and after.phase is Phase.ENDED:
             self._report()
         self._perform(actions)
+
+    def tick(self) -> bool:
+        """Time passes. False: what comes of it cannot be written down, and is looked at again. It was awake all the same."""
+        try:
+            self.feed(signals.Tick())
+        except NoRoom:
+            self.attempt = replace(self.attempt, looked_at=self._place.now())
+            return False
+        return True
 
     def hear(self, event: Event) -> None:
         """What is said to us about this attempt."""
@@ -178,7 +188,7 @@ class Runner:
         lost = [held.frame for held in self.attempt.frames if held.standing is not Standing.COMPLETED]
         if lost:
             self._log.warning("finished frames were never delivered", frames=len(lost))
+        shutil.rmtree(self._place.folders.spool / self.attempt.id, ignore_errors=True)  # first: it makes room for the next line
         self._place.journal.forget(self.attempt.id)
         self._is_forgotten = True
-        shutil.rmtree(self._place.folders.spool / self.attempt.id, ignore_errors=True)
         self._forgotten(self.attempt.id)

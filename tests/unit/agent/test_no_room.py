@@ -60,9 +60,11 @@ async def test_a_message_that_cannot_be_written_down_waits_unanswered_and_is_tak
 class FullAt(Journal):
     """Whose disk is full the first time that it is to do this."""
 
-    what = ""
+    what = always = ""
 
     def _now(self, what: str) -> None:
+        if what == self.always:
+            raise NoRoom
         if what == self.what:
             self.what = ""
             raise NoRoom
@@ -122,9 +124,31 @@ async def test_time_that_could_not_be_written_down_passes_when_there_is_room(pla
         passing = asyncio.create_task(desk.run())
         with capture_logs() as said:
             await until(lambda: runner.attempt.phase is Phase.ENDED, "the end of its grant is known")
-    assert "no time passes for what is in hand: the disk is full" in [line["event"] for line in said]
+    assert "what comes of passing time waits: the disk is full" in [line["event"] for line in said]
     assert not passing.done()
     passing.cancel()
+
+
+async def test_one_attempt_that_cannot_be_written_down_keeps_no_other_and_none_is_taken_for_asleep(place: Workplace) -> None:
+    """The other one's grant ends; the first one's clock has not stood still meanwhile."""
+    journal, desk, take = given(place, seconds=0.5)
+    async with place.cache.turn(WANTED):  # no bundle ever comes
+        take()
+        other = an_assignment(grant=a_grant(1, bundle=WANTED, attempt="attempt-2", until=datetime.now(UTC) + timedelta(hours=1)))
+        desk.take(other, {}, datetime.now(UTC))
+        first, second = desk._runners.values()
+        journal.always = "record"
+        passing = asyncio.create_task(desk.run())
+        begun = place.now()
+        await until(
+            lambda: second.attempt.looked_at is not None and second.attempt.looked_at > begun + 1.5, "others are looked at"
+        )
+        assert first.attempt.looked_at is not None
+        assert first.attempt.looked_at > begun + 0.2
+        assert first.attempt.phase is not Phase.ENDED
+        journal.always = ""
+        await until(lambda: first.attempt.phase is Phase.ENDED, "the end of its grant is known")
+        passing.cancel()
 
 
 async def test_a_bundle_that_came_while_the_disk_was_full_is_known_when_there_is_room(place: Workplace) -> None:
