@@ -94,7 +94,7 @@ class Uploading:
         if upload is not None and upload.state is UploadState.FINISHED:
             with BUNDLE_SECONDS.time():
                 await self._judge(upload)
-        await self.bucket.delete([incoming_key(upload_id)])
+        await self.bucket.delete([incoming_key(upload_id), *await self._superfluous(upload)])
 
     async def _judge(self, upload: Upload) -> None:
         try:
@@ -104,11 +104,17 @@ class Uploading:
             await self.reject(upload.id, no.code, no.text)
             return
         kept = await self.bundles.keep(bundle)
-        if kept.upload != upload.id:
-            await self.bucket.delete([bundle.key])
         await self.uploads.update(upload.id, lambda state: uploading.stored(state, kept))
         BUNDLES.labels("stored").inc()
         log.info("bundle stored", upload=upload.id, account=upload.account, bundle=kept.sha256, bytes=kept.bytes)
+
+    async def _superfluous(self, upload: Upload | None) -> list[str]:
+        """Its own object, where the account had the same bundle already. Thrown away after its renter was told: a store
+        that keeps it keeps nobody waiting."""
+        kept = await self.bundles.of(upload.account, upload.sha256) if upload is not None else None
+        if upload is None or kept is None or kept.upload == upload.id:
+            return []
+        return [bundle_key(upload.account, upload.sha256, upload.id)]
 
     async def reject(self, upload: str, code: str, text: str) -> None:
         await self.uploads.update(upload, lambda state: uploading.rejected(state, code, text))

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 LEASE = timedelta(seconds=60)
+LONGEST = timedelta(seconds=60)
+"""Between two tries."""
 TRIES = 5
 
 
@@ -48,9 +50,12 @@ class Task:
     """W3C trace context of what asked for it."""
 
 
-def delay(tries: int) -> timedelta:
-    """Before the next try: 1 s, 4 s, 16 s, then a minute."""
-    return timedelta(seconds=min(60, 4 ** min(max(0, tries - 1), TRIES)))
+def delay(kind: TaskKind, tries: int) -> timedelta:
+    """Before the next try, of which `tries` counted: 1 s, 4 s, 16 s, then a minute. A purge, for which nobody waits, a minute at
+    once: what a store refuses to delete must not keep packages waiting."""
+    if kind is TaskKind.PURGE:
+        return LONGEST
+    return min(LONGEST, timedelta(seconds=4 ** min(max(0, tries - 1), TRIES)))
 
 
 def is_last(task: Task) -> bool:

@@ -81,7 +81,7 @@ class Tasks:
         """Give it back for a later try, or for good."""
         now, tries = await self._clock.now(), task.tries + counted
         later = {"leased_until": None, "holder": "", "tries": tries, "problem": problem[:500], "given_up": given_up}
-        await self._collection.update_one(_held(task), {"$set": {**later, "not_before": now + delay(max(tries, 1))}})
+        await self._collection.update_one(_held(task), {"$set": {**later, "not_before": now + delay(task.kind, tries)}})
 
     async def subjects(self, kind: TaskKind) -> list[str]:
         """Of those that wait or run."""

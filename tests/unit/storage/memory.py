@@ -58,7 +58,7 @@ class MemoryTasks:
 
     async def again(self, task: Task, problem: str, counted: bool, given_up: bool = False) -> None:
         tries = task.tries + counted
-        later = self._clock.at + delay(max(tries, 1))
+        later = self._clock.at + delay(task.kind, tries)
         self.kept[task.id] = replace(task, holder="", tries=tries, problem=problem, given_up=given_up, not_before=later)
 
     def its_holder_dies(self, task: str) -> None:

@@ -35,10 +35,10 @@ class Failing:
         words: dict[TaskKind, Doing] = {self.kind: self._tell} if waits_for_it else {}
         return Work(self.tasks.theirs, {self.kind: self._do}, words)
 
-    async def goes_on(self, minutes: int, waits_for_it: bool = True) -> None:
-        for _ in range(minutes):
+    async def goes_on(self, times: int, waits_for_it: bool = True, seconds: float = MINUTE) -> None:
+        for _ in range(times):
             await self.work(waits_for_it).all_due([self.kind])
-            self.clock.pass_by(MINUTE)
+            self.clock.pass_by(seconds)
 
 
 async def test_our_failures_are_counted_then_told_and_given_up() -> None:
@@ -65,12 +65,21 @@ async def test_whoever_dies_between_the_word_and_the_writing_tells_it_again() ->
 
 
 async def test_what_nobody_waits_for_is_never_given_up_but_tried_every_minute() -> None:
-    one = Failing(TaskKind.PURGE)
+    one = Failing(TaskKind.PURGE, *(WorldAway("the store keeps it") for _ in range(5)))
     await one.tasks.add(Task("one", TaskKind.PURGE, "job"))
-    await one.goes_on(100, waits_for_it=False)
-    assert one.tried == 100
+    for _ in range(600):
+        await one.goes_on(1, waits_for_it=False, seconds=1.0)
+    assert one.tried == 10
     assert not one.tasks.kept["one"].given_up
 
 
+async def test_what_the_world_holds_up_is_tried_every_second_where_somebody_waits() -> None:
+    one = Failing(TaskKind.FRAMES, *(NotYet("early") for _ in range(9)))
+    await one.tasks.add(Task("one", TaskKind.FRAMES, "attempt"))
+    await one.goes_on(9, waits_for_it=False, seconds=1.0)
+    assert one.tried == 9
+
+
 def test_the_delay_grows_to_a_minute_and_stays_one_however_often_it_was_tried() -> None:
-    assert [delay(tries).total_seconds() for tries in (0, 1, 2, 3, 4, 10**9)] == [1, 1, 4, 16, 60, 60]
+    delays = [delay(TaskKind.PACKAGE, tries).total_seconds() for tries in (0, 1, 2, 3, 4, 10**9)]
+    assert delays == [1, 1, 4, 16, 60, 60]
