@@ -19,9 +19,9 @@ from pamqp.exceptions import PAMQPException
 from pamqp.frame import FrameTypes
 from pamqp.header import ContentHeader
 
-MOST_HEADER_BYTES = 8_192
-"""Of all properties together: ours have at most half of that. pamqp copies what is left of them at every entry, half a second
-for the 128 KiB that fit into a frame."""
+MOST_HEADER_BYTES = 16_384
+"""Of all properties together: the longest of ours, a parked message's with a stranger's words in it, has two thirds of that.
+pamqp copies what is left of them at every entry, half a second for the 128 KiB that fit into a frame."""
 _UNREADABLE = (PAMQPException, ValueError, ArithmeticError, LookupError, TypeError, struct.error, OSError, RecursionError)
 """What pamqp raises over a frame that has come whole: its own, and what it does not catch (a time beyond the C library's)."""
 _CONTENT_HEADER = struct.Struct(">HHQ")

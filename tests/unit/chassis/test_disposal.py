@@ -6,20 +6,22 @@ from typing import Any
 
 import pytest
 from aiormq.abc import DeliveredMessage
+from pamqp import frame
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
 from contracts.bus import Announcer
 from contracts.events import AgentPulse, ChunkCompleted, Event
 from contracts.topology import AGENTS, route
+from contracts.wire import MOST_HEADER_BYTES
 from services.chassis.arrivals import Answers, Arrival, Message
 from services.chassis.batches import BatchConsumer
 from services.chassis.conduct import Limits
-from services.chassis.delivery import Received
-from services.chassis.disposal import Disposal
+from services.chassis.delivery import INBOX, REASON, REFUSED, RETRY, VERDICT, Received
+from services.chassis.disposal import Disposal, _moved
 from services.chassis.doorkeeper import Doorkeeper
 from services.chassis.inbox import Inboxes
-from tests.unit.chassis.messages import READY, Watched, delivered
+from tests.unit.chassis.messages import READY, Watched, a_message, delivered
 
 NOBODY: Any = None
 TRACES: tuple[Any, ...] = (b"\xff\xfe", 7, ["00"], {"00": b"\xff"}, "é" * 5_000, "00-fine")
@@ -102,6 +104,15 @@ async def test_a_trace_that_is_none_keeps_nobodys_message_from_being_handled(tra
     await answers.told()
     assert (channel.answered, channel.returned) == ({1, 2, 3, 4, 5}, set())
     assert channel.write_queue.qsize() == 1, "the example of a faulty message is parked"
+
+
+def test_the_longest_message_that_we_park_is_one_that_is_read() -> None:
+    wide, name = "\U00010348" * 1_000, "x" * 255
+    words: dict[str, Any] = dict.fromkeys(("message_id", "message_type", "correlation_id", "content_type"), name)
+    message = a_message("ann", headers={"traceparent": wide, "tracestate": wide}, **words)
+    story = {INBOX: name, REASON: wide, VERDICT: name, REFUSED: name, RETRY: 1 << 31}
+    parked = ContentHeader(body_size=1, properties=_moved(message, READY, story).properties)
+    assert len(frame.marshal(parked, 1)) < MOST_HEADER_BYTES
 
 
 @pytest.mark.parametrize("trace", TRACES)
