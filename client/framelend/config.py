@@ -48,7 +48,7 @@ def address(typed: str) -> str:
 
 def in_clear(url: str) -> bool:
     """Whether a key sent there can be read on the way."""
-    return url.startswith("http://") and _host(url) not in HERE
+    return url.lower().startswith("http://") and _host(url) not in HERE
 
 
 def _host(url: str) -> str | None:

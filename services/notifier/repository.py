@@ -59,7 +59,7 @@ class Deliveries:
         return [self.saved.saved(document).state for document in found]
 
     async def count_open(self) -> int:
-        return int(await self.saved.collection.count_documents({"progress": {"$in": OPEN}}))
+        return int(await self.saved.collection.count_documents({"channel": {"$in": list(Channel)}, "progress": {"$in": OPEN}}))
 
     async def take(self, id: str) -> Delivery | None:
         """Lease it; None when somebody else has it."""

@@ -68,12 +68,13 @@ def test_a_key_of_the_environment_takes_nobodys_login(home: Path, monkeypatch: p
         ("[::1]:8080", "http://[::1]:8080"),
         ("127.0.0.1.evil.example", "https://127.0.0.1.evil.example"),
         ("http://farm.example", "http://farm.example"),
+        ("HTTP://farm.example", "HTTP://farm.example"),
         ("[::1", "https://[::1"),
     ],
 )
 def test_an_address_without_a_scheme_is_http_to_this_machine_only(typed: str, address: str) -> None:
     assert config.address(typed) == address
-    assert config.in_clear(address) == (typed == "http://farm.example")
+    assert config.in_clear(address) == (typed.lower() == "http://farm.example")
 
 
 def test_a_key_that_would_go_in_the_clear_is_told_of() -> None:
