@@ -110,7 +110,7 @@ def test_the_longest_message_that_we_park_is_one_that_is_read() -> None:
     wide, name = "\U00010348" * 1_000, "x" * 255
     words: dict[str, Any] = dict.fromkeys(("message_id", "message_type", "correlation_id", "content_type"), name)
     message = a_message("ann", headers={"traceparent": wide, "tracestate": wide}, **words)
-    story = {INBOX: name, REASON: wide, VERDICT: name, REFUSED: name, RETRY: 1 << 31}
+    story: dict[str, str | int] = {INBOX: name, REASON: wide, VERDICT: name, REFUSED: name, RETRY: 1 << 31}
     parked = ContentHeader(body_size=1, properties=_moved(message, READY, story).properties)
     assert len(frame.marshal(parked, 1)) < MOST_HEADER_BYTES
 
