@@ -48,7 +48,8 @@ def _make() -> None:
     command = [program, "--quiet", "--variant=minbase", *options, SUITE, "-", *_sources()]
     load = ["docker", "-H", host(), "import", "-", TAG]
     with tempfile.TemporaryFile() as said:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as maker:
+        # In a group of its own: when nobody takes what it makes, it ends all of its group.
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, process_group=0) as maker:
             loaded = subprocess.run(load, stdin=maker.stdout, capture_output=True, text=True, check=False)
             if maker.stdout:
                 maker.stdout.close()  # held open here, it would let the maker wait for ever for an engine that is gone

@@ -7,21 +7,26 @@ import sys
 from pathlib import Path
 
 from infra.images import rendering
-from infra.local import farm
+from infra.local import engine, farm
 from infra.local.layout import Layout
 
 NAMES = ("startup", "overhead", "assignments", "settlement", "flood", "reactions", "memory", "agent", "simulator", "quotes")
 FARMLESS = frozenset({"simulator", "quotes"})
+"""Of these the quotes render, and want the engine at least."""
 
 
 def main(wanted: tuple[str, ...]) -> int:
-    if set(wanted) <= FARMLESS:
+    if set(wanted) <= {"simulator"}:
         return _run(wanted)
     os.environ.setdefault("FARM_DIR", ".farm-bench")
     layout = Layout.of()
-    farm.up(layout, farm.INFRA)
-    rendering.remember(layout, rendering.render_image_id())
+    if set(wanted) <= FARMLESS:
+        layout.make()
+        engine.ensure(layout)
+    else:
+        farm.up(layout, farm.INFRA)
     try:
+        rendering.remember(layout, rendering.render_image_id())
         return _run(wanted)
     finally:
         farm.down(layout, remove=True)
