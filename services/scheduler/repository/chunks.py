@@ -7,15 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pymongo.errors import OperationFailure
-
+from services.chassis.indexes import drop_former
 from services.chassis.pending import Told
 from services.chassis.repository import Change, Decide, Decision, New, Saved, SavedThenTold
 from services.scheduler import metrics
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.states import HELD_CHUNK, OPEN_CHUNK, ChunkState
 
-INDEX_NOT_FOUND = 27
 _HELD, _OPEN = sorted(HELD_CHUNK), sorted(OPEN_CHUNK)
 _EVER: dict[str, Any] = {"$gt": datetime(1970, 1, 1, tzinfo=UTC)}
 """Any time: the database takes a partial index only for a question that says its condition, and `$type` is said by none."""
@@ -61,16 +59,7 @@ class Chunks:
         await collection.create_index([("job", 1)], partialFilterExpression={"stored": {"$gt": 0}}, name="stored of a job")
         await collection.create_index([("holder.hard_end", 1)], partialFilterExpression=_AT_WORK, name="at work")
         await collection.create_index([("holder.done_at", 1)], partialFilterExpression=_DONE, name="done")
-        for former in _UNUSED & set(await collection.index_information()):
-            await self._drop(former)  # of a farm from before: each write would pay for it
-
-    async def _drop(self, index: str) -> None:
-        """Also when another process, upgrading too, has been faster."""
-        try:
-            await self.store.collection.drop_index(index)
-        except OperationFailure as problem:
-            if problem.code != INDEX_NOT_FOUND:
-                raise
+        await drop_former(collection, _UNUSED)
 
     async def get(self, chunk: str) -> Chunk | None:
         return await self.store.get(chunk)

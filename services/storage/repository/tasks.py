@@ -7,13 +7,14 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from pymongo import ASCENDING, ReturnDocument
-from pymongo.errors import DuplicateKeyError, OperationFailure
+from pymongo.errors import DuplicateKeyError
 
 from services.chassis import traces
 from services.chassis.clock import DatabaseClock
+from services.chassis.indexes import drop_former
 from services.storage.domain.task import LEASE, Task, TaskKind, delay
 
-FORMER, INDEX_NOT_FOUND = "waiting", 27
+FORMER = "waiting"
 _TASK = TypeAdapter(Task)
 
 
@@ -26,16 +27,7 @@ class Tasks:
         """One lane never looks through the tasks of another."""
         keys = [("given_up", ASCENDING), ("kind", ASCENDING), ("not_before", ASCENDING)]
         await self._collection.create_index(keys, name="waiting of a kind")
-        if FORMER in await self._collection.index_information():
-            await self._drop(FORMER)
-
-    async def _drop(self, index: str) -> None:
-        """Of a farm from before; also when another process, upgrading too, has been faster."""
-        try:
-            await self._collection.drop_index(index)
-        except OperationFailure as problem:
-            if problem.code != INDEX_NOT_FOUND:
-                raise
+        await drop_former(self._collection, [FORMER])
 
     async def add(self, task: Task) -> None:
         """Repeats change nothing while it waits or runs; one that was given up is tried again. It belongs to the trace of whoever

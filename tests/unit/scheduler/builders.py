@@ -1,7 +1,7 @@
 """Jobs, chunks and agents for tests, each with only what the test is about."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from contracts.events import JobSubmitted, SceneFacts
@@ -13,8 +13,9 @@ from services.scheduler.domain.holding import Holder
 from services.scheduler.domain.job import Job, Sample
 from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.states import AgentState, JobState
+from tests.unit import clock
 
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+NOW = clock.NOW
 IMAGE = "sha256:" + "a" * 64
 GIB = 1 << 30
 WU = 1_000_000

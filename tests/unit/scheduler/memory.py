@@ -6,7 +6,7 @@ write. It can be told to lose writes, as if another process had been faster.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Generic, TypeVar, cast
 
 from contracts.events import Event
@@ -29,20 +29,9 @@ from services.scheduler.domain.states import (
     JobState,
 )
 from services.scheduler.repository import Agents, Choices, Chunks, Jobs, Tally
-from tests.unit.scheduler.builders import NOW
+from tests.unit.clock import Clock
 
 S = TypeVar("S")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.at = NOW
-
-    def pass_by(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
-
-    async def now(self) -> datetime:
-        return self.at
 
 
 class Died(BaseException):

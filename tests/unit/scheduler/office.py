@@ -33,9 +33,10 @@ from services.scheduler.repository import Farms, Quotes, Storages
 from services.scheduler.signing import Signing
 from services.scheduler.sweeps import Promises, Repairs
 from services.scheduler.traffic import Traffic
+from tests.unit.clock import Clock
 from tests.unit.scheduler.builders import IMAGE, a_chunk, a_sampled_job, an_agent
 from tests.unit.scheduler.management import Management
-from tests.unit.scheduler.memory import Clock, MemoryAgents, MemoryChoices, MemoryChunks, MemoryJobs, Store
+from tests.unit.scheduler.memory import MemoryAgents, MemoryChoices, MemoryChunks, MemoryJobs, Store
 
 KEYS = {"1": b"k" * 32}
 

@@ -17,8 +17,9 @@ from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.states import JobState
 from services.scheduler.placing import Asking
+from tests.unit.clock import Clock
 from tests.unit.scheduler.builders import IMAGE, POLICY, a_chunk, a_sampled_job, an_agent
-from tests.unit.scheduler.memory import Clock, MemoryAgents, MemoryChunks, MemoryJobs, Store
+from tests.unit.scheduler.memory import MemoryAgents, MemoryChunks, MemoryJobs, Store
 
 TURNS = 50
 """Of the event loop: enough for everybody to come as far as they can."""

@@ -10,8 +10,9 @@ from services.chassis.repository import Change, Contended, Saved
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.states import JobState
 from services.scheduler.parcelling import Parcelling, Parcels, Wish
+from tests.unit.clock import Clock
 from tests.unit.scheduler.builders import POLICY, WU, a_sampled_job
-from tests.unit.scheduler.memory import Clock, MemoryJobs, Store
+from tests.unit.scheduler.memory import MemoryJobs, Store
 
 JOBS = ("long", "short", "third")
 

@@ -4,15 +4,16 @@ import io
 import struct
 import zipfile
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from contracts.events import JobSubmitted, UploadRequested
 from contracts.grants import Grant, sign
 from contracts.values import FrameRange, Kind, Picture
 from services.storage.domain.frame import FrameRecord
+from tests.unit import clock
 
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+NOW = clock.NOW
 KEYS = {"1": b"k" * 32}
 BLEND = b"BLENDER17-01v0500REND"
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from typing import Any, cast
 
 from contracts.events import Event
@@ -15,18 +14,8 @@ from services.storage.domain.job import Job
 from services.storage.domain.task import Task, TaskKind, delay
 from services.storage.repository import Agents, Claims, Frames, Jobs, Refusals, Tasks
 from services.storage.settling import Settling
-from tests.unit.storage.builders import KEYS, NOW
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.at = NOW
-
-    def pass_by(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
-
-    async def now(self) -> datetime:
-        return self.at
+from tests.unit.clock import Clock
+from tests.unit.storage.builders import KEYS
 
 
 class MemoryTasks:

@@ -3,7 +3,8 @@
 from services.chassis.verdicts import NotYet, WorldAway
 from services.storage.domain.task import TRIES, Task, TaskKind, delay
 from services.storage.work import Doing, Work
-from tests.unit.storage.memory import Clock, MemoryTasks
+from tests.unit.clock import Clock
+from tests.unit.storage.memory import MemoryTasks
 
 MINUTE = 60.0
 
