@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pymongo import ASCENDING
 
 from contracts.events import AccountOpened, WebhookSet
+from services.chassis.bell import Bell
 from services.chassis.repository import SavedThenTold
 from services.chassis.service import Ground
 from services.notifier.domain import contact, delivery
@@ -35,6 +36,7 @@ class Deliveries:
     def __init__(self, ground: Ground, lease: timedelta, waits: tuple[float, ...]) -> None:
         self.saved: SavedThenTold[Delivery] = ground.repository("deliveries", Delivery)
         self._lease, self._waits = lease, waits
+        self.bell = Bell()
 
     async def ensure_indexes(self) -> None:
         """All that `open` asks is in the index: whoever has very many due costs a walk along it, and no look at each."""
@@ -45,7 +47,9 @@ class Deliveries:
 
     async def add(self, deliveries: Sequence[Delivery]) -> int:
         """Those that are not on record yet; returns how many."""
-        return sum([await self.saved.add(one.id, one) for one in deliveries])
+        added = sum([await self.saved.add(one.id, one) for one in deliveries])
+        self.bell.ring()
+        return added
 
     async def open(self, channel: Channel, but_not_of: Collection[str], most: int) -> list[Delivery]:
         """Due ones, or with a lease that ran out, oldest first; none of the accounts being told right now."""

@@ -20,7 +20,7 @@ from services.notifier.sending import Refused, Unsent
 
 log = structlog.get_logger()
 PLACES = 16
-LOOK_SECONDS = 0.3
+LOOK_SECONDS, REST_SECONDS = 1.0, 0.2
 
 TOLD = Counter("framelend_notifier_deliveries", "Tries to tell somebody", ["channel", "event", "outcome"])
 OPEN = Gauge("framelend_notifier_open", "Tellings that are due or under way")
@@ -40,8 +40,14 @@ class Worker:
         async def count() -> None:
             OPEN.set(await self._deliveries.count_open())
 
-        looking = [Sweep(f"tell by {channel}", LOOK_SECONDS, partial(self.look, channel)) for channel in self._senders]
+        looking = [Sweep(f"tell by {channel}", REST_SECONDS, partial(self._round, channel)) for channel in self._senders]
         return [*looking, Sweep("count open tellings", 5, count)]
+
+    async def _round(self, channel: Channel) -> None:
+        """A look, then another at once when something is added or a place is free, or in a moment."""
+        rings = self._deliveries.bell.rings
+        await self.look(channel)
+        await self._deliveries.bell.after(rings, LOOK_SECONDS)
 
     async def look(self, channel: Channel) -> None:
         """Begin what is due, as far as there are places: one of each account, that thousands of one do not keep all others."""
@@ -62,6 +68,7 @@ class Worker:
 
     def _ended(self, channel: Channel, account: str, _: "asyncio.Task[None]") -> None:
         del self._running[channel][account]
+        self._deliveries.bell.ring()
 
     async def stop(self) -> None:
         """Let what is under way end: its record must be written."""

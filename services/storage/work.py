@@ -33,13 +33,15 @@ class Work:
     tasks: Tasks
     doings: Mapping[TaskKind, Doing]
     given_up: Mapping[TaskKind, Doing]
-    look_seconds: float = 1.0
+    look_seconds: float = 2.0
 
     async def all_due(self, kinds: Sequence[TaskKind]) -> None:
-        """One task after another until none is due; then a look round every second, or at once when one is added."""
+        """One task after another until none is due; then a look round now and then, and at once when one is added."""
+        rings = self.tasks.bell.rings
         while (task := await self.tasks.take(uuid4().hex, kinds)) is not None:
             await self._one(task)
-        await self.tasks.added(self.look_seconds)
+            rings = self.tasks.bell.rings
+        await self.tasks.bell.after(rings, self.look_seconds)
 
     async def _one(self, task: Task) -> None:
         try:

@@ -2,7 +2,8 @@
 
 Theory. A chunk aims at a duration on the agent that asks, so that a container's start is a small share of it. Towards the end
 chunks get smaller: nobody takes more than half of an even share of what is left (S. F. Hummel, E. Schonberg, L. E. Flynn,
-*Factoring*, CACM 35 (8), 1992), so that the last ones end together. A single slot has nobody to end together with.
+*Factoring*, CACM 35 (8), 1992), so that the last ones end together. A single slot has nobody to end together with: it takes what
+is left at once rather than leave less than half a chunk, which would cost one more start.
 """
 
 import hashlib
@@ -64,9 +65,11 @@ def _cut_one(job: Job, number: int) -> Job:
 def _size(job: Job, speed: int, slots: int, policy: Policy) -> int:
     """Frames that come nearest to the wanted duration at this speed; at least one."""
     assert job.curve is not None
-    left = remaining(job)
-    share = left // (2 * slots) if slots > 1 else left
+    left, alone = remaining(job), slots <= 1
     aim = speed * policy.chunk // 60
+    if alone and left <= aim * 3 // 2:
+        aim = left
+    share = aim * 2 if alone else left // (2 * slots)
     total = number = 0
     for frame in islice(frames(job.uncut), policy.chunk_frames):
         cost = job.curve.wu(frame)

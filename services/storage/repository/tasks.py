@@ -1,8 +1,6 @@
 """Longer work: documents taken under a lease, so that a worker that dies holds nothing up for long."""
 
-import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -10,6 +8,7 @@ from pymongo import ASCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from services.chassis import traces
+from services.chassis.bell import Bell
 from services.chassis.clock import DatabaseClock
 from services.chassis.indexes import drop_former
 from services.storage.domain.task import LEASE, Task, TaskKind, delay
@@ -21,7 +20,7 @@ _TASK = TypeAdapter(Task)
 class Tasks:
     def __init__(self, database: Any, clock: DatabaseClock) -> None:
         self._collection, self._clock = database["tasks"], clock
-        self._added = asyncio.Event()
+        self.bell = Bell()
 
     async def ensure_indexes(self) -> None:
         """One lane never looks through the tasks of another."""
@@ -40,13 +39,7 @@ class Tasks:
             anew = {"given_up": False, "tries": 0, "not_before": now}
             if not (await self._collection.update_one({"_id": task.id, "given_up": True}, {"$set": anew})).modified_count:
                 return
-        self._added.set()
-
-    async def added(self, seconds: float) -> None:
-        """Returns when this process has added a task, at the latest after so many seconds."""
-        self._added.clear()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._added.wait(), seconds)
+        self.bell.ring()
 
     async def take(self, holder: str, kinds: Sequence[TaskKind]) -> Task | None:
         """One of these kinds that is due and that nobody holds, under a lease from now."""

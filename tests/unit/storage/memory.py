@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from contracts.events import Event
+from services.chassis.bell import Bell
 from services.chassis.clock import DatabaseClock
 from services.chassis.repository import Change, Saved
 from services.storage.bucket import Bucket
@@ -24,12 +25,10 @@ class MemoryTasks:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.kept: dict[str, Task] = {}
+        self.bell = Bell()
 
     async def add(self, task: Task) -> None:
         self.kept.setdefault(task.id, replace(task, not_before=self._clock.at))
-
-    async def added(self, seconds: float) -> None:
-        """Nobody adds any meanwhile."""
 
     async def take(self, holder: str, kinds: Sequence[TaskKind]) -> Task | None:
         free = (task for task in self.kept.values() if task.kind in kinds and not task.given_up and not task.holder)

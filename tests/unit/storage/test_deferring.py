@@ -37,9 +37,8 @@ class Storage:
 
     async def works(self) -> None:
         """Until nothing is due."""
-        await Work(self.tasks.theirs, {TaskKind.FRAMES: lambda task: self.deferring.settle(task.body)}, {}).all_due(
-            [TaskKind.FRAMES]
-        )
+        doings = {TaskKind.FRAMES: lambda task: self.deferring.settle(task.body)}
+        await Work(self.tasks.theirs, doings, {}, look_seconds=0).all_due([TaskKind.FRAMES])
 
 
 async def test_frames_that_were_told_are_put_off_once_and_settled_later() -> None:

@@ -34,7 +34,7 @@ class Failing:
 
     def work(self, waits_for_it: bool) -> Work:
         words: dict[TaskKind, Doing] = {self.kind: self._tell} if waits_for_it else {}
-        return Work(self.tasks.theirs, {self.kind: self._do}, words)
+        return Work(self.tasks.theirs, {self.kind: self._do}, words, look_seconds=0)
 
     async def goes_on(self, times: int, waits_for_it: bool = True, seconds: float = MINUTE) -> None:
         for _ in range(times):
