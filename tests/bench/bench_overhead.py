@@ -47,7 +47,7 @@ class Form:
     pairs: int
 
 
-FORMS = (Form("1 s", "bench_1s", 40, 5), Form("5 s", "bench_5s", 12, 5), Form("30 s", "bench_30s", 4, 3))
+FORMS = (Form("1 s", "bench_1s", 40, 5), Form("5 s", "bench_5s", 12, 5), Form("30 s", "bench_30s", 4, 5))
 
 
 @dataclass
