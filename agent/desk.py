@@ -260,7 +260,7 @@ class Desk:
 
     def _tell_all(self, order: signals.Input) -> None:
         for runner in list(self._runners.values()):
-            runner.feed(order)
+            runner.order(order)
 
     # --- the end, and the beginning after a crash
 
@@ -268,7 +268,7 @@ class Desk:
         """Containers are killed, what is unfinished is given back."""
         self.open = False
         for runner in list(self._runners.values()):
-            runner.feed(signals.Stopping())
+            runner.order(signals.Stopping())
 
     def recover(self) -> int:
         """Takes up attempts of a former run: their containers are gone, their finished frames are delivered. How many."""

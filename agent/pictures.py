@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from agent import decoding
+from contracts.values import Picture
 
 ANSWER_SECONDS = 120
 BASE_MEGABYTES = 512
@@ -68,6 +69,12 @@ class Decoder:
         self._megabytes = base_megabytes + most_pixels * 24 // (1 << 20)
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
+
+    @classmethod
+    def of(cls, picture: Picture, is_whole: bool) -> "Decoder":
+        """A probe's picture may have any size up to the full one: it is thrown away."""
+        width, height = (picture.width, picture.height) if is_whole else (None, None)
+        return cls(width, height, picture.bits, picture.width * picture.height)
 
     async def pixel_sha256(self, path: Path) -> str:
         """Decodes all of it. Raises SpoiltPicture."""

@@ -6,7 +6,7 @@ import itertools
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import structlog
@@ -49,7 +49,7 @@ class Render:
         place: Workplace,
         assignment: ChunkAssigned,
         trace: AttemptTrace,
-        feed: Callable[[signals.Input], None],
+        feed: Callable[[signals.Input], Awaitable[None]],
         attempt: Callable[[], Attempt],
         meter: Meter,
     ) -> None:
@@ -61,7 +61,7 @@ class Render:
         self._is_to_be_frozen, self._holding = False, asyncio.Lock()
         self._killing, self._refusals = asyncio.Semaphore(KILLS_AT_ONCE), 0
         self._began = time.monotonic()
-        self._decoder = self._new_decoder()
+        self._decoder = pictures.Decoder.of(assignment.picture, is_whole=assignment.scale_percent == 100)
 
     async def run(self) -> None:
         """Returns when the container is gone; whatever became of it was fed."""
@@ -69,7 +69,7 @@ class Render:
         with contextlib.suppress(asyncio.CancelledError):
             await self._turn
         if self._turn.cancelled():
-            return self._feed(signals.ContainerLost(released(Release.STOPPED, "it was not started any more")))
+            return await self._feed(signals.ContainerLost(released(Release.STOPPED, "it was not started any more")))
         self._has_slot = True
         try:
             await self._in_turn()
@@ -83,21 +83,23 @@ class Render:
             self._place.slots.release()
 
     async def _in_turn(self) -> None:
-        self._began = time.monotonic()
+        self._began, lost = time.monotonic(), None
         try:
             with self._place.cache.used(self._grant.bundle):
                 await self._contained()
         except ContainerGone:
-            self._feed(signals.ContainerLost(verdicts.removed()))
+            lost = verdicts.removed()
         except EngineAway as away:
             refuses = isinstance(away, EngineRefused) and self._running is None
-            self._feed(signals.ContainerLost((verdicts.no_container if refuses else verdicts.no_docker)(scrub.words(str(away)))))
+            lost = (verdicts.no_container if refuses else verdicts.no_docker)(scrub.words(str(away)))
         except OSError as full:
             frame = next(iter(self._attempt().to_render()), None)
-            self._feed(signals.ContainerLost(failed(Fault.MACHINE, f"this machine's disk: {full.strerror}", frame)))
+            lost = failed(Fault.MACHINE, f"this machine's disk: {full.strerror}", frame)
         finally:
             await self._decoder.close()
             await asyncio.to_thread(shutil.rmtree, self._folder, True)
+        if lost is not None:  # said after it has made room: what comes of it must be written down
+            await self._feed(signals.ContainerLost(lost))
 
     async def kill(self) -> None:
         """While it waits for its turn it gives up; while it is being started, the start brings another order to kill."""
@@ -112,8 +114,8 @@ class Render:
         with contextlib.suppress(EngineAway, TimeoutError):
             judged = (why := self._attempt().stopping) is not None and why.fault is not None  # an order waits for nothing
             if judged and await asyncio.wait_for(running.is_paused(), 10) and not self._is_to_be_frozen:
-                self._feed(signals.StoodStill())
-            self._feed(signals.CpuSeen(await asyncio.wait_for(running.cpu_micros(), 0.5)))
+                await asyncio.wait_for(self._feed(signals.StoodStill()), 1)
+            await asyncio.wait_for(self._feed(signals.CpuSeen(await asyncio.wait_for(running.cpu_micros(), 0.5))), 1)
         try:
             await running.kill()
         except EngineAway as away:
@@ -131,11 +133,11 @@ class Render:
                 await self._running.hold(frozen)
             except EngineAway as away:
                 log.error("a container could not be held", frozen=frozen, why=str(away))
-                self._feed(signals.GiveBack("its lender needs the machine and the container cannot be held"))
+                await self._feed(signals.GiveBack("its lender needs the machine and the container cannot be held"))
 
     async def _contained(self) -> None:
         self._running = running = await self._place.engine.start(self._spec())
-        self._feed(signals.ContainerStarted(self._place.settings.slot_cpus))
+        await self._feed(signals.ContainerStarted(self._place.settings.slot_cpus))
         self._meter.start()
         look = Look(self._place.folders.spool, self.proc)
         watch = asyncio.create_task(self._watch(running, look))
@@ -147,7 +149,7 @@ class Render:
             ended = await running.wait()
             self._leave_slot()
             seen = (scrub.tail(ended.stderr), ended.memory_limit_bytes, look.facts())
-            self._feed(signals.ContainerExited(ended.code, ended.out_of_memory, *seen))
+            await self._feed(signals.ContainerExited(ended.code, ended.out_of_memory, *seen))
             self._trace.step("container", time.monotonic() - self._began, exit_code=ended.code)
         finally:
             watch.cancel()
@@ -187,12 +189,6 @@ class Render:
             **({"gpu": True} if self._assignment.gpu else {}),
         }
 
-    def _new_decoder(self) -> pictures.Decoder:
-        """A probe's picture may have any size up to the full one: it is thrown away."""
-        picture, whole = self._assignment.picture, self._assignment.scale_percent == 100
-        width, height = (picture.width, picture.height) if whole else (None, None)
-        return pictures.Decoder(width, height, picture.bits, picture.width * picture.height)
-
     # --- what it says
 
     async def _heard(self, line: bytes) -> None:
@@ -200,14 +196,14 @@ class Render:
             return
         self._lines_since_frame += 1
         if line == TOO_MUCH or self._talks_too_much():
-            return self._misbehaved("the container does not stop talking", None)
+            return await self._misbehaved("the container does not stop talking", None)
         try:
             if self._grant.kind is not Kind.INSPECT:
                 await self._claimed(claims.read_claim(line))
             elif not self._attempt().surveyed:
-                self._feed(signals.Surveyed(survey.read_report(self._grant, b"" if line == TOO_LONG else line)))
+                await self._feed(signals.Surveyed(survey.read_report(self._grant, b"" if line == TOO_LONG else line)))
         except (claims.NonsenseClaim, survey.NonsenseReport) as nonsense:
-            self._misbehaved(f"the container speaks nonsense: {nonsense}", None)
+            await self._misbehaved(f"the container speaks nonsense: {nonsense}", None)
 
     def _talks_too_much(self) -> bool:
         """Counted by the frame, not by the second: a slow listener hears a flood slowly."""
@@ -217,31 +213,31 @@ class Render:
     async def _claimed(self, claim: claims.Claim) -> None:
         match claim:
             case claims.Hello():
-                self._feed(signals.Greeted())
+                await self._feed(signals.Greeted())
             case claims.Opened():
                 metrics.CONTAINER_START_SECONDS.observe(time.monotonic() - self._began)
-                self._feed(signals.SceneOpened())
+                await self._feed(signals.SceneOpened())
             case claims.Progress(text=text, remaining=left):
-                self._feed(heard(text, left))
+                await self._feed(heard(text, left))
             case claims.FrameDone():
                 self._meter.claimed(claim.rss_bytes)
                 await self._frame_done(claim)
             case claims.Done() if self._running is not None:
                 await self._measure(self._running)
             case claims.Complaint(code=code, frame=frame, text=text):
-                self._feed(signals.Complained(code, frame, scrub.words(text)))
+                await self._feed(signals.Complained(code, frame, scrub.words(text)))
 
     async def _frame_done(self, claim: claims.FrameDone) -> None:
         if claim.frame not in self._attempt().to_render():
-            return self._misbehaved("the container speaks of a frame it was not given", None)
+            return await self._misbehaved("the container speaks of a frame it was not given", None)
         if not 0 < claim.bytes <= self._grant.max_bytes:
             words = f"the picture is bad: its {claim.bytes} bytes are not within 1 to {self._grant.max_bytes}"
-            return self._misbehaved(words, claim.frame)
+            return await self._misbehaved(words, claim.frame)
         took, began = self._place.now() - self._attempt().frame_since, time.monotonic()
         try:
             picture = await self._picture(claim, took)
         except pictures.SpoiltPicture as spoilt:
-            return self._misbehaved(f"the picture is bad: {spoilt}", claim.frame)
+            return await self._misbehaved(f"the picture is bad: {spoilt}", claim.frame)
         except CutShort:
             return None  # the container has ended; how it did says whose fault that is
         self._lines_since_frame = 0
@@ -252,7 +248,7 @@ class Render:
         ids = {"job": self._grant.job, "attempt": self._grant.attempt, "trace": self._trace.id}
         log.info("frame finished", frame=claim.frame, seconds=round(picture.seconds, 3), bytes=picture.bytes, **ids)
         self._trace.step("frame", picture.seconds, frame=claim.frame, cpu_micros=picture.cpu_micros)
-        self._feed(self._finished(picture))
+        await self._feed(self._finished(picture))
 
     async def _picture(self, claim: claims.FrameDone, took: float) -> RenderedFrame:
         """From the bytes we received; its costs are claims, held below what the clock allows."""
@@ -281,9 +277,9 @@ class Render:
         cost = {"cpu_micros": picture.cpu_micros, "seconds": picture.seconds, "scale_percent": self._assignment.scale_percent}
         return signals.Probed(ProbeMeasured(grant=self._grant, frame=picture.frame, **cost))
 
-    def _misbehaved(self, text: str, frame: int | None) -> None:
+    async def _misbehaved(self, text: str, frame: int | None) -> None:
         log.error("container misbehaved", attempt=self._grant.attempt, job=self._grant.job, why=text)
-        self._feed(signals.ContainerMisbehaved(failed(Fault.MACHINE, text, frame)))
+        await self._feed(signals.ContainerMisbehaved(failed(Fault.MACHINE, text, frame)))
 
     # --- what it does
 
@@ -297,4 +293,4 @@ class Render:
     async def _measure(self, running: Running | Process) -> None:
         with contextlib.suppress(EngineAway):
             stats = await running.stats()
-            self._feed(signals.CpuSeen(await self._meter.look(stats, self._place.now()), room(stats, self.proc)))
+            await self._feed(signals.CpuSeen(await self._meter.look(stats, self._place.now()), room(stats, self.proc)))

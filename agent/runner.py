@@ -78,6 +78,13 @@ class Runner:
             self._report()
         self._perform(actions)
 
+    def order(self, order: signals.Input) -> None:
+        """What its owner wants; carried out later when it cannot be written down yet."""
+        try:
+            self.feed(order)
+        except NoRoom:
+            self._start(self._feed(order), "order")
+
     def tick(self) -> bool:
         """Time passes. False: what comes of it cannot be written down, and is looked at again. It was awake all the same."""
         try:
@@ -134,7 +141,7 @@ class Runner:
             self._fetching.cancel()
 
     def _do_start(self, _: signals.StartContainer) -> None:
-        self._render = Render(self._place, self.attempt.assignment, self._trace, self.feed, lambda: self.attempt, self._meter)
+        self._render = Render(self._place, self.attempt.assignment, self._trace, self._feed, lambda: self.attempt, self._meter)
         self._start(self._render.run(), "render")
 
     def _do_kill(self, _: signals.KillContainer) -> None:

@@ -22,6 +22,7 @@ from services.scheduler.domain.chunk import Chunk, Decided, Ending
 from services.scheduler.domain.hands import Hand
 from services.scheduler.domain.holding import Holder, is_at_its_last
 from services.scheduler.domain.policy import Policy
+from services.scheduler.folding import Sweeping
 
 log = structlog.get_logger()
 
@@ -55,30 +56,32 @@ class Leases:
         now = await self._desk.now()
         heard_since, policy = self._hearing.since(now), self._desk.policy
         await self._agree()
-        freed = 0
+        sweeping = Sweeping()
         if now - heard_since > policy.after("lease"):
-            freed += await self._silent_agents(now)
+            await sweeping.each(await self._silent_agents(now), self._silence)
         if now - heard_since > policy.after("settle"):
-            freed += await self._unfinished(now)
-        freed += await self._vanished_hands(now, was_heard=now - heard_since > policy.after("pickup"))
-        freed += await self._overdue(now, heard_since)
-        if freed:
+            await sweeping.each(await self._unfinished(now), self._incomplete)
+        vanished = await self._vanished_hands(now, was_heard=now - heard_since > policy.after("pickup"))
+        await sweeping.each(vanished, self._free)
+        await sweeping.each(await self._overdue(now, heard_since), self._void)
+        if sweeping.found:
             await self._desk.dispatch.look()
+        sweeping.owned_up()
 
     async def _agree(self) -> None:
         verification, policy = self._desk.verification, self._desk.policy
         verification.agree(await self._desk.storages.agree(verification.storage, policy), policy)
 
-    async def _silent_agents(self, now: datetime) -> int:
-        """Chunks first: a crash before the agent is written repeats it."""
+    async def _silent_agents(self, now: datetime) -> dict[str, Agent]:
         found = await self._desk.agents.silent(now - self._desk.policy.after("lease"))
-        silent = [saved for saved in found if self._desk.shard.hears(saved.id)]
-        for saved in silent:
-            log.warning("agent lost", agent=saved.id, attempts=len(saved.state.hands))
-            for hand in saved.state.hands:
-                await self._lose(hand, "agent silent")
-            await self._desk.agents.update(saved.id, lambda agent, at: self._lost(agent, at))
-        return len(silent)
+        return {saved.id: saved.state for saved in found if self._desk.shard.hears(saved.id)}
+
+    async def _silence(self, silent: Agent) -> None:
+        """Chunks first: a crash before the agent is written repeats it."""
+        log.warning("agent lost", agent=silent.agent, attempts=len(silent.hands))
+        for hand in silent.hands:
+            await self._lose(hand, "agent silent")
+        await self._desk.agents.update(silent.agent, self._lost)
 
     def _lost(self, agent: Agent, now: datetime) -> agents.Decided:
         """Unless it was heard in the meantime."""
@@ -88,23 +91,21 @@ class Leases:
             agent = agents.interrupted(agent, hand.job, now, self._desk.policy)
         return agents.lost(agent)
 
-    async def _vanished_hands(self, now: datetime, was_heard: bool) -> int:
+    async def _vanished_hands(self, now: datetime, was_heard: bool) -> dict[str, tuple[Agent, set[str]]]:
         """Attempts that never arrived or were dropped without a word, and slots reserved for a claim that never came."""
         heard = [saved.state for saved in await self._desk.agents.heard() if self._desk.shard.hears(saved.id)]
         gone = await self._unclaimed(heard, now)
         if was_heard:
             gone |= {hand.attempt for agent in heard for hand in agents.vanished(agent, now, self._desk.policy)}
-        for agent in heard if gone else ():
-            await self._free(agent, gone.intersection(hand.attempt for hand in agent.hands))
-        return len(gone)
+        mine = {agent.agent: (agent, gone.intersection(hand.attempt for hand in agent.hands)) for agent in heard}
+        return {name: found for name, found in mine.items() if found[1]}
 
-    async def _free(self, agent: Agent, gone: set[str]) -> None:
-        policy = self._desk.policy
+    async def _free(self, found: tuple[Agent, set[str]]) -> None:
+        policy, (agent, gone) = self._desk.policy, found
         for hand in agent.hands:
             if hand.attempt in gone:
                 await self._lose(hand, "attempt vanished")
-        if gone:
-            await self._desk.agents.update(agent.agent, lambda state, at: (_without(state, gone, at, policy), []))
+        await self._desk.agents.update(agent.agent, lambda state, at: (_without(state, gone, at, policy), []))
 
     async def _unclaimed(self, heard: Sequence[Agent], now: datetime) -> set[str]:
         """One question for all agents."""
@@ -117,13 +118,10 @@ class Leases:
             if hand.chunk not in found or not chunks.is_held_by(found[hand.chunk].state, hand.attempt)
         }
 
-    async def _unfinished(self, now: datetime) -> int:
+    async def _unfinished(self, now: datetime) -> dict[str, Chunk]:
         """Their agents said they were done; not every frame came."""
         found = await self._desk.chunks.done_before(now - self._desk.policy.after("settle"))
-        late = [chunk for chunk in found if self._is_late(chunk, now)]
-        for chunk in late:
-            await self._incomplete(chunk)
-        return len(late)
+        return {chunk.chunk: chunk for chunk in found if self._is_late(chunk, now)}
 
     def _is_late(self, chunk: Chunk, now: datetime) -> bool:
         done_at = chunk.holder.done_at if chunk.holder else None
@@ -139,11 +137,9 @@ class Leases:
         if was_open and is_blamed:
             await self._desk.agents.update(agent, self._blamed(agents.failed, chunk.job))
 
-    async def _overdue(self, now: datetime, heard_since: datetime) -> int:
-        late = [one for one in await self._desk.chunks.overdue(now) if one.holder and self._is_due(one.holder, now, heard_since)]
-        for chunk in late:
-            await self._void(chunk)
-        return len(late)
+    async def _overdue(self, now: datetime, heard_since: datetime) -> dict[str, Chunk]:
+        found = await self._desk.chunks.overdue(now)
+        return {one.chunk: one for one in found if one.holder and self._is_due(one.holder, now, heard_since)}
 
     def _is_due(self, holder: Holder, now: datetime, heard_since: datetime) -> bool:
         """At its last end at once; before, only when storage should have looked at what lies in the store. After we were deaf

@@ -19,7 +19,7 @@ from services.scheduler.domain.job import Decided as JobDecided
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.standing import is_out
 from services.scheduler.domain.states import AgentState, ChunkState, JobState
-from services.scheduler.folding import one_by_one, owned_up
+from services.scheduler.folding import Sweeping, one_by_one, owned_up
 from services.scheduler.gate import Gate
 from services.scheduler.leases import Hearing, Leases
 from services.scheduler.progress import remaining
@@ -70,17 +70,18 @@ class Promises:
 
     async def sweep(self) -> None:
         """Time passes for those too whose turn may not come now."""
-        board = await self._desk.dispatch.board()
-        for job in [*board.everybody().values(), *await self._desk.jobs.held_up_beyond(board.now)]:
-            if deadlines.is_late(job, board.now):
-                await self._missed(job, board.speed(job))
-        for job in board.jobs.values():
-            if job.doubts.open:
-                await self._doubts(job)
-        for agent in board.fleet:
-            if agent.standing.until is not None and not is_out(agent.standing, board.now):
-                await self._desk.agents.update(agent.agent, _forgiven(self._desk.policy.image))
-                self._desk.dispatch.stale()
+        board, sweeping = await self._desk.dispatch.board(), Sweeping()
+        everybody = [*board.everybody().values(), *await self._desk.jobs.held_up_beyond(board.now)]
+        late = {job.job: job for job in everybody if deadlines.is_late(job, board.now)}
+        await sweeping.each(late, lambda job: self._missed(job, board.speed(job)))
+        await sweeping.each({job.job: job for job in board.jobs.values() if job.doubts.open}, self._doubts)
+        out = (one for one in board.fleet if one.standing.until is not None and not is_out(one.standing, board.now))
+        await sweeping.each({agent.agent: agent for agent in out}, self._forgive)
+        sweeping.owned_up()
+
+    async def _forgive(self, agent: Agent) -> None:
+        await self._desk.agents.update(agent.agent, _forgiven(self._desk.policy.image))
+        self._desk.dispatch.stale()
 
     async def _missed(self, job: Job, speed: int) -> None:
         stored = (await self._desk.chunks.tally(job.job)).stored

@@ -167,3 +167,19 @@ async def test_what_was_confirmed_and_could_not_be_crossed_off_is_said_again(tmp
         await asyncio.wait_for(outbox.drained(), 30)
         delivers.cancel()
         assert (len(broker.times), journal.depth()) == (2, 0)
+
+
+async def test_what_its_owner_wants_is_carried_out_when_there_is_room_and_ends_no_program(place: Workplace) -> None:
+    """The attempt waits for a slot; the word that it was not started any more cannot be written down at first either."""
+    journal, desk, take = given(place, seconds=3_600)
+    take()
+    (runner,) = desk._runners.values()
+    await until(lambda: runner.attempt.phase is Phase.RENDERING, "its bundle is known to be there")
+    journal.always = "record"
+    with capture_logs() as said:
+        desk.give_back("its owner plays")
+        await until(lambda: "an attempt waits: the disk is full" in [line["event"] for line in said], "it waits")
+    journal.always = ""
+    await until(lambda: runner.attempt.phase is Phase.ENDED, "it was given back")
+    assert not place.background.broken.is_set()
+    assert [type(one.announcement.event) for one in journal.waiting(0, 10)] == [ChunkReleased]
