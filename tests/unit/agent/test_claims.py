@@ -119,11 +119,25 @@ def test_a_file_that_cannot_be_opened_is_reported_in_blenders_words() -> None:
         json.dumps(a_report(scene={})).encode(),
         json.dumps(a_report(files=[{"used": True}])).encode(),
         json.dumps(a_report(cpu_seconds="much")).encode(),
+        json.dumps(a_report(cpu_seconds=0)).replace('"cpu_seconds": 0', f'"cpu_seconds": 1{"0" * 400}').encode(),
+        json.dumps(a_report(packed_bytes=float("inf"))).encode(),
+        json.dumps(a_report(last_key=float("-inf"))).encode(),
     ],
 )
 def test_a_report_that_is_none_is_called_nonsense(body: bytes) -> None:
     with pytest.raises(NonsenseReport):
         read_report(a_grant(kind=Kind.INSPECT), body)
+
+
+@pytest.mark.parametrize(
+    ("fps", "base", "milli"),
+    [(24, 0.0, 24_000), (24, -1.0, 24_000), (24, 0.001, 10**7), (1, 1e9, 1), (1e308, 1, 10**7)],
+)
+def test_whatever_speed_a_blend_gives_its_film_it_is_inspected(fps: float, base: float, milli: int) -> None:
+    scene = {**a_report()["scene"], "fps": fps, "fps_base": base}
+    report = read_report(a_grant(kind=Kind.INSPECT), json.dumps(a_report(scene=scene)).encode())
+    assert report.facts is not None
+    assert report.facts.fps_milli == milli
 
 
 def test_long_lists_of_a_report_are_cut() -> None:
