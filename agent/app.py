@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import os
 import signal
+import stat
 from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import version
 from typing import Any
@@ -47,7 +48,7 @@ class AlreadyRunning(Exception):
 
 
 async def run(settings: AgentSettings) -> int:
-    """Until SIGTERM or SIGINT; the exit code. Raises UnusableCredential, UnusableSettings, AlreadyRunning."""
+    """Until SIGTERM, SIGINT or SIGHUP; the exit code. Raises UnusableCredential, UnusableSettings, AlreadyRunning."""
     credential = read_credential(settings.agent_file)
     if why := danger(credential.amqp_url.get_secret_value(), settings.agent_plain_broker):
         raise UnusableCredential(why)
@@ -79,10 +80,23 @@ def _alone(folders: Folders) -> Iterator[None]:
         yield
 
 
+def _hung_up(stopping: asyncio.Event) -> None:
+    """A closed terminal ends it like an order, or a frozen container would keep its memory with nobody to thaw it. What is said
+    from now on must not break that off: nobody listens."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for spoken in (1, 2):
+        if stat.S_ISCHR(os.fstat(spoken).st_mode):
+            os.dup2(nowhere, spoken)
+    os.close(nowhere)
+    stopping.set()
+
+
 async def _live(settings: AgentSettings, credential: Credential, folders: Folders) -> int:
     stopping = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stopping.set)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # it was not told to outlive its terminal (nohup)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _hung_up, stopping)
     state: dict[str, Standing] = {}
     entrance = Entrance(Keyring(settings.agent_file))
 

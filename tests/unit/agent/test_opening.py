@@ -4,6 +4,7 @@ import asyncio
 import errno
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -92,6 +93,23 @@ async def test_the_port_it_took_is_told_to_its_owner_while_it_still_waits_for_th
     finally:
         process.terminate()
         assert await asyncio.wait_for(process.wait(), 60) == 0
+
+
+async def test_a_terminal_that_is_closed_ends_it_as_an_order_does(tmp_path: Path) -> None:
+    """What it says then goes to a terminal that is gone, and breaks nothing off."""
+    mine, its = os.openpty()
+    env = {"PATH": os.environ["PATH"], **a_machine(tmp_path)}
+    words = (sys.executable, "-m", "agent.cli", "run")
+    process = await asyncio.create_subprocess_exec(*words, env=env, stdin=its, stdout=its, stderr=its, start_new_session=True)
+    os.close(its)
+    try:
+        await until(lambda: answered(tmp_path / "home"), "the agent answers its owner", 60)
+        os.close(mine)
+        process.send_signal(signal.SIGHUP)
+        assert await asyncio.wait_for(process.wait(), 60) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
 
 
 def answered(folder: Path) -> dict[str, Any]:
