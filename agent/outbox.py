@@ -8,7 +8,7 @@ import structlog
 from agent import metrics
 from agent.domain.bandwidth import full, passed
 from agent.journal import Journal, NoRoom, Waiting
-from contracts.bus import Announcer, NotAnnounced
+from contracts.bus import Announcer, BrokerAway, NotAnnounced
 from contracts.topology import AGENT_EVENTS_PER_SECOND
 
 log = structlog.get_logger()
@@ -17,6 +17,8 @@ GROUP = 40
 EVENTS_PER_SECOND = AGENT_EVENTS_PER_SECOND * 4 // 5
 """What was kept through hours without the farm must not look like a flood; pulses and answers come on top."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
+REFUSED_SECONDS = (5.0, 15.0, 60.0, 300.0)
+"""What an inbox was too full for is said again after these times: the others it goes to have it already, each time once more."""
 
 
 class Outbox:
@@ -28,6 +30,9 @@ class Outbox:
         self._pause = FIRST_PAUSE_SECONDS
         self._idle = asyncio.Event()
         self._bucket = full(per_second, time.monotonic())
+        self._refused: dict[int, tuple[int, float]] = {}
+        """Number → how often it was refused, and when it is tried again."""
+        self._is_away = False
 
     def nudge(self) -> None:
         """There may be something to deliver."""
@@ -65,16 +70,20 @@ class Outbox:
             return self._journal.depth()
 
     async def _round(self) -> int:
-        """Tries everything once; how many were not confirmed."""
-        last, failed = 0, 0
+        """Tries everything that is due once, while the broker is there; how many were not confirmed."""
+        last, failed, refused = 0, 0, dict[int, tuple[int, float]]()
         while group := self._journal.waiting(last, GROUP):
-            await self._paced(len(group))
-            confirmed = [number for number in await asyncio.gather(*map(self._try, group)) if number is not None]
+            due = [one for one in group if self._refused.get(one.number, (0, 0.0))[1] <= time.monotonic()]
+            await self._paced(len(due))
+            self._is_away = False
+            confirmed = {number for number in await asyncio.gather(*map(self._try, due)) if number is not None}
             self._journal.confirmed(confirmed)
-            failed += len(group) - len(confirmed)
-            last = group[-1].number
-            if not confirmed:
+            left = [one.number for one in group if one.number not in confirmed]
+            refused |= {number: self._refused[number] for number in left if number in self._refused}
+            failed, last = failed + len(left), group[-1].number
+            if self._is_away and not confirmed:
                 return self._journal.depth()
+        self._refused = refused
         return failed
 
     async def _paced(self, events: int) -> None:
@@ -85,7 +94,13 @@ class Outbox:
     async def _try(self, waiting: Waiting) -> int | None:
         try:
             await self._announcer.announce(waiting.announcement)
-        except NotAnnounced as why:
+        except BrokerAway as why:
+            self._is_away = True
             log.warning("not delivered yet", event_key=waiting.announcement.event.key(), why=str(why)[:200])
+            return None
+        except NotAnnounced as why:
+            tries, _ = self._refused.get(waiting.number, (0, 0.0))
+            self._refused[waiting.number] = (tries + 1, time.monotonic() + REFUSED_SECONDS[min(tries, len(REFUSED_SECONDS) - 1)])
+            log.warning("not delivered yet", event_key=waiting.announcement.event.key(), why=str(why)[:200], tries=tries + 1)
             return None
         return waiting.number

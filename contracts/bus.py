@@ -35,6 +35,10 @@ class NotAnnounced(Exception):
     """The broker did not confirm: away, the queue full, or nobody listening. Try again later."""
 
 
+class BrokerAway(NotAnnounced):
+    """Nobody answered: what else is to be said fares no better now."""
+
+
 class NotAnEvent(Exception):
     """The body is not the event its key promises; the text says what is wrong with it."""
 
@@ -171,7 +175,7 @@ def _outcome(letter: Letter, confirm: "asyncio.Future[Any]") -> NotAnnounced | N
 def _not_announced(letter: Letter, why: BaseException) -> NotAnnounced:
     if isinstance(why, PublishError | DeliveryError):
         return NotAnnounced(f"{letter.routing_key}: {type(why).__name__}")
-    return NotAnnounced(f"{letter.routing_key}: broker away ({type(why).__name__})")
+    return BrokerAway(f"{letter.routing_key}: broker away ({type(why).__name__})")
 
 
 def read(key: str, body: bytes) -> Event:
