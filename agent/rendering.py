@@ -99,6 +99,7 @@ class Render:
             await self._decoder.close()
             await asyncio.to_thread(shutil.rmtree, self._folder, True)
         if lost is not None:  # said after it has made room: what comes of it must be written down
+            self._leave_slot()
             await self._feed(signals.ContainerLost(lost))
 
     async def kill(self) -> None:
@@ -233,7 +234,7 @@ class Render:
         if not 0 < claim.bytes <= self._grant.max_bytes:
             words = f"the picture is bad: its {claim.bytes} bytes are not within 1 to {self._grant.max_bytes}"
             return await self._misbehaved(words, claim.frame)
-        took, began = self._place.now() - self._attempt().frame_since, time.monotonic()
+        took, began = max(0.0, self._place.now() - self._attempt().frame_since), time.monotonic()
         try:
             picture = await self._picture(claim, took)
         except pictures.SpoiltPicture as spoilt:

@@ -43,6 +43,7 @@ class Runner:
         self._meter = place.meters.meter(attempt.assignment, self._say)
         self._fetch = Fetch(place, attempt.assignment, trace.headers(), self._meter.received)
         self._fetching: asyncio.Task[None] | None = None
+        self._ordered: asyncio.Task[None] | None = None
         self._render: Render | None = None
         self._valid_until = 0.0
         self._keeping = ExitStack()
@@ -67,10 +68,10 @@ class Runner:
         if self._is_forgotten:
             return
         before = self.attempt
-        after, actions = machine.decide(before, happened, self._place.now())
-        told = [action.event for action in actions if isinstance(action, signals.Tell)]
-        if told or after.frames != before.frames or after.phase is not before.phase:
-            self._place.journal.record(before, after, told, self._trace.headers())
+        try:
+            after, actions = self._kept(machine.decide(before, happened, self._place.now()))
+        except NoRoom:  # what must be told waits; to freeze, to thaw and to kill needs nothing written down
+            after, actions = self._kept(machine.unsaid(before, happened, self._place.now()))
         self.attempt = after
         if after.phase not in (Phase.FETCHING, Phase.RENDERING):
             self._keeping.close()
@@ -78,12 +79,22 @@ class Runner:
             self._report()
         self._perform(actions)
 
+    def _kept(self, decided: signals.Decision) -> signals.Decision:
+        """Written down, where it must outlive this process. Raises NoRoom."""
+        before, (after, actions) = self.attempt, decided
+        told = [action.event for action in actions if isinstance(action, signals.Tell)]
+        if told or after.frames != before.frames or after.phase is not before.phase:
+            self._place.journal.record(before, after, told, self._trace.headers())
+        return decided
+
     def order(self, order: signals.Input) -> None:
-        """What its owner wants; carried out later when it cannot be written down yet."""
+        """What its owner wants; carried out later when it cannot be written down yet, unless he wants something else by then."""
+        if self._ordered is not None:
+            self._ordered.cancel()
         try:
             self.feed(order)
         except NoRoom:
-            self._start(self._feed(order), "order")
+            self._ordered = self._start(self._feed(order), "order")
 
     def tick(self) -> bool:
         """Time passes. False: what comes of it cannot be written down, and is looked at again. It was awake all the same."""

@@ -23,6 +23,7 @@ PULSE_SECONDS = 10.0
 ENGINE_SECONDS = 30.0
 AGAIN_SECONDS = 1.0
 BUNDLES = 100
+LONGEST_SECONDS = 10_000_000.0  # 116 days: more than that no pulse can say
 DISK_FULL = "the disk that holds the agent's folder is full"
 NOT_MEASURED = "not measured yet: that waits until its owner's rules lend the machine"
 
@@ -172,7 +173,7 @@ class Standing:
             run=self._run,
             attempts=self._desk.in_hand(),
             load=psutil.getloadavg()[0],
-            uptime_seconds=self._place.now() - self._began,
+            uptime_seconds=min(self._place.now() - self._began, LONGEST_SECONDS),
         )
 
 

@@ -12,6 +12,10 @@ MIN_MEMORY_BYTES = 1_000_000_000
 """Blender after its start needs a quarter of this; less is never lent."""
 
 
+MOST_IN_HAND = 64
+"""So many a pulse can name."""
+
+
 @dataclass(frozen=True)
 class Machine:
     """What this agent has and lends, as it stands now. `known`: every attempt it was ever given and still remembers.
@@ -72,7 +76,7 @@ def _reasons(assignment: ChunkAssigned, machine: Machine) -> tuple[tuple[bool, s
         (assignment.image not in machine.images, f"image {assignment.image[:19]}… is not one this machine's owner agreed to"),
         (needed > lent, f"needs {needed / 1e9:.1f} GB of memory, {lent / 1e9:.1f} GB are lent"),
         (taken > machine.free_disk_bytes, f"needs {taken / 1e9:.1f} GB of disk, {machine.free_disk_bytes / 1e9:.1f} GB are free"),
-        (machine.in_hand > machine.slots, "every slot is taken"),
+        (machine.in_hand > machine.slots or machine.in_hand >= MOST_IN_HAND, "every slot is taken"),
         *((True, why) for why in (refusal(assignment.gpu, machine.gpus, machine.gpus_taken),) if why),
         *_unwanted(assignment, machine.accepts),
     )

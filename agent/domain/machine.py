@@ -52,6 +52,11 @@ def decide(attempt: Attempt, happened: Input, now: float) -> Decision:
     return settled, (*actions, *more)
 
 
+def unsaid(attempt: Attempt, happened: Input, now: float) -> Decision:
+    """As `decide`, with all telling left for later: what there is no room to write down now."""
+    return _ON[type(happened)](attempt, happened, now)
+
+
 # --- the bundle and the container
 
 
@@ -152,7 +157,7 @@ def _tick(attempt: Attempt, _: s.Tick, now: float) -> Decision:
         return attempt, ()
     if attempt.stopping:
         return _asked_to_end(attempt, now) if now - attempt.kill_asked_at >= KILL_AGAIN_SECONDS else (attempt, ())
-    attempt, why = slept(attempt, gap) if gap else (attempt, None)
+    attempt, why = slept(attempt, gap, now) if gap else (attempt, None)
     if why is None and attempt.frozen_since is None:
         why = overdue(attempt, now)
     return _kill(attempt, why, now) if why else (attempt, ())

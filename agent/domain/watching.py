@@ -69,15 +69,17 @@ def asleep(attempt: Attempt, now: float) -> float:
     return gap if gap > GAP_SECONDS else 0.0
 
 
-def slept(attempt: Attempt, gap: float) -> tuple[Attempt, Ending | None]:
-    """The sleep does not count as the frame's time; after one that is longer than the lease the attempt is somebody else's."""
+def slept(attempt: Attempt, gap: float, now: float) -> tuple[Attempt, Ending | None]:
+    """The sleep does not count as the frame's time; after one that is longer than the lease the attempt is somebody else's. What
+    was heard after waking and before this look began then: no clock runs ahead of now."""
+    since = attempt.container_since
     moved = replace(
         attempt,
-        frame_since=attempt.frame_since + gap,
-        alive_at=attempt.alive_at + gap,
+        frame_since=min(now, attempt.frame_since + gap),
+        alive_at=min(now, attempt.alive_at + gap),
         room=None,
         room_at_frame=None,
-        container_since=None if attempt.container_since is None else attempt.container_since + gap,
+        container_since=None if since is None else min(now, since + gap),
     )
     if gap <= attempt.assignment.lease_seconds:
         return moved, None

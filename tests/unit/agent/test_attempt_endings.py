@@ -7,7 +7,7 @@ from agent.domain.attempt import failed, released
 from agent.domain.evidence import Room
 from contracts.events import ChunkCompleted, ChunkFailed, ChunkReleased, Fault, InspectionReported, ProbeMeasured, Release
 from contracts.values import Kind
-from tests.unit.agent.builders import Life, an_assignment
+from tests.unit.agent.builders import Life, a_picture, an_assignment
 
 
 @pytest.mark.parametrize(
@@ -251,6 +251,15 @@ def test_a_short_sleep_of_the_machine_is_not_the_frames_time_and_a_long_one_give
     assert life.wants(signals.KillContainer)
     (said,) = life.exits(137).told(ChunkReleased)
     assert "asleep" in said.text
+
+
+def test_what_is_heard_between_a_waking_and_the_next_look_began_then_and_not_ahead_of_now() -> None:
+    life = Life.rendering(an_assignment(1, 2, lease_seconds=60, max_seconds_per_frame=120))
+    life.on(signals.Tick())
+    life.on(signals.FrameTaken(a_picture(1)), after=25.0)
+    life.on(signals.Tick())
+    assert life.attempt.frame_since <= life.now
+    assert life.attempt.alive_at <= life.now
 
 
 def test_a_container_found_paused_by_somebody_else_when_it_is_ended_is_nobodys_failure() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -13,13 +14,14 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from agent.desk import Desk
-from agent.domain.attempt import Phase
+from agent.domain import signals
+from agent.domain.attempt import HeldFrame, Phase, Standing
 from agent.journal import Journal, NoRoom
 from agent.outbox import Outbox
 from agent.workplace import Workplace
 from contracts.bus import Announcer
-from contracts.events import ChunkReleased, Event, Release
-from tests.unit.agent.builders import IMAGE, a_grant, an_assignment
+from contracts.events import ChunkReleased, Event, FramesRendered, Release
+from tests.unit.agent.builders import IMAGE, a_grant, a_picture, an_assignment
 from tests.unit.agent.test_keeping import WANTED, a_place
 from tests.unit.agent.test_mailbox import Delivered, opened
 from tests.unit.agent.test_moving import an_archive
@@ -120,11 +122,13 @@ async def test_time_that_could_not_be_written_down_passes_when_there_is_room(pla
     async with place.cache.turn(WANTED):  # the bundle never comes
         take()
         (runner,) = desk._runners.values()
-        journal.what = "record"
+        journal.always = "record"
         passing = asyncio.create_task(desk.run())
+        full = "what comes of passing time waits: the disk is full"
         with capture_logs() as said:
-            await until(lambda: runner.attempt.phase is Phase.ENDED, "the end of its grant is known")
-    assert "what comes of passing time waits: the disk is full" in [line["event"] for line in said]
+            await until(lambda: full in [line["event"] for line in said], "it waits")
+        journal.always = ""
+        await until(lambda: runner.attempt.phase is Phase.ENDED, "the end of its grant is known")
     assert not passing.done()
     passing.cancel()
 
@@ -152,9 +156,12 @@ async def test_a_bundle_that_came_while_the_disk_was_full_is_known_when_there_is
     journal, desk, take = given(place, seconds=3_600)
     take()
     (runner,) = desk._runners.values()
-    journal.what = "record"
+    journal.always = "record"
+    with capture_logs() as said:
+        await until(lambda: "an attempt waits: the disk is full" in [line["event"] for line in said], "it waits")
+    journal.always = ""
     await until(lambda: runner.attempt.phase is Phase.RENDERING, "its bundle is known to be there")
-    assert (journal.what, place.background.broken.is_set()) == ("", False)
+    assert not place.background.broken.is_set()
 
 
 async def test_what_was_confirmed_and_could_not_be_crossed_off_is_said_again(tmp_path: Path) -> None:
@@ -167,6 +174,28 @@ async def test_what_was_confirmed_and_could_not_be_crossed_off_is_said_again(tmp
         await asyncio.wait_for(outbox.drained(), 30)
         delivers.cancel()
         assert (len(broker.times), journal.depth()) == (2, 0)
+
+
+async def test_a_container_stands_still_and_is_ended_on_a_full_disk_though_something_is_to_be_told(place: Workplace) -> None:
+    """A frame's upload address never came and is to be asked for again: that waits for room, its owner and the farm do not."""
+    journal, desk, take = given(place, seconds=3_600)
+    take()
+    (runner,) = desk._runners.values()
+    await until(lambda: runner.attempt.phase is Phase.RENDERING, "its bundle is known to be there")
+    late = HeldFrame(a_picture(1), Standing.TOLD)
+    runner.attempt = replace(runner.attempt, frames=(late,), container_since=place.now())
+    journal.always = "record"
+    with pytest.raises(NoRoom):
+        journal.record(runner.attempt, runner.attempt, (), {})
+    desk.freeze()
+    assert runner.attempt.frozen_since is not None
+    desk.thaw()
+    assert runner.attempt.frozen_since is None
+    runner.feed(signals.Withdrawn("cancelled"))
+    assert runner.attempt.stopping is not None
+    journal.always = ""
+    assert runner.tick()
+    assert [type(one.announcement.event) for one in journal.waiting(0, 10)] == [FramesRendered]
 
 
 async def test_what_its_owner_wants_is_carried_out_when_there_is_room_and_ends_no_program(place: Workplace) -> None:
