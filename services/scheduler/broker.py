@@ -48,6 +48,14 @@ class Broker:
         found = self._call("GET", f"/api/vhosts/{_word(self._vhost)}/connections?columns=name,user,recv_oct,recv_cnt").json()
         return [Counted(str(one.get("name", "")), str(one.get("user", "")), _brought(one)) for one in found]
 
+    def unanswered(self) -> dict[str, int]:
+        """Agent → messages that it has taken from its mailbox and not acked. They do not count for the mailbox's bounds, and stay
+        in the broker's memory as long as its connection. Whose queue was not counted yet is left out."""
+        found = self._call("GET", f"/api/queues/{_word(self._vhost)}?columns=name,messages_unacknowledged").json()
+        held = {str(one.get("name", "")): one.get("messages_unacknowledged") for one in found}
+        stem = mailbox("")
+        return {name.removeprefix(stem): n for name, n in held.items() if name.startswith(stem) and isinstance(n, int)}
+
     def _call(self, method: str, path: str, body: Any = None) -> httpx.Response:
         try:
             answer = self._client.request(method, path, json=body)

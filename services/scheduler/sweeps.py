@@ -24,7 +24,7 @@ from services.scheduler.gate import Gate
 from services.scheduler.leases import Hearing, Leases
 from services.scheduler.progress import remaining
 from services.scheduler.quarantine import Quarantine
-from services.scheduler.traffic import LOOK_SECONDS, Traffic
+from services.scheduler.traffic import LOOK_SECONDS, MAILBOX_SECONDS, Traffic
 
 log = structlog.get_logger()
 
@@ -147,6 +147,7 @@ def sweeps(desk: Desk, hearing: Hearing, gate: Gate, quarantine: Quarantine, tra
         Sweep("quarantine", 5, quarantine.sweep),
         Sweep("offers", 5, choosing.sweep),
         Sweep("traffic", LOOK_SECONDS, traffic.sweep),
+        Sweep("mailboxes", MAILBOX_SECONDS, traffic.mailboxes),
         Sweep("progress", 1, desk.progress.tell),
         Sweep("learning", 2, desk.learning.fold),
         Sweep("quotes", 2, desk.quoting.fold),

@@ -13,6 +13,8 @@ log = structlog.get_logger()
 
 LOOK_SECONDS = 5.0
 """As often as the broker counts."""
+MAILBOX_SECONDS = 20.0
+"""To ask for all queues costs the broker more."""
 
 
 class Traffic:
@@ -32,3 +34,13 @@ class Traffic:
             log.warning("agent burdens the broker", agent=agent, bytes=int(rate.bytes), packets=int(rate.packets))
             await self._quarantine.put(agent, traffic.TOO_MUCH, int(max(rate.bytes, rate.packets)))
             self._watch = traffic.judged(self._watch, agent)
+
+    async def mailboxes(self) -> None:
+        """Who fills the broker's memory with what it has taken and never answers. Raises WorldAway as above."""
+        if not self._quarantine.guards:
+            return
+        unanswered = await asyncio.to_thread(self._broker.unanswered)
+        hoards = {agent: number for agent, number in unanswered.items() if number > traffic.MOST_UNANSWERED}
+        for agent in await self._desk.agents.read_many(hoards) if hoards else ():
+            log.warning("agent hoards messages", agent=agent, messages=hoards[agent])
+            await self._quarantine.put(agent, traffic.HOARDS, hoards[agent])

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import aiormq
@@ -13,8 +14,11 @@ from pamqp.commands import Basic
 
 from contracts.events import AttemptVoid
 from contracts.topology import AGENT_LIMITS, AGENTS, MAILBOX_LENGTH, MAX_MESSAGE_BYTES, mailbox
+from services.scheduler.broker import Broker
+from services.scheduler.domain.traffic import MOST_UNANSWERED
 from tests.security.attacks import KEY
 from tests.security.intruder import REFUSALS, Somebody, Stage
+from tests.waiting import until
 
 CONNECTIONS, CHANNELS = AGENT_LIMITS["max-connections"], AGENT_LIMITS["max-channels"]
 SPOKEN = {"amqp", "clustering", "http", "http/prometheus", "amqp/ssl"}
@@ -93,6 +97,31 @@ async def test_a_mailbox_that_nobody_empties_holds_so_much_and_the_others_are_no
     body = {"routing_key": "wide"}
     stage.management.post(f"/api/bindings/{stage.vhost}/e/farm.mailboxes/q/unbounded", json=body).raise_for_status()
     assert all([await _put(stage, "scheduler", "wide") for _ in range(MAILBOX_LENGTH + 50)]), "the limit is the mailbox's"
+
+
+async def test_what_is_taken_and_never_answered_escapes_the_mailboxs_bounds_and_is_seen(stage: Stage) -> None:
+    """The broker counts what waits, not what it has handed out: so the scheduler looks."""
+    farm = stage.farm
+    broker = Broker(
+        farm.http("RABBIT_MANAGEMENT"), farm["FARM_RABBIT_ADMIN_USER"], farm["FARM_RABBIT_ADMIN_PASSWORD"], stage.vhost
+    )
+    channel = await stage.kept_channel(stage.ann)
+    taken: list[object] = []
+
+    async def take(message: object) -> None:
+        taken.append(message)
+
+    await channel.basic_consume(mailbox(stage.ann.name), take, no_ack=False)
+    for number in range(1, MOST_UNANSWERED + 100):
+        assert await _put(stage, "scheduler", stage.ann.name), "its bounds never hold it up"
+        if number % 100 == 0:
+            await until(partial(_has, taken, number), f"{number} are handed out", 20)
+    await until(lambda: broker.unanswered().get(stage.ann.name, 0) > MOST_UNANSWERED, "the broker tells so", 30)
+    broker.close()
+
+
+def _has(taken: list[object], number: int) -> bool:
+    return len(taken) >= number
 
 
 async def _put(stage: Stage, service: str, agent: str) -> bool:

@@ -15,6 +15,7 @@ class Management:
         self.users, self.queues, self.limits = dict[str, str](), set[str](), set[tuple[str, str]]()
         self.calls: list[str] = []
         self.connections: list[dict[str, object]] = []
+        self.mailboxes: list[dict[str, object]] = []
         self.before: Callable[[httpx.Request], None] = lambda _: None
 
     def broker(self) -> Broker:
@@ -37,6 +38,8 @@ class Management:
                 self.queues.discard(queue)
             case "GET", ["vhosts", _, "connections"]:
                 return httpx.Response(200, json=self.connections)
+            case "GET", ["queues", _]:
+                return httpx.Response(200, json=self.mailboxes)
             case _:
                 return httpx.Response(405)
         return httpx.Response(204)

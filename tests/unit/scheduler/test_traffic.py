@@ -9,7 +9,7 @@ import pytest
 
 from contracts.events import EnrolmentRequested
 from services.scheduler.domain.states import AgentState
-from services.scheduler.domain.traffic import HABIT, MOST, SPAN, Counted, Volume, Watch, habitual, looked
+from services.scheduler.domain.traffic import HABIT, MOST, MOST_UNANSWERED, SPAN, Counted, Volume, Watch, habitual, looked
 from tests.unit.scheduler.builders import NOW
 from tests.unit.scheduler.office import Office
 
@@ -95,3 +95,16 @@ async def test_an_agent_that_burdens_the_broker_is_quarantined_and_a_service_is_
     assert (known["ann"].state.state, known["bob"].state.state) == (AgentState.QUARANTINED, AgentState.ENROLLED)
     assert "too much traffic" in known["ann"].state.reason
     assert set(office.management.users) == {"bob"}
+
+
+async def test_an_agent_that_takes_its_mail_and_answers_none_is_quarantined() -> None:
+    office = Office()
+    for agent in ("ann", "bob"):
+        await office.hear(EnrolmentRequested(agent=agent, owner="o", name=agent, secret_hash="A" * 48))
+    held = {"agent.ann": MOST_UNANSWERED + 1, "agent.bob": MOST_UNANSWERED, "agent.carl": 10**6, "scheduler.in": 10**6}
+    office.management.mailboxes = [{"name": name, "messages_unacknowledged": number} for name, number in held.items()]
+    office.management.mailboxes += [{"name": "agent.new"}]
+    await office.traffic.mailboxes()
+    known = await office.agents.read_many(["ann", "bob"])
+    assert (known["ann"].state.state, known["bob"].state.state) == (AgentState.QUARANTINED, AgentState.ENROLLED)
+    assert "answers none" in known["ann"].state.reason
