@@ -201,8 +201,9 @@ async def chunk_released(desk: Desk, agent: str, event: ChunkReleased) -> None:
 
 
 async def _is_in_vain(desk: Desk, chunk: Chunk, event: ChunkReleased) -> bool:
-    """The house agent could not get the bundle."""
-    if event.reason is not Release.NETWORK or event.delivered or not chunks.is_held_by(chunk, event.attempt):
+    """The house agent could not get the bundle; or it ended while it looked at the file, as it may do each time."""
+    vain_ones = (Release.NETWORK, Release.STOPPED) if chunk.kind is Kind.INSPECT else (Release.NETWORK,)
+    if event.reason not in vain_ones or event.delivered or not chunks.is_held_by(chunk, event.attempt):
         return False
     return await vain.ending(desk, chunk)
 

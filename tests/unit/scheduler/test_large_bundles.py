@@ -95,21 +95,20 @@ def words_at_the_end(office: Office) -> list[str]:
     return [one.reason for one in office.told if isinstance(one, JobFailed)]
 
 
-async def give_back(office: Office) -> None:
-    """The house agent could not get the bundle, and is ready for the next."""
+async def give_back(office: Office, reason: Release = Release.NETWORK) -> None:
+    """The house agent could not get the bundle, or has ended over it, and is ready for the next."""
     last = given(office)[-1].grant
-    await office.hear(
-        ChunkReleased(job="job", chunk="look", attempt=last.attempt, reason=Release.NETWORK, text="not in time"), "house"
-    )
+    await office.hear(ChunkReleased(job="job", chunk="look", attempt=last.attempt, reason=reason, text="not in time"), "house")
     await office.agents.update("house", lambda agent, _: (replace(agent, closed_since=None, slots=1), []))
 
 
-async def test_a_bundle_that_the_house_agent_gives_back_for_half_an_hour_ends_its_job_with_a_word() -> None:
+@pytest.mark.parametrize("reason", [Release.NETWORK, Release.STOPPED])
+async def test_a_bundle_that_the_house_agent_gives_back_for_half_an_hour_ends_its_job_with_a_word(reason: Release) -> None:
     office = await an_inspection(8 * GIB)
     for _ in range(3):
         assert words_at_the_end(office) == []
         await go_on(office, 15 * 60)
-        await give_back(office)
+        await give_back(office, reason)
         await office.sweep()
     (why,) = words_at_the_end(office)
     assert "could not be looked at" in why
