@@ -10,16 +10,14 @@ HOTTEST_CELSIUS = 150.0
 
 
 def on_battery(sys: Path) -> bool | None:
-    """None on a machine that tells of no power supply: most desktops."""
+    """None on a machine that tells of no power supply: most desktops. One without a battery in it is on its line, whatever its
+    other supplies say: an empty USB-C port of a desktop is one that is not online."""
     supplies = [_Supply(path) for path in _entries(sys / "class/power_supply")]
     own = [supply for supply in supplies if supply("scope") != "Device"]
-    lines = [supply("online") for supply in own if supply("type") in ("Mains", "USB") and supply("online")]
-    if any(online != "0" for online in lines):
+    if any(supply("type") in ("Mains", "USB") and supply("online") not in ("", "0") for supply in own):
         return False
-    batteries = [supply("status") for supply in own if supply("type") == "Battery"]
-    if batteries:
-        return "Discharging" in batteries
-    return True if lines else None
+    batteries = [supply("status") for supply in own if supply("type") == "Battery" and supply("present") != "0"]
+    return "Discharging" in batteries if own else None
 
 
 def celsius(sys: Path) -> float | None:

@@ -168,6 +168,16 @@ def test_a_laptop_on_its_battery_is_told_from_one_on_its_line_and_from_a_desktop
     assert on_battery(tree.sys) is True
 
 
+def test_a_machine_without_a_battery_is_not_on_one_though_its_usb_port_or_its_line_is_not_in_use(tree: Tree) -> None:
+    tree.supply("ucsi-source-psy-USBC000:001", type="USB", scope="System", online="0")
+    assert on_battery(tree.sys) is False
+    tree.supply("BAT0", type="Battery", present="0", status="Discharging")
+    tree.supply("AC", type="Mains", online="0")
+    assert on_battery(tree.sys) is False
+    tree.supply("BAT0", present="1")
+    assert on_battery(tree.sys) is True
+
+
 def test_the_hottest_processor_counts_and_neither_a_disk_nor_a_broken_sensor(tree: Tree) -> None:
     assert celsius(tree.sys) is None
     tree.chip(0, "nvme", 95_000)
