@@ -2,12 +2,13 @@
 
 Sources: interrupts of PS/2 (i8042) and I2C keyboards, touchpads and touch screens in /proc/interrupts; the number of transfers of
 USB keyboards and mice (`urbnum`, which grows only when they have something to say); the time of the last input of each terminal,
-local or through ssh (kept by the kernel to 8 s, the first input after a rest at once). Not known: Bluetooth keyboards and mice,
-and what a desktop thinks of idleness.
+local or through ssh (kept by the kernel to 8 s, the first input after a rest at once). Of each only that it changed counts: what
+the wall clock stamped may be hours off, where it was set since. Not known: Bluetooth keyboards and mice, and what a desktop
+thinks of idleness.
 """
 
+import contextlib
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,18 +32,21 @@ class Person:
         if now - self._listed >= LIST_SECONDS:
             self._listed, self._devices, self._terminals = now, tuple(self._find_usb()), tuple(self._find_terminals())
         counts = dict(self._counts())
-        if not counts and not self._terminals:
+        if not counts:
             return None
         if self._last is None or any(self._seen.get(name) != count for name, count in counts.items()):
             self._last = now
         self._seen = counts
-        return max(0.0, min(now - self._last, self._terminals_idle()))
+        return max(0.0, now - self._last)
 
     def _counts(self) -> Iterator[tuple[str, int]]:
         yield from _interrupts(_text(self._interrupts))
         for device in self._devices:
             if (count := _text(device / "urbnum").strip()).isdigit():
                 yield device.name, int(count)
+        for terminal in self._terminals:
+            with contextlib.suppress(OSError):
+                yield str(terminal), terminal.stat().st_atime_ns
 
     def _find_usb(self) -> Iterator[Path]:
         """Devices with an interface that the USB standard calls a boot keyboard or mouse: a UPS is HID too, and talks always."""
@@ -54,16 +58,6 @@ class Person:
     def _find_terminals(self) -> Iterator[Path]:
         yield from _glob(self._dev, "pts/[0-9]*")
         yield from _glob(self._dev, "tty[1-9]*")
-
-    def _terminals_idle(self) -> float:
-        """Of the terminal used last, by the wall clock that stamps them."""
-        wall, idle = time.time(), float("inf")
-        for terminal in self._terminals:
-            try:
-                idle = min(idle, wall - terminal.stat().st_atime)
-            except OSError:
-                continue
-        return idle
 
 
 def _interrupts(text: str) -> Iterator[tuple[str, int]]:

@@ -63,12 +63,19 @@ def test_a_keyboard_plugged_in_later_is_found(tree: Tree) -> None:
     assert person.idle_seconds(25.0) == 5.0
 
 
-def test_typing_in_a_terminal_counts_also_before_the_first_look(tree: Tree) -> None:
+@pytest.mark.parametrize("ahead", [0, 8 * 3_600])
+def test_typing_in_a_terminal_counts_and_a_stamp_of_a_clock_that_was_ahead_at_boot_does_not(tree: Tree, ahead: int) -> None:
+    """A clock that keeps local time is read as if it kept UTC, and set right once the network is there."""
     tree.terminal("pts/0", time.time() - 30)
-    tree.terminal("tty1", time.time() - 3_000)
-    idle = a_person(tree)
-    assert idle.idle_seconds(0.0) == 0.0
-    assert idle.idle_seconds(500.0) == pytest.approx(30, abs=5)
+    tree.terminal("tty1", time.time() + ahead)
+    person = a_person(tree)
+    assert person.idle_seconds(0.0) == 0.0
+    assert person.idle_seconds(500.0) == 500.0
+    tree.terminal("pts/0", time.time())
+    assert person.idle_seconds(501.0) == 0.0
+    assert person.idle_seconds(502.0) == 1.0
+    tree.terminal("pts/1", time.time() - 8 * 3_600)
+    assert person.idle_seconds(520.0) == 0.0
 
 
 def test_a_machine_without_any_of_these_does_not_pretend(tree: Tree) -> None:
