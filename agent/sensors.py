@@ -1,8 +1,9 @@
-"""What this machine shows of its owner's life: a thin reader of /proc, /sys and /dev, whose roots a test may put elsewhere.
+"""What this machine shows of its owner's life: a thin reader of /proc, /sys, /dev and its zone, whose places a test may choose.
 
 Only what a rule asks for is read, and nothing here decides. What cannot be read is unknown.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,21 @@ class Roots:
     proc: Path = Path("/proc")
     sys: Path = Path("/sys")
     dev: Path = Path("/dev")
+    zone: Path = Path("/etc/localtime")
+
+
+class LocalTime:
+    """The owner's own, also after he has travelled: the C library reads the zone once, and again only when it is told to."""
+
+    def __init__(self, zone: Path) -> None:
+        self._zone, self._seen = zone, _version(zone)
+
+    def now(self) -> datetime:
+        version = _version(self._zone)
+        if version != self._seen:
+            self._seen = version
+            time.tzset()
+        return datetime.now(UTC).astimezone()
 
 
 class Sensors:
@@ -28,6 +44,7 @@ class Sensors:
 
     def __init__(self, rules: Rules, roots: Roots, boxes: Callable[[], frozenset[str]]) -> None:
         self._rules, self._roots, self._boxes = rules, roots, boxes
+        self._time = LocalTime(roots.zone)
         self._person = Person(roots.proc, roots.sys, roots.dev)
         self._load = Load(roots.proc, roots.sys)
         self._programs = Programs(roots.proc, rules.programs)
@@ -37,7 +54,7 @@ class Sensors:
         """`now` is monotonic. `cards_celsius`: how hot the lent GPUs are, which /sys does not tell of NVIDIA's."""
         rules, boxes = self._rules, self._boxes()
         return Facts(
-            local=datetime.now(UTC).astimezone(),
+            local=self._time.now(),
             paused=paused,
             idle_seconds=self._person.idle_seconds(now) if rules.idle_seconds is not None else None,
             other_cores=self._load.other_cores(now, boxes) if rules.load_cores is not None else None,
@@ -56,3 +73,12 @@ class Sensors:
 
 def _hotter(one: float | None, other: float | None) -> float | None:
     return max((degrees for degrees in (one, other) if degrees is not None), default=None)
+
+
+def _version(file: Path) -> tuple[int, int, int] | None:
+    """Another file in its place, or the same one written anew, has another."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns

@@ -2,6 +2,8 @@
 
 import shutil
 import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -195,6 +197,31 @@ def test_the_hottest_processor_counts_and_neither_a_disk_nor_a_broken_sensor(tre
     tree.put(tree.sys / "class/thermal/thermal_zone0/type", "x86_pkg_temp\n")
     tree.put(tree.sys / "class/thermal/thermal_zone0/temp", "81000\n")
     assert celsius(tree.sys) == 81.0
+
+
+# --- the hours
+
+
+@pytest.fixture
+def tokyo_from_now_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """What the C library reads when it is asked to read the zone again. By TZ: a test does not write to this machine's /etc."""
+    monkeypatch.setenv("TZ", "UTC0")
+    time.tzset()
+    yield lambda: monkeypatch.setenv("TZ", "JST-9")
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_hours_are_those_of_the_zone_that_a_machine_has_travelled_to(tree: Tree, tokyo_from_now_on: Callable[[], None]) -> None:
+    zone = tree.dev.parent / "etc/localtime"
+    tree.put(zone, "the zone of home")
+    sensors = Sensors(Rules(), Roots(tree.proc, tree.sys, tree.dev, zone), frozenset)
+    tokyo_from_now_on()
+    assert sensors.read(0.0, None).local.utcoffset() == timedelta(0)
+    zone.unlink()
+    tree.put(tree.dev.parent / "tokyo", "another zone")
+    zone.symlink_to(tree.dev.parent / "tokyo")
+    assert sensors.read(1.0, None).local.utcoffset() == timedelta(hours=9)
 
 
 # --- all of them
