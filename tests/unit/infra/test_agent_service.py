@@ -1,6 +1,7 @@
 """The agent's unit for systemd says what its agent understands, and takes from it neither too little nor the GPUs."""
 
 import re
+import shlex
 import tomllib
 from collections import defaultdict
 from pathlib import Path
@@ -47,9 +48,31 @@ def test_what_it_starts_is_the_agents_own_command() -> None:
 
 
 def test_every_command_it_tells_its_owner_to_type_exists() -> None:
-    told = set(re.findall(r"sudo -Hu framelend (?:sh -c ')?framelend-agent ([a-z-]+)", TEXT))
+    told = set(re.findall(r"(?:as_agent|sudo -Hu framelend sh -c 'framelend-agent) ([a-z-]+)", TEXT))
     assert told >= {"enrol", "doctor", "status", "example-settings"}
     assert told <= commands()
+
+
+def test_its_owners_commands_run_as_the_service_does_with_what_its_environment_says() -> None:
+    (line,) = re.findall(r"as_agent\(\) \{ (systemd-run .*?); \}", TEXT.replace("\\\n#", ""))
+    words = shlex.split(line)
+    assert [word for word in words if "=" in word] == [f"{name}={SERVICE[name][0]}" for name in ("User", "EnvironmentFile")]
+    assert words[-2:] == [SERVICE["ExecStart"][0].split()[0], "$@"]
+
+
+def test_the_files_it_tells_its_owner_to_copy_are_where_it_says() -> None:
+    copied = re.findall(r"^# +cp (\S+)", TEXT, re.MULTILINE)
+    assert copied == [str(UNIT)]
+
+
+def test_who_runs_docker_rootless_is_told_how_the_agent_reaches_its_socket_and_loses_the_group() -> None:
+    """ProtectHome hides /run/user: yes for good, tmpfs but for what is bound into it (systemd.exec(5))."""
+    (socket,) = re.findall(r"DOCKER_HOST=unix://(\S+)", TEXT)
+    more = dict(re.findall(r"^#   ([A-Z]\w+)=(\S*)$", TEXT, re.MULTILINE))
+    assert SERVICE["ProtectHome"] == ["yes"]
+    assert socket.startswith("/run/user/")
+    assert (more["ProtectHome"], more["BindReadOnlyPaths"]) == ("tmpfs", str(Path(socket).parent))
+    assert more["SupplementaryGroups"] == ""
 
 
 def test_it_runs_as_a_user_of_its_own_that_can_become_nobody_else() -> None:
