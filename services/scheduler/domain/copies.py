@@ -10,16 +10,28 @@ twentieth of it at most, or one chunk. Where a deadline is in danger, idle agent
 Storage keeps the first picture of a frame whatever we believe, so a crash in the middle costs work, never a frame.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from contracts.events import CopiesHonoured, Event
 from contracts.values import Curve, Kind, Ranges, count, frames, ranges
 from services.scheduler.domain.agent import Agent, free_slots
-from services.scheduler.domain.chunk import Chunk, Decided, Ending, advanced, delivered_by, lacking, missing, progressed
+from services.scheduler.domain.chunk import (
+    Chunk,
+    Decided,
+    Ending,
+    Former,
+    advanced,
+    delivered_by,
+    is_held_by,
+    knows,
+    lacking,
+    missing,
+    progressed,
+)  # fmt: skip
 from services.scheduler.domain.deadlines import is_pressed
-from services.scheduler.domain.holding import silence
+from services.scheduler.domain.holding import Holder, silence
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.matching import Board
 from services.scheduler.domain.policy import Policy
@@ -27,6 +39,8 @@ from services.scheduler.domain.states import ChunkState, JobState
 
 HONOURED = frozenset({Ending.FINISHED, Ending.NOT_NEEDED, Ending.INCOMPLETE})
 """Endings of attempts that worked under a good lease to their end."""
+LATE = timedelta(hours=1)
+"""So long after an attempt's end its copies are honoured: what it had finished by then is there and verified."""
 MOST = 2
 """Copies of one chunk, one after the other."""
 
@@ -178,23 +192,55 @@ def elsewhere(chunk: Chunk, stored: Sequence[int], attempt: str, now: datetime) 
     return advanced(replace(chunk, elsewhere=ranges([*frames(chunk.elsewhere), *found])), attempt, now)
 
 
-def superfluous(chunk: Chunk, attempt: str, agent: str, version: int, late: Sequence[int], now: datetime) -> Decided:
-    """Storage has these frames from somebody else already. Copies rendered under a good lease are honoured, once."""
+def superfluous(
+    chunk: Chunk, attempt: str, agent: str, version: int, late: Sequence[int], now: datetime, own: Collection[int] = ()
+) -> Decided:
+    """Storage has these frames from somebody else already. Copies rendered under a good lease are honoured, but for those of
+    `own` (`of_one_owner`): of each frame one, whichever attempts bring it how often."""
     ours = [frame for frame in late if any(frame in span for span in chunk.frames)]
-    paid = {f for delivery in chunk.honoured if delivery.attempt == attempt for f in frames(delivery.frames)}
-    honour = [frame for frame in ours if frame not in paid] if _in_good_faith(chunk, attempt, agent) else []
+    paid = {frame: one.attempt for one in chunk.honoured for frame in frames(one.frames)}
+    fresh = [frame for frame in ours if paid.get(frame) != attempt] if knows(chunk, attempt, agent) else []
+    honour = [frame for frame in fresh if frame not in paid and frame not in own] if _in_good_faith(chunk, attempt, now) else []
     events: list[Event] = []
+    if fresh:  # paid or not, its agent works
+        chunk = progressed(chunk, attempt, now)
     if honour:
-        chunk = progressed(replace(chunk, honoured=delivered_by(chunk.honoured, attempt, agent, honour)), attempt, now)
+        chunk = replace(chunk, honoured=delivered_by(chunk.honoured, attempt, agent, honour))
         events.append(CopiesHonoured(job=chunk.job, attempt=attempt, agent=agent, version=version, frames=tuple(honour)))
     chunk, more = elsewhere(chunk, ours, attempt, now)
     return chunk, [*events, *more]
 
 
-def _in_good_faith(chunk: Chunk, attempt: str, agent: str) -> bool:
-    if chunk.holder is not None and (chunk.holder.attempt, chunk.holder.agent) == (attempt, agent):
+def _in_good_faith(chunk: Chunk, attempt: str, now: datetime) -> bool:
+    """A sample has no price by which a copy of it could be paid."""
+    if chunk.kind is Kind.SAMPLE:
+        return False
+    if is_held_by(chunk, attempt):
         return True
-    return any((past.attempt, past.agent) == (attempt, agent) and past.why in HONOURED for past in chunk.former)
+    return any(past.attempt == attempt and past.why in HONOURED and now - past.ended_at <= LATE for past in chunk.former)
+
+
+def at_work_on(near: Sequence[Chunk]) -> set[str]:
+    """The agents that have brought frames of these chunks, or may have."""
+    return {one.agent for chunk in near for one in (*chunk.deliveries, *_attempts(chunk))}
+
+
+def of_one_owner(
+    near: Sequence[Chunk], attempt: str, agent: str, late: Sequence[int], account: str, owners: Mapping[str, str]
+) -> frozenset[int]:
+    """Those of these frames that this attempt's owner ordered himself (`account`) or brought first as well: nobody is paid
+    for a frame twice. While storage's word on the first picture is on its way it counts as his if he had another attempt at the
+    chunk. `near`: the chunk and its twins; `owners` by agent."""
+    mine = owners.get(agent)
+    if mine is None or mine == account:
+        return frozenset(late)
+    brought = {frame: owners.get(one.agent) for chunk in near for one in chunk.deliveries for frame in frames(one.frames)}
+    had_another = any(one.attempt != attempt and owners.get(one.agent) == mine for chunk in near for one in _attempts(chunk))
+    return frozenset(frame for frame in late if (brought[frame] == mine if frame in brought else had_another))
+
+
+def _attempts(chunk: Chunk) -> Sequence[Former | Holder]:
+    return chunk.former if chunk.holder is None else (*chunk.former, chunk.holder)
 
 
 def _work(curve: Curve, spans: Ranges) -> int:

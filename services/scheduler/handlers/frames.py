@@ -202,14 +202,26 @@ async def rejected(desk: Desk, event: FramesRejected) -> None:
 
 
 async def superfluous(desk: Desk, event: FramesSuperfluous) -> None:
-    await _known(desk, event.chunk)
+    chunk = await _known(desk, event.chunk)
     desk.verification.heard(await desk.now(), desk.policy)
     metrics.SUPERFLUOUS.inc(len(event.frames))
-    decide = copies.superfluous
+    decide, own = copies.superfluous, await _own(desk, chunk, event)
     await desk.chunks.update(
-        event.chunk, lambda state, now: decide(state, event.attempt, event.agent, event.version, event.frames, now)
+        event.chunk, lambda state, now: decide(state, event.attempt, event.agent, event.version, event.frames, now, own)
     )
     await desk.closing.finish(event.job)
+
+
+async def _own(desk: Desk, chunk: Chunk, event: FramesSuperfluous) -> frozenset[int]:
+    """Those of its frames that the farm does not pay to their owner a second time."""
+    original = (await desk.chunks.get(chunk.copy_of) if chunk.copy_of else None) or chunk
+    twins = await desk.chunks.read_many(copies.twins(original))
+    near = [original, *(saved.state for saved in twins.values())]
+    known = await desk.agents.read_many({event.agent, *copies.at_work_on(near)})
+    owners = {id: saved.state.owner for id, saved in known.items()}
+    job = await desk.jobs.get(event.job)
+    account = job.account if job is not None else ""
+    return copies.of_one_owner(near, event.attempt, event.agent, event.frames, account, owners)
 
 
 async def _known(desk: Desk, chunk: str) -> Chunk:
