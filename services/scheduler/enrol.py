@@ -18,7 +18,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from pydantic import TypeAdapter, ValidationError
+
 from contracts.topology import SCHEDULER
+from contracts.values import Id, Label
 from services.chassis.service import grounded
 from services.chassis.settings import told
 from services.chassis.verdicts import WorldAway
@@ -30,6 +33,7 @@ from services.scheduler.gate import Gate
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9-]{2,40}$")
 """So that an agent's id needs no escaping in the broker's patterns."""
+_OWNER, _LABEL = TypeAdapter[str](Id), TypeAdapter[str](Label)
 RESERVED = frozenset({"intake", "scheduler", "storage", "billing", "notifier", "guest", "admin"})
 
 INSTEAD = (
@@ -85,9 +89,12 @@ def _command(arguments: argparse.Namespace) -> Command:
 
 
 async def enrol(kept: Stores, gate: Gate, agent: str, owner: str, name: str, house: bool) -> str:
-    """Makes document, broker user and mailbox; returns the new secret. Raises Refused for an id that is somebody else's."""
+    """Makes document, broker user and mailbox; returns the new secret. Raises Refused for an id that is somebody else's, and
+    before anything is made for words that no event could say of it: such an agent could be neither settled nor revoked."""
     if not NAME.fullmatch(agent) or agent in RESERVED:
         raise Refused(f"{agent!r} is not a good id: 3 to 41 of a-z, 0-9 and -, and no service's name")
+    _check("owner", owner, _OWNER, "1 to 64 of a-z, 0-9 and -, and no - first")
+    _check("name", name, _LABEL, "at most 200 characters")
     secret = secrets.token_urlsafe(32)
     secret_hash = hashed(secret, os.urandom(4))
     await kept.agents.add(access.asked(agent, owner, name, house, secret_hash), [])
@@ -100,6 +107,13 @@ async def enrol(kept: Stores, gate: Gate, agent: str, owner: str, name: str, hou
     await kept.agents.update(agent, lambda state, _: (access.renewed(state, secret_hash), []))
     await gate.settle(agent)
     return secret
+
+
+def _check(what: str, said: str, kind: TypeAdapter[str], allowed: str) -> None:
+    try:
+        kind.validate_python(said)
+    except ValidationError:
+        raise Refused(f"{said!r} is not a good {what}: {allowed}") from None
 
 
 async def revoke(kept: Stores, gate: Gate, agent: str, reason: str) -> None:

@@ -20,6 +20,7 @@ from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.chunk import Ending
 from services.scheduler.domain.hands import Hand
 from services.scheduler.domain.states import UNSETTLED
+from services.scheduler.folding import one_by_one, owned_up
 from services.scheduler.repository import Agents, Chunks
 
 log = structlog.get_logger()
@@ -53,17 +54,20 @@ class Gate:
         raise WorldAway(f"what the broker should know of {wanted.agent} changes faster than it can be told")
 
     async def sweep(self) -> None:
-        """What a crash left half done."""
-        failed = 0
-        for agent in await self._agents.unsettled():
+        """What a crash left half done. An agent that cannot be settled at all keeps nobody else from it."""
+        away: list[str] = []
+
+        async def finish(agent: str) -> None:
+            if len(away) == MOST_FAILURES:
+                return
             try:
                 await self.settle(agent)
                 log.info("agent's access was settled by the sweep", agent=agent)
-            except WorldAway as away:
-                log.warning("agent's access is not settled yet", agent=agent, problem=str(away))
-                failed += 1
-            if failed == MOST_FAILURES:
-                return
+            except WorldAway as problem:
+                log.warning("agent's access is not settled yet", agent=agent, problem=str(problem))
+                away.append(agent)
+
+        owned_up(await one_by_one(await self._agents.unsettled(), finish))
 
     async def _read(self, agent: str) -> Agent:
         known = await self._agents.get(agent)

@@ -6,9 +6,14 @@ import json
 import stat
 from pathlib import Path
 
+import pytest
+
 from contracts.topology import AGENTS, MAILBOX_ARGUMENTS, agent_permissions
+from services.scheduler.app import Stores
 from services.scheduler.broker import definitions, hashed
-from services.scheduler.enrol import NAME, agent_url, write_credential
+from services.scheduler.domain.states import Access, AgentState
+from services.scheduler.enrol import NAME, Refused, agent_url, enrol, revoke, write_credential
+from tests.unit.scheduler.office import Office
 
 
 def test_an_agent_is_one_user_one_mailbox_and_its_own_keys() -> None:
@@ -47,3 +52,28 @@ def test_ids_that_would_mean_something_in_a_pattern_are_refused() -> None:
     assert NAME.fullmatch("ann-1")
     for bad in ("a.b", "a*", "^a", "Ann", "a", "a" * 42, "-ab"):
         assert not NAME.fullmatch(bad)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "what"), [("Lars", "Lars' box", "owner"), ("", "x", "owner"), ("lars", "x" * 201, "name")]
+)
+async def test_an_owner_or_a_name_that_no_event_can_say_is_refused_before_anything_is_made(
+    owner: str, name: str, what: str
+) -> None:
+    office = Office()
+    with pytest.raises(Refused, match=f"not a good {what}: .*(a-z|200)"):
+        await enrol(_stores(office), office.gate, "box-3", owner, name, house=False)
+    assert (office.all_agents(), office.management.users, office.management.queues) == ([], {}, set())
+
+
+async def test_a_machine_with_a_good_owner_and_the_longest_name_is_let_in_and_can_be_revoked() -> None:
+    office = Office()
+    await enrol(_stores(office), office.gate, "box-3", "lars", "x" * 200, house=False)
+    await revoke(_stores(office), office.gate, "box-3", "sold")
+    assert [(one.state, one.access) for one in office.all_agents()] == [(AgentState.REVOKED, Access.CLOSED)]
+
+
+def _stores(office: Office) -> Stores:
+    return Stores(
+        office.jobs, office.chunks, office.agents, office.farms, office.choices, office.quotes, office.storages
+    )  # fmt: skip

@@ -136,6 +136,36 @@ async def test_a_revocation_cut_short_is_finished_by_the_sweep() -> None:
     assert (office.management.users, office.management.queues) == ({}, set())
 
 
+async def test_an_agent_that_cannot_be_settled_at_all_does_not_keep_a_revoked_one_connected() -> None:
+    office = Office()
+    await office.agents.store.add("ann", access.asked("ann", "An owner that no event can name", "Ann", False, FIRST))
+    await office.hear(wants_in("eve"))
+    _breaks_after(office, 0)
+    with pytest.raises(WorldAway):
+        await office.hear(is_to_go("eve"))
+    assert "eve" in office.management.users
+    office.management.before = lambda _: None
+    with pytest.raises(ExceptionGroup, match="some of many"):
+        await office.gate.sweep()
+    assert "eve" not in office.management.users
+    assert {one.agent: one.access for one in office.all_agents()}["eve"] is Access.CLOSED
+
+
+async def test_a_broker_that_is_away_is_asked_three_times_in_a_sweep() -> None:
+    office = Office()
+    for id in ("ann", "bob", "eve", "mia"):
+        await office.agents.store.add(id, access.asked(id, id, id, False, FIRST))
+    asked = list[str]()
+
+    def away(request: httpx.Request) -> None:
+        asked.append(request.url.path)
+        raise httpx.ConnectError("gone")
+
+    office.management.before = away
+    await office.gate.sweep()
+    assert len(asked) == 3
+
+
 async def test_a_new_secret_replaces_the_old_one_and_a_late_older_offer_changes_nothing() -> None:
     office = Office()
     await office.hear(wants_in())
