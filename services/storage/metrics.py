@@ -20,7 +20,8 @@ TASKS = Counter("framelend_storage_tasks", "Rounds of longer work", ["kind", "ou
 CHILDREN_LOST = Counter("framelend_storage_children_lost", "Confined processes that died or were stopped for taking too long")
 
 REJECTIONS = (
-    "missing", "wrong_size", "wrong_hash", "not_png", "broken", "animated", "wrong_mode", "wrong_dimensions", "wrong_bits",
+    "missing", "wrong_size", "wrong_hash", "not_png", "broken", "animated", "foreign_chunk", "wrong_mode",
+    "wrong_dimensions", "wrong_bits",
 )  # fmt: skip
 """Codes of rejected frames. What may happen is counted from 0 on, so that the first time is seen as a step."""
 for _outcome in ("stored", "repeated", "superfluous", "job_closed", *REJECTIONS):

@@ -10,6 +10,9 @@ LEAST_MEMORY = 1_000_000_000
 """No agent lends less."""
 BASE_MEMORY, MEMORY_PER_PIXEL = 260 * MIB, 70
 """Measured need of Blender after opening a file, and of Cycles per pixel with its passes."""
+CHANNELS = 4
+ROOM_BYTES = 10 * MIB
+"""A file's text holds the names of all objects where Cryptomatte is on; storage takes 8 MiB of it."""
 
 
 def sides(facts: SceneFacts, settings: RenderSettings) -> tuple[int, int]:
@@ -32,5 +35,5 @@ def memory_bytes(facts: SceneFacts, size: Picture) -> int:
 
 
 def max_bytes(size: Picture) -> int:
-    """Bound of one frame's file: 16-bit RGBA uncompressed, and room for headers."""
-    return 64 * MIB + 8 * size.width * size.height
+    """Bound of one frame's file: RGBA that cannot be packed, a tenth for PNG itself, and room for what it says of itself."""
+    return ROOM_BYTES + CHANNELS * (size.bits // 8) * size.width * size.height * 11 // 10

@@ -44,7 +44,7 @@ def look(data: bytes, width: int, height: int, bits: int) -> Seen:
 
 
 def _check_rows(data: bytes, header: Header) -> None:
-    """Every row is there, and nothing more: a decoder would fill missing rows with black."""
+    """Every row is there, and nothing more: decoders fill missing rows with black and pass over what follows the last."""
     stream = zlib_stream()
     packed = chain.from_iterable(bites(data, at, length) for at, length in header.data)
     found = 0
@@ -55,7 +55,7 @@ def _check_rows(data: bytes, header: Header) -> None:
                 break
     except zlib.error:
         raise NotThePicture("broken", "The picture's data is damaged.") from None
-    if found != header.sample_bytes or not stream.eof:
+    if found != header.sample_bytes or not stream.eof or stream.unused_data or next(packed, b""):
         raise NotThePicture("broken", "The picture does not have the rows that its header tells.")
 
 
@@ -65,8 +65,6 @@ def _opened(data: bytes, raw: str | None = None) -> ImageFile.ImageFile:
     assert isinstance(image, ImageFile.ImageFile)
     if raw is not None:
         image.tile = [image.tile[0]._replace(args=raw)]
-    if "transparency" in image.info:
-        raise NotThePicture("wrong_mode", "The picture uses a transparent colour instead of an alpha channel.")
     return image
 
 

@@ -103,7 +103,16 @@ def test_memory_is_never_less_than_blender_and_the_picture_take() -> None:
     small, large = Picture(width=480, height=270), Picture(width=8_000, height=8_000)
     assert memory_bytes(some_facts(), small) == 1_000_000_000
     assert memory_bytes(some_facts(), large) == 260 * (1 << 20) + 70 * 64_000_000
-    assert max_bytes(small) == (64 << 20) + 8 * 480 * 270
+
+
+@pytest.mark.parametrize(
+    "size", [Picture(width=1, height=32_768), Picture(width=1920, height=1080), Picture(width=8, height=8, bits=16)]
+)
+def test_a_file_may_be_as_large_as_the_worst_picture_with_its_text_and_hardly_larger(size: Picture) -> None:
+    samples = size.width * size.height * 4 * size.bits // 8
+    rows = samples + size.height  # each begins with its filter
+    pieces = 12 * (rows // 8192 + 1) + 5 * (rows // 16_000 + 1)  # of the file, and of zlib's data where nothing can be packed
+    assert rows + pieces + (8 << 20) < max_bytes(size) <= samples * 1.1 + (10 << 20)
 
 
 def a_report(**changes: Any) -> InspectionReported:

@@ -45,6 +45,58 @@ def test_text_chunks_do_not_change_the_pixel_hash() -> None:
     assert look(plain, 64, 36, 8).pixel_sha256 == look(dated, 64, 36, 8).pixel_sha256
 
 
+@pytest.mark.parametrize(("name", "bits"), [("srgb-rgba-16", 16), ("display-p3-8", 8), ("rec2100-pq-8", 8)])
+def test_what_blender_writes_is_taken(name: str, bits: int) -> None:
+    path = Path(__file__).parent / "frames" / f"{name}.png"
+    assert look(path.read_bytes(), 64, 36, bits).pixel_sha256 == by_the_protocol(path)
+
+
+def test_a_wrong_checksum_is_found_whatever_chunk_it_is_of() -> None:
+    data = a_handmade_png(extra=a_chunk(b"tEXt", b"Date\0today"))
+    for kind in (b"IHDR", b"tEXt", b"IDAT", b"IEND"):
+        at = data.index(kind) - 4
+        last = at + 12 + int.from_bytes(data[at : at + 4], "big") - 1
+        assert refused(data[:last] + bytes([data[last] ^ 1]) + data[last + 1 :]) == "broken"
+
+
+EXIF = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0%b\0\0\0\0\0\0"
+FOREIGN = {
+    "a critical chunk nobody knows": a_chunk(b"ABCD", b"x"),
+    "a private one": a_chunk(b"prIv", b"x"),
+    "a palette beside colours": a_chunk(b"PLTE", bytes(9)),
+    "another gamma": a_chunk(b"gAMA", struct.pack(">I", 10_000)),
+    "other primaries": a_chunk(b"cHRM", bytes(32)),
+    "an intent that is none": a_chunk(b"sRGB", b"\4"),
+    "colours that are not RGB": a_chunk(b"cICP", b"\1\1\1\0"),
+    "two resolutions": a_chunk(b"pHYs", bytes(9)) * 2,
+    "upside down": a_chunk(b"eXIf", EXIF % b"\3"),
+    "EXIF nobody can read": a_chunk(b"eXIf", (EXIF % b"\1")[:12]),
+    "upside down, in another place": a_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<orientation/>"),
+    "more text than any scene has": a_chunk(b"tEXt", b"a\0" + bytes(5 << 20)) * 2,
+}
+
+
+@pytest.mark.parametrize("extra", FOREIGN.values(), ids=FOREIGN.keys())
+def test_chunks_that_programs_refuse_or_show_are_refused(extra: bytes) -> None:
+    assert refused(a_handmade_png(extra=extra)) == "foreign_chunk"
+
+
+def test_what_changes_nothing_that_is_shown_is_taken() -> None:
+    plain = [a_chunk(b"gAMA", struct.pack(">I", 45_455)), a_chunk(b"sRGB", b"\0"), a_chunk(b"tIME", bytes(7))]
+    names = a_chunk(b"tEXt", b"cryptomatte/542cafa/manifest\0" + b"x" * (3 << 20))
+    extra = b"".join([*plain, a_chunk(b"eXIf", EXIF % b"\1"), names, names])
+    assert look(a_handmade_png(extra=extra), 64, 36, 8).pixel_sha256 == look(a_handmade_png(), 64, 36, 8).pixel_sha256
+
+
+def test_bytes_behind_the_samples_are_refused() -> None:
+    samples = zlib.compress((b"\0" + b"\x40" * 192) * 36)
+    head, end = a_handmade_png()[:33], a_chunk(b"IEND", b"")
+    behind = [a_chunk(b"IDAT", samples + b"more"), a_chunk(b"IDAT", samples) + a_chunk(b"IDAT", b"more")]
+    apart = a_chunk(b"IDAT", samples) + a_chunk(b"tEXt", b"a\0b") + a_chunk(b"IDAT", b"")
+    assert look(head + a_chunk(b"IDAT", samples) + end, 64, 36, 8).thumbnail
+    assert {refused(head + data + end) for data in (*behind, apart)} == {"broken"}
+
+
 def test_other_dimensions_or_bits_are_refused() -> None:
     assert refused(a_png(63, 36)) == "wrong_dimensions"
     assert refused(a_png(64, 37)) == "wrong_dimensions"
@@ -104,7 +156,7 @@ def test_palettes_interlacing_animation_and_colour_keys_are_refused() -> None:
     assert refused(a_handmade_png(colour=4, channels=2)) == "wrong_mode"
     assert refused(a_handmade_png(interlaced=1)) == "wrong_mode"
     assert refused(a_handmade_png(extra=a_chunk(b"acTL", struct.pack(">II", 2, 0)))) == "animated"
-    assert refused(a_handmade_png(extra=a_chunk(b"tRNS", struct.pack(">HHH", 1, 2, 3)))) == "wrong_mode"
+    assert refused(a_handmade_png(extra=a_chunk(b"tRNS", struct.pack(">HHH", 1, 2, 3)))) == "foreign_chunk"
 
 
 def test_a_text_bomb_is_refused() -> None:
