@@ -9,7 +9,8 @@ from typing import Annotated, cast
 
 from pydantic import Field, SecretStr
 
-from contracts.events import AgentMisbehaved
+from contracts.events import AgentMisbehaved, FramesCompleted
+from contracts.topology import route
 from services.chassis.service import Ground, Service
 from services.chassis.settings import ServiceSettings
 from services.storage.bucket import URL_SECONDS, Address, Bucket
@@ -83,7 +84,11 @@ async def build(ground: Ground) -> Service:
     uploading = Uploading(m.uploads, m.bundles, m.tasks, bucket, children, clock, _limits(settings), folder)
     granting = Granting(m.agents, m.bundles, m.jobs, m.frames, m.claims, bucket, clock, keys)
     parallel = 2 * settings.verifiers
-    settling = Settling(m.agents, m.jobs, m.frames, m.claims, m.refusals, bucket, children, clock, keys, parallel)
+    completed = route(FramesCompleted)
+    settling = Settling(
+        m.agents, m.jobs, m.frames, m.claims, m.refusals, bucket, children, clock, keys, parallel,
+        blame=lambda agent: ground.doorkeeper.erred(agent, completed),
+    )  # fmt: skip
     deferring = Deferring(settling, m.tasks, settings.verifiers)
     sealing = Sealing(m.jobs, m.frames, m.bundles, m.tasks, bucket, clock, keep)
     packaging = Packaging(m.jobs, m.frames, bucket, folder, keep)

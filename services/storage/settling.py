@@ -8,7 +8,7 @@ same write. Whoever crashes in between repeats from the top; every step finds wh
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -53,6 +53,8 @@ class Settling:
     clock: DatabaseClock
     keys: Mapping[str, bytes]
     parallel: int
+    blame: Callable[[str], None]
+    """Counts a fault of an agent."""
 
     async def settle(self, deliveries: Sequence[Delivery]) -> list[Exception | None]:
         """One outcome per delivery; None when every frame of it is durably decided. Raises WorldAway."""
@@ -190,6 +192,10 @@ class Settling:
             await self._not_first(round, one, found)
 
     async def _reject(self, round: Round, one: One, no: NotThePicture) -> None:
+        """Its agent's fault, once for each message: honest ones look at their pictures before they tell of them."""
+        if one.delivery not in round.blamed:
+            round.blamed.append(one.delivery)
+            self.blame(one.grant.agent)
         await self._refuse(round, one, no.code, framing.rejection(one.grant, one.frame.frame, no.code, no.text))
         log.warning("frame rejected", code=no.code, text=no.text, **one.ids)
 

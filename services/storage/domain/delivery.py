@@ -70,6 +70,8 @@ class Round:
     """By record id: to be stored together at the end."""
     early: list[Delivery] = field(default_factory=list)
     """Have a frame that cannot be settled yet."""
+    blamed: list[Delivery] = field(default_factory=list)
+    """Have a frame that was rejected."""
     staged: list[str] = field(default_factory=list)
     """Keys that nobody needs any more."""
 

@@ -101,6 +101,7 @@ class Remembered:
     claims: dict[str, Claim] = field(default_factory=dict)
     frames: dict[str, Saved[FrameRecord]] = field(default_factory=dict)
     refused: dict[str, Refusal] = field(default_factory=dict)
+    blamed: list[str] = field(default_factory=list)
 
     def settling(self) -> Settling:
         return Settling(
@@ -114,4 +115,5 @@ class Remembered:
             cast(DatabaseClock, self.clock),
             KEYS,
             4,
+            self.blamed.append,
         )

@@ -94,3 +94,16 @@ async def test_what_is_decided_makes_no_task_whatever_it_is_said_to_be() -> None
     storage.knows.jobs["job-1"] = replace(storage.knows.jobs["job-1"], state=JobState.CLOSED)
     assert await storage.takes(2, 3, sha256=OTHER) is None
     assert storage.tasks.kept == {}
+
+
+async def test_refused_frames_are_their_agents_fault_once_for_each_message_now_or_later() -> None:
+    storage = Storage()
+    storage.is_told(1, 2, 3)
+    now = Delivery(a_grant(), (CompletedFrame(frame=1, file_sha256=TOLD), CompletedFrame(frame=2, file_sha256=TOLD)))
+    assert await storage.deferring.take([now]) == [None]
+    assert (len(storage.knows.refused), storage.knows.blamed) == (2, ["agent-a"])
+    assert await storage.deferring.take([now]) == [None]
+    assert storage.knows.blamed == ["agent-a"]
+    await storage.takes(3)
+    await storage.works()
+    assert storage.knows.blamed == ["agent-a", "agent-a"]
