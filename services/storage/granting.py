@@ -24,7 +24,7 @@ from services.chassis.verdicts import NotYet, SenderFault
 from services.storage.bucket import Bucket
 from services.storage.domain import admission
 from services.storage.domain.admission import NotAllowed
-from services.storage.domain.frame import Claim, FrameRecord, staged_key
+from services.storage.domain.frame import Claim, FrameRecord, claim_id, staged_key
 from services.storage.domain.job import Job, JobState, file_name, folder
 from services.storage.metrics import UPLOADS_GRANTED
 from services.storage.repository import Agents, Bundles, Claims, Frames, Jobs
@@ -87,7 +87,8 @@ class Granting:
         now = await self.clock.now()
         revoked = await self.agents.revoked_among(event.grant.agent for event in batch)
         jobs = await self.jobs.known(event.grant.job for event in batch)
-        outcomes = [_problem(event, self.keys, revoked, jobs, now) for event in batch]
+        told = await self.claims.told(claim_id(event.grant.attempt, frame.frame) for event in batch for frame in event.frames)
+        outcomes = [_problem(event, self.keys, revoked, jobs, told, now) for event in batch]
         judged = zip(batch, outcomes, strict=True)
         good = [event for event, problem in judged if problem is None and jobs[event.grant.job].state is JobState.OPEN]
         await self.claims.remember([_claim(event.grant, frame) for event in good for frame in event.frames], now)
@@ -150,16 +151,27 @@ class Granting:
 
 
 def _problem(
-    event: FramesRendered, keys: Mapping[str, bytes], revoked: set[str], jobs: Mapping[str, Job], now: datetime
+    event: FramesRendered,
+    keys: Mapping[str, bytes],
+    revoked: set[str],
+    jobs: Mapping[str, Job],
+    told: Mapping[str, set[str]],
+    now: datetime,
 ) -> Outcome:
+    """What is admitted is `told` from now on: the next message of the same batch may name other files."""
     grant = event.grant
     try:
         admission.check_grant(grant, keys, now, grant.agent in revoked)
         admission.check_frames(grant, [frame.frame for frame in event.frames])
         admission.check_sizes(grant, event.frames)
+        admission.check_files(grant, event.frames, told)
     except NotAllowed as no:
         return SenderFault(str(no))
-    return None if grant.job in jobs else NotYet("the job is not known yet")
+    if grant.job not in jobs:
+        return NotYet("the job is not known yet")
+    for frame in event.frames:
+        told[claim_id(grant.attempt, frame.frame)].add(frame.file_sha256)
+    return None
 
 
 def _claim(grant: Grant, frame: RenderedFrame) -> Claim:

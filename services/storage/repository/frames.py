@@ -1,12 +1,13 @@
 """Frames: what agents claimed, what was kept, what was refused."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from pymongo import ASCENDING, ReplaceOne
+from pymongo import ASCENDING, UpdateOne
 
 from contracts.events import Event
 from services.chassis.repository import Change, Saved, SavedThenTold
@@ -20,7 +21,7 @@ _CLAIM = TypeAdapter(Claim)
 
 
 class Claims:
-    """The last claim of an attempt for a frame; needed until the frame is delivered."""
+    """The last claim of an attempt for a frame; needed until the frame is delivered. `told` are the hashes of all of them."""
 
     def __init__(self, database: Any) -> None:
         self._collection = database["claims"]
@@ -30,10 +31,17 @@ class Claims:
 
     async def remember(self, claims: Sequence[Claim], now: datetime) -> None:
         """One grouped write."""
-        by_id = {claim_id(claim.attempt, claim.frame): claim for claim in claims}
-        writes = [ReplaceOne({"_id": id}, {**asdict(claim), "at": now}, upsert=True) for id, claim in by_id.items()]
+        by_id = defaultdict[str, list[Claim]](list)
+        for claim in claims:
+            by_id[claim_id(claim.attempt, claim.frame)].append(claim)
+        writes = [UpdateOne({"_id": id}, _remembered(theirs, now), upsert=True) for id, theirs in by_id.items()]
         if writes:
             await self._collection.bulk_write(writes, ordered=False)
+
+    async def told(self, ids: Iterable[str]) -> defaultdict[str, set[str]]:
+        """The hashes of the files that were told of each; none of what was never told."""
+        found = self._collection.find({"_id": {"$in": sorted(set(ids))}}, {"told": 1})
+        return defaultdict(set, {document["_id"]: set(document.get("told", ())) async for document in found})
 
     async def known(self, ids: Iterable[str]) -> dict[str, Claim]:
         found = self._collection.find({"_id": {"$in": sorted(set(ids))}})
@@ -109,5 +117,11 @@ class Refusals:
         await self.saved.add(id, refusal, (event,))
 
 
+def _remembered(claims: Sequence[Claim], now: datetime) -> dict[str, Any]:
+    """The last of them, and the hashes of all."""
+    hashes = [claim.file_sha256 for claim in claims]
+    return {"$set": {**asdict(claims[-1]), "at": now}, "$addToSet": {"told": {"$each": hashes}}}
+
+
 def _own(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in document.items() if key not in ("_id", "at")}
+    return {key: value for key, value in document.items() if key not in ("_id", "at", "told")}

@@ -142,6 +142,22 @@ async def test_a_trashy_copy_that_comes_second_is_rejected_not_paid(world: World
     assert (await rejected(world, second.attempt)).frames[0].code == "not_png"
 
 
+async def test_a_frame_gets_room_for_four_files_and_for_the_same_ones_again(world: World, job: Job, lender: Lender) -> None:
+    grant = lender.grant(*job[:2], frames=(FrameRange(first=22, last=23),))
+
+    def rooms(frame: int) -> int:
+        granted = [event for event in lender.box if isinstance(event, UploadGranted) and event.attempt == grant.attempt]
+        return sum(upload.frame == frame for event in granted for upload in event.uploads)
+
+    for shade in (1, 2, 3, 4, 1):
+        await lender.tell(grant, {22: a_png(shade=shade)})
+    await until(lambda: rooms(22) == 5, "room for four files, and for the first again")
+    await lender.tell(grant, {22: a_png(shade=5)})
+    await lender.room(grant, {23: a_png()})
+    await lender.tell(grant, {22: a_png(shade=1)})
+    await until(lambda: rooms(22) == 6, "room for the first once more")
+
+
 async def test_what_a_grant_does_not_allow_gets_no_room(world: World, job: Job, lender: Lender) -> None:
     good, picture = lender.grant(*job[:2]), a_png(shade=20)
     bad = [
