@@ -42,8 +42,7 @@ class Deferring:
         if not left:
             return None
         body = FramesCompleted(grant=delivery.grant.model_copy(update={"mac": ""}), frames=delivery.frames).model_dump_json()
-        name = hashlib.sha256(body.encode()).hexdigest()[:16]
-        await self.tasks.add(Task(f"frames:{delivery.grant.attempt}:{name}", TaskKind.FRAMES, delivery.grant.attempt, body))
+        await self.tasks.add(Task(_name(delivery), TaskKind.FRAMES, delivery.grant.attempt, body))
         return None
 
     async def settle(self, body: str) -> None:
@@ -55,3 +54,9 @@ class Deferring:
             log.warning("put off, and not admitted any more", attempt=event.grant.attempt, problem=str(problem))
         elif problem is not None:
             raise problem
+
+
+def _name(delivery: Delivery) -> str:
+    """The same for the same files, whatever else is said of them: else each telling would be one task more."""
+    files = sorted(f"{frame.frame}:{frame.file_sha256}" for frame in delivery.frames)
+    return f"frames:{delivery.grant.attempt}:{hashlib.sha256(' '.join(files).encode()).hexdigest()[:16]}"

@@ -51,6 +51,19 @@ async def test_frames_that_were_told_are_put_off_once_and_settled_later() -> Non
     assert [refusal.code for refusal in storage.knows.refused.values()] == ["missing", "missing"]
 
 
+async def test_the_same_files_are_one_task_however_they_are_told() -> None:
+    storage = Storage()
+    storage.is_told(1, 2)
+    frames = [CompletedFrame(frame=frame, file_sha256=TOLD, seconds=seconds) for seconds in (1.0, 2.0) for frame in (1, 2)]
+    for told in (frames[:2], frames[2:], frames[1::-1]):
+        assert await storage.deferring.take([Delivery(LARGE, tuple(told))]) == [None]
+    assert len(storage.tasks.kept) == 1
+    storage.is_told(2, sha256=OTHER)
+    other = CompletedFrame(frame=2, file_sha256=OTHER)
+    assert await storage.deferring.take([Delivery(LARGE, (frames[0], other))]) == [None]
+    assert len(storage.tasks.kept) == 2
+
+
 async def test_hashes_that_were_never_told_come_again_by_the_ladder_and_make_no_task() -> None:
     storage = Storage()
     storage.is_told(1, 2)
