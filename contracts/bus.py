@@ -5,6 +5,7 @@ the headers. It is stamped in this one place. Everything that matters is persist
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,9 +23,10 @@ from pydantic import ValidationError
 from contracts import wire
 from contracts.events import Event
 from contracts.post import Letter, post
-from contracts.topology import AGENT, BY_KEY, exchange, route
+from contracts.topology import AGENT, BY_KEY, MAX_MESSAGE_BYTES, exchange, route
 
 wire.take_pamqps_place()
+log = logging.getLogger(__name__)
 PERSISTENT, TRANSIENT = 2, 1
 CONNECT_SECONDS = 10
 CONFIRM_SECONDS = 10
@@ -37,6 +39,10 @@ class NotAnnounced(Exception):
 
 class BrokerAway(NotAnnounced):
     """Nobody answered: what else is to be said fares no better now."""
+
+
+class TooLarge(NotAnnounced):
+    """No broker of ours takes a body of this size, today or later: trying again is of no use."""
 
 
 class NotAnEvent(Exception):
@@ -142,6 +148,12 @@ class Announcer:
                 raise away
 
     async def _publish(self, letters: Sequence[Letter]) -> list[NotAnnounced | None]:
+        """What is too large is not written at all: the broker would close the channel, and with it end what all others said."""
+        found = [_too_large(letter) for letter in letters]
+        posted = iter(await self._posted([letter for letter, large in zip(letters, found, strict=True) if large is None]))
+        return [next(posted) if large is None else large for large in found]
+
+    async def _posted(self, letters: Sequence[Letter]) -> list[NotAnnounced | None]:
         if not letters:
             return []
         try:
@@ -160,6 +172,15 @@ class Announcer:
         if self._channel.is_closed:
             raise ChannelInvalidStateError("closed")
         return cast(Channel, await self._channel.get_underlay_channel())
+
+
+def _too_large(letter: Letter) -> TooLarge | None:
+    """The broker counts the body alone, not what stands in its properties."""
+    size, said = len(letter.body), letter.properties
+    if size <= MAX_MESSAGE_BYTES:
+        return None
+    log.error("too large: %s of %d bytes, message %s of %s", said.message_type, size, said.message_id, said.correlation_id)
+    return TooLarge(f"{letter.routing_key}: too large ({size} bytes, at most {MAX_MESSAGE_BYTES})")
 
 
 def _outcome(letter: Letter, confirm: "asyncio.Future[Any]") -> NotAnnounced | None:

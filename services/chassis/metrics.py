@@ -18,6 +18,7 @@ LAG = Histogram(
     buckets=(1, 2, 5, 10, 30, 60, 300),
 )
 ANNOUNCED = Counter("framelend_announced", "Events announced", ["service", "event", "how"])
+UNSAYABLE = Counter("framelend_unsayable", "Events set aside: no message can hold them", ["service", "collection"])
 SAVES = Counter("framelend_saves", "Conditional writes by outcome", ["service", "collection", "outcome"])
 GROUP = Histogram("framelend_save_group_size", "Updates per grouped write", ["collection"], buckets=(1, 2, 5, 10, 50, 100, 500))
 SWEEPS = Counter("framelend_sweeps", "Rounds of a periodic task", ["service", "sweep", "outcome"])

@@ -2,7 +2,8 @@
 
 `pending` changes only by push and pull. Trace context is saved with the event. No URL or secret is ever saved: what needs one is
 finished when announcing (`finish`). What the sweep finds may be long over, so there the state is looked at again first; what is
-told at once stands on a conditional write that has just been won.
+told at once stands on a conditional write that has just been won. What no message can hold is set aside in `<collection>.unsaid`:
+trying it again is of no use, and somebody has to look at it.
 """
 
 import asyncio
@@ -14,9 +15,9 @@ import structlog
 from pymongo import ASCENDING
 from pymongo.errors import PyMongoError
 
-from contracts.bus import Announcement, Announcer, NotAnnounced, new_id, read
+from contracts.bus import Announcement, Announcer, NotAnnounced, TooLarge, new_id, read
 from contracts.events import Event
-from services.chassis.metrics import ANNOUNCED
+from services.chassis.metrics import ANNOUNCED, UNSAYABLE
 
 log = structlog.get_logger()
 Finish = Callable[[Event, bool], Awaitable[Event | None]]
@@ -25,6 +26,7 @@ Join = Callable[[Sequence[Event]], Sequence[tuple[Event, Sequence[int]]]]
 """Fewer events that say the same as these, each with the positions of those it stands for."""
 LEFTOVERS_AT_ONCE = 500
 AT_ONCE, BY_SWEEP = "at once", "by sweep"
+UNSAID = "unsaid"
 
 
 class Told(NamedTuple):
@@ -58,7 +60,9 @@ class Pending:
         self._service, self._collection, self._announcer = service, collection, announcer
         self._finish, self._join = finish, join
         self._told: list[tuple[str, str]] = []
+        self._unsaid: list[Told] = []
         self._clearing: asyncio.Task[None] | None = None
+        self._unsayable = UNSAYABLE.labels(service, collection.name)
 
     async def ensure_indexes(self) -> None:
         await self._collection.create_index(
@@ -101,23 +105,37 @@ class Pending:
     def _done(self, told: Sequence[Told], how: str, away: Exception | None) -> None:
         key = told[0].saved["key"]
         ANNOUNCED.labels(self._service, key, "failed" if away else how).inc()
-        if away:
+        if isinstance(away, TooLarge):
+            self._unsayable.inc(len(told))
+            log.error("set aside", event_key=key, documents=[one.document for one in told], problem=str(away)[:200])
+            self._unsaid += told
+        elif away:
             log.warning("left for the sweep", event_key=key, document=told[0].document, problem=repr(away)[:200])
             return
-        self._told += [(one.document, one.saved["id"]) for one in told]
+        else:
+            self._told += [(one.document, one.saved["id"]) for one in told]
         if self._clearing is None or self._clearing.done():
             self._clearing = asyncio.create_task(self._clear_told())
 
     async def _clear_told(self) -> None:
         """Not waited for by anybody: an entry that stays is announced again under the same message id, which is harmless."""
-        while self._told:
+        while self._told or self._unsaid:
+            unsaid, self._unsaid = self._unsaid, []
             told, self._told = self._told[:LEFTOVERS_AT_ONCE], self._told[LEFTOVERS_AT_ONCE:]
-            documents, ids = list({document for document, _ in told}), [saved for _, saved in told]
             try:
+                await self._set_aside(unsaid)
+                told += [(one.document, one.saved["id"]) for one in unsaid]
+                documents, ids = list({document for document, _ in told}), [saved for _, saved in told]
                 await self._collection.update_many({"_id": {"$in": documents}}, {"$pull": {"pending": {"id": {"$in": ids}}}})
             except PyMongoError as away:
                 log.warning("could not clear", problem=repr(away)[:200])
                 return
+
+    async def _set_aside(self, unsaid: Sequence[Told]) -> None:
+        """Under the entry's own id: whoever does it twice makes one of it."""
+        for one in unsaid:
+            kept = {"document": one.document, **one.saved}
+            await self._collection[UNSAID].replace_one({"_id": one.saved["id"]}, kept, upsert=True)
 
     async def settled(self) -> None:
         """Wait until what was announced is cleared (for shutdown and tests)."""

@@ -15,7 +15,7 @@ from typing import Any
 from aio_pika.exceptions import AMQPError
 from pymongo.errors import AutoReconnect, ConnectionFailure, ExecutionTimeout, NetworkTimeout, OperationFailure, PyMongoError
 
-from contracts.bus import NotAnEvent, NotAnnounced
+from contracts.bus import NotAnEvent, NotAnnounced, TooLarge
 
 
 class SenderFault(Exception):
@@ -57,6 +57,8 @@ def verdict(raised: BaseException | None) -> Verdict:
         return Verdict.SENDER
     if isinstance(raised, NotYet):
         return Verdict.NOT_YET
+    if isinstance(raised, TooLarge):
+        return Verdict.OURS
     return Verdict.WORLD if isinstance(raised, _WORLD) or _goes_away(raised) else Verdict.OURS
 
 

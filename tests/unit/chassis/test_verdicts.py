@@ -11,7 +11,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from contracts.bus import NotAnEvent
+from contracts.bus import NotAnEvent, NotAnnounced, TooLarge
 from services.chassis.verdicts import NotYet, SenderFault, Verdict, verdict
 
 OUT_OF_TIME = {"writeErrors": [{"index": 0, "code": 50, "errmsg": "operation exceeded time limit"}], "writeConcernErrors": []}
@@ -31,6 +31,8 @@ def answer(*codes: int, **more: object) -> BulkWriteError:
         (SenderFault("not yours"), Verdict.SENDER),
         (NotAnEvent("no JSON"), Verdict.SENDER),
         (NotYet("no such job"), Verdict.NOT_YET),
+        (NotAnnounced("broker away"), Verdict.WORLD),
+        (TooLarge("for any message, also tomorrow"), Verdict.OURS),
         (ServerSelectionTimeoutError("nobody there"), Verdict.WORLD),
         (NetworkTimeout("no answer"), Verdict.WORLD),
         (ExecutionTimeout("operation exceeded time limit", 50), Verdict.WORLD),
