@@ -10,6 +10,10 @@ from services.intake.domain.refusals import Refused, Why
 
 MAX_RANGES = 2_000
 MAX_TEXT = 40_000
+MOST_PARTS = 2_500
+"""Of what is left out of a job, and of what is left of it. A part takes at most 50 bytes of an event, like
+`{"first":-1048574,"last":-1048574,"step":1048574},`; all together less than half of the 262,144 that a message has. The other
+half is for what events say beside frames: a survey's facts and findings, a curve, an invoice."""
 _PART = re.compile(r"^(-?\d{1,7})(?:-(-?\d{1,7})(?:x(\d{1,7}))?)?$", re.ASCII)
 
 
@@ -37,6 +41,8 @@ def checked(wanted: Sequence[FrameRange]) -> Ranges:
     found = _disjoint(wanted)
     if len(found) > MAX_RANGES:
         raise _absurd(f"The frame list needs more than {MAX_RANGES} parts once its overlaps are removed.")
+    if len(together(found, MAX_RANGES + 1)) > MAX_RANGES:  # as events write it: two frames apart are two parts
+        raise _absurd(f"The frame list needs more than {MAX_RANGES} parts: two frames with a gap count as two.")
     return found
 
 

@@ -23,6 +23,7 @@ from contracts.events import (
 )
 from contracts.values import Audience, Band, Finding, Limits, Order, Outlook, PriceLine, Ranges, RenderSettings, count
 from services.intake.domain.credits import credit_text
+from services.intake.domain.framelists import MOST_PARTS
 from services.intake.domain.refusals import Refused, Why
 
 NO_WISHES = Wishes()
@@ -158,8 +159,10 @@ class Job:
 
     @property
     def wanted(self) -> Wishes:
-        """All that stands, as it is told with every control."""
-        return self.wishes.model_copy(update={"deadline": self.limits.deadline, "price_per_wu_micro": self.price_per_wu_micro})
+        """All that stands, as it is told with every control. Of a list from before it was bounded, as much as a message holds:
+        nobody takes back what he has heard was left out, and a job that no control can be told of could not even be cancelled."""
+        said = {"deadline": self.limits.deadline, "price_per_wu_micro": self.price_per_wu_micro}
+        return self.wishes.model_copy(update={**said, "left_out": self.wishes.left_out[:MOST_PARTS]})
 
     @property
     def outlook_now(self) -> Outlook | None:

@@ -12,7 +12,7 @@ from typing import Any
 from contracts.events import Action, Event, JobControlled, Wishes
 from contracts.framesets import less, together
 from contracts.values import MAX_RANGES, Limits, Ranges
-from services.intake.domain.framelists import written
+from services.intake.domain.framelists import MOST_PARTS, written
 from services.intake.domain.jobs import ENDED, Job
 from services.intake.domain.refusals import Refused, Why
 
@@ -61,10 +61,11 @@ def without(id: str, job: Job, unwanted: Ranges, stored: Ranges, by: str) -> Dec
     if strange := less(unwanted, job.frames, MAX_RANGES):
         text = f"The job does not have frames {written(strange)[:200]}."
         raise Refused(Why.INVALID, "no-such-frames", text, "Name frames of the job.")
-    fresh = _writable(less(unwanted, (*stored, *job.wishes.left_out), MAX_RANGES + 1), WHOLE)
-    if not fresh:
+    fresh = _sayable(less(unwanted, stored, MOST_PARTS + 1), "The frames left out", WHOLE)
+    if not less(fresh, job.wishes.left_out, 1):
         return job, []
-    left_out = _writable(together((*job.wishes.left_out, *fresh), MAX_RANGES + 1), WHOLE)
+    left_out = _sayable(together((*job.wishes.left_out, *fresh), MOST_PARTS + 1), "The frames left out", WHOLE)
+    _sayable(_shortest(job.frames, left_out), "The frames left of the job", WHOLE, len(job.frames))
     after = replace(job, wishes=Wishes.model_validate({**dict(job.wishes), "left_out": left_out}))
     return told(id, after, _standing(job), by)
 
@@ -80,7 +81,7 @@ def again(job: Job, stored: Ranges, unwanted: Ranges, fingerprint: str, now: dat
     """A job for what a failed or cancelled one did not bring. Raises Refused."""
     if job.state not in ("failed", "cancelled") or not job.frames:
         raise _conflict("nothing-to-retry", f"The job is {job.state}.", "Submit the file again.")
-    left = _writable(less(job.frames, (*stored, *job.wishes.left_out, *unwanted), MAX_RANGES + 1), FEWER)
+    left = _sayable(_shortest(job.frames, (*stored, *job.wishes.left_out, *unwanted)), "The frames it lacks", FEWER)
     if not left:
         raise _conflict("nothing-to-retry", "No frame of it is missing.", "Download what is stored.")
     deadline = job.limits.deadline if job.limits.deadline and job.limits.deadline > now else None
@@ -100,11 +101,17 @@ def check_open(job: Job) -> None:
         raise _conflict("job-ended", text, "Submit a new job if you need these frames.")
 
 
-def _writable(of: Ranges, advice: str) -> Ranges:
-    """Raises Refused for what no event can say, and nobody could read back."""
-    if len(of) > MAX_RANGES:
-        text = f"These frames would be a list of more than {MAX_RANGES:,} parts."
-        raise Refused(Why.INVALID, "too-many-ranges", text, advice)
+def _shortest(of: Ranges, removed: Ranges) -> Ranges:
+    """What is left of them, written as every service writes it; cut off where it is much too long."""
+    left = less(of, removed, MAX_RANGES + 1)
+    return left if len(left) > MAX_RANGES else together(left, MAX_RANGES + 1)
+
+
+def _sayable(of: Ranges, what: str, advice: str, already: int = 0) -> Ranges:
+    """Raises Refused for a list that events could not say beside all else they tell. `already`: parts that the job has had from
+    its beginning, when more were let in."""
+    if len(of) > max(MOST_PARTS, already):
+        raise Refused(Why.INVALID, "too-many-ranges", f"{what} would be a list of more than {MOST_PARTS:,} parts.", advice)
     return of
 
 

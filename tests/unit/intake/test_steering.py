@@ -5,11 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from contracts.events import Action, CreditsHeld, Event, FarmControlled, FarmOrder, JobControlled, QuoteAccepted, Wishes
+from contracts.topology import MAX_MESSAGE_BYTES
 from contracts.values import FrameRange, Limits, Ranges, frames
 from services.chassis.documents import Documents
-from services.intake.domain import farm, jobs, projections, steering
+from services.intake.domain import farm, framelists, jobs, projections, steering
 from services.intake.domain.farm import Farm
 from services.intake.domain.jobs import Job
 from services.intake.domain.refusals import Refused
@@ -40,6 +42,10 @@ def refused(job: Job, **change: Any) -> str:
     with pytest.raises(Refused) as caught:
         changed(job, **change)
     return caught.value.code
+
+
+def size(said: BaseModel) -> int:
+    return len(said.model_dump_json(exclude_none=True).encode())
 
 
 def wishes(event: Event) -> Wishes:
@@ -152,24 +158,70 @@ def uneven(number: int, first: int = 1) -> Ranges:
     return tuple(FrameRange(first=first + 5 * at + at % 2, last=first + 5 * at + at % 2) for at in range(number))
 
 
-def test_more_ranges_than_an_event_can_say_are_refused_and_the_job_can_still_be_read_and_cancelled() -> None:
+def test_more_ranges_than_events_can_say_are_refused_and_the_job_can_still_be_read_and_cancelled() -> None:
     kept, job = Documents(Job), replace(a_held_job(), frames=span(1, 200_000))
-    for turn in range(5):
-        job, _ = steering.without(JOB, job, uneven(2_000, 1 + 10_000 * turn), (), RENTER)
-    for unwanted, stored in ((span(60_000, 60_000), ()), (span(60_001, 200_000), uneven(10_001, 70_000))):
-        with pytest.raises(Refused, match="more than 10,000 parts") as refused:
+    job, _ = steering.without(JOB, job, uneven(2_000), (), RENTER)
+    job, _ = steering.without(JOB, job, uneven(500, 10_001), (), RENTER)
+    for unwanted, stored in (
+        (span(60_000, 60_000), ()),
+        (uneven(2_000, 70_001), ()),
+        (span(70_000, 90_000), uneven(2_501, 70_000)),
+    ):
+        with pytest.raises(Refused, match="frames left out would be a list of more than 2,500 parts") as refused:
             steering.without(JOB, job, unwanted, stored, RENTER)
         assert "whole stretches" in refused.value.advice
-    assert kept.decode(kept.encode(JOB, job, [])).wishes.left_out == uneven(10_000)
-    assert wishes(jobs.controlled(JOB, job, Action.CANCEL, RENTER)[1][0]).left_out == uneven(10_000)
+    assert kept.decode(kept.encode(JOB, job, [])).wishes.left_out == uneven(2_500)
+    assert wishes(jobs.controlled(JOB, job, Action.CANCEL, RENTER)[1][0]).left_out == uneven(2_500)
 
 
-def test_a_job_is_not_submitted_again_for_more_ranges_than_an_event_can_say() -> None:
+def test_what_is_left_of_the_job_must_be_sayable_too() -> None:
+    job, every_seventh = replace(a_held_job(), frames=span(1, 100_000)), (FrameRange(first=1, last=100_000, step=7),)
+    with pytest.raises(Refused, match="frames left of the job would be a list of more than 2,500 parts"):
+        steering.without(JOB, job, every_seventh, (), RENTER)
+    halved, _ = steering.without(JOB, job, (FrameRange(first=1, last=100_000, step=2),), (), RENTER)
+    assert halved.total == 50_000, "control: one range"
+    ragged = replace(a_held_job(), frames=uneven(6_000))
+    assert steering.without(JOB, ragged, uneven(5, 101), (), RENTER)[0].total == 5_995, "from before there was a bound"
+
+
+def test_frames_left_out_again_or_between_others_are_counted_when_all_are_put_together() -> None:
+    job, _ = steering.without(JOB, replace(a_held_job(), frames=span(1, 100_000)), uneven(2_000), (), RENTER)
+    for unwanted in (uneven(2_000), uneven(700, 501)):
+        assert steering.without(JOB, job, unwanted, (), RENTER) == (job, [])
+    between, _ = steering.without(JOB, job, tuple(FrameRange(first=f + 1, last=f + 1) for f in frames(uneven(1_900))), (), RENTER)
+    assert len(between.wishes.left_out) == 2_000
+    whole, _ = steering.without(JOB, between, span(1, 20_000), (), RENTER)
+    assert whole.wishes.left_out == span(1, 20_000)
+
+
+def test_a_job_of_which_more_was_left_out_once_is_cancelled_all_the_same() -> None:
+    before = replace(a_held_job(), frames=span(1, 200_000), wishes=Wishes(left_out=uneven(8_000)))
+    assert size(before.wishes) > MAX_MESSAGE_BYTES, "control"
+    cancelled, (told,) = jobs.controlled(JOB, before, Action.CANCEL, RENTER)
+    assert size(told) < MAX_MESSAGE_BYTES
+    assert wishes(told).left_out == uneven(2_500), "of what others heard before they take nothing back"
+    assert cancelled.wishes.left_out == uneven(8_000)
+    with pytest.raises(Refused, match="more than 2,500 parts"):
+        steering.without(JOB, before, span(60_000, 60_000), (), RENTER)
+    whole, _ = steering.without(JOB, before, span(1, 60_000), (), RENTER)
+    assert whole.wishes.left_out == span(1, 60_000)
+
+
+def test_a_job_is_not_submitted_again_for_more_ranges_than_events_can_say() -> None:
     failed = replace(a_held_job(), state="failed", frames=span(1, 60_000))
-    with pytest.raises(Refused, match="more than 10,000 parts") as refused:
-        steering.again(failed, uneven(10_001, 2), (), "f", NOW)
+    with pytest.raises(Refused, match="more than 2,500 parts") as refused:
+        steering.again(failed, uneven(2_501, 2), (), "f", NOW)
     assert "--without" in refused.value.advice
-    assert jobs.submitted(JOB, steering.again(failed, uneven(9_999, 2), (), "f", NOW)), "control"
+    assert jobs.submitted(JOB, steering.again(failed, uneven(2_499, 2), (), "f", NOW)), "control"
+
+
+def test_two_frames_with_a_gap_are_two_parts_of_a_list_as_everywhere_else() -> None:
+    pairs = [
+        FrameRange(first=first, last=first + 3 + first % 20 // 10, step=3 + first % 20 // 10) for first in range(1, 20_000, 10)
+    ]
+    with pytest.raises(Refused, match="two frames with a gap"):
+        framelists.checked(pairs)
+    assert len(framelists.checked(pairs[:1_000])) == 1_000
 
 
 def test_what_failed_is_forgiven_each_time_it_is_said() -> None:
