@@ -38,7 +38,7 @@ def submit(
     blend: Annotated[str | None, typer.Option(help="Which .blend of a folder that holds several.")] = None,
     name: Annotated[str | None, typer.Option(help="What you call the job.")] = None,
     price: Annotated[str, typer.Option(help="Your bid: credits per WU (a CPU second of the reference machine).")] = "0.01",
-    max_cost: Annotated[str | None, typer.Option(help="No quote above this many credits can be accepted.")] = None,
+    max_cost: Annotated[str | None, typer.Option(help="Accept no quote above so many credits; samples are paid anyway.")] = None,
     deadline: Annotated[str | None, typer.Option(help=f"When you need it, e.g. {MOMENT}.")] = None,
     start_at: Annotated[str | None, typer.Option(help=f"Render no frame before, but for samples; e.g. {MOMENT}.")] = None,
     priority: Annotated[int | None, typer.Option(min=-100, max=100, help="Among your own jobs of the same bid.")] = None,

@@ -1,6 +1,7 @@
 """Deposits, quotes and holds: what a renter's credits are set aside for, before anything is charged.
 
-A quote over the renter's own `max_cost` is still shown, so that he sees by how much; accepting it is refused with words.
+A quote over the renter's own `max_cost` is still shown, so that he sees by how much; accepting it is refused with words. The
+deposit does not ask for it: sampling comes before any price.
 """
 
 from dataclasses import replace
@@ -26,7 +27,7 @@ def deposited(job: Job, available: int, book: PriceBook) -> Outcome:
     """Hold the sampling deposit, or refuse the job. Decided once."""
     if job.stage is not Stage.SUBMITTED:
         return Outcome(job)
-    amount, micro_wu = pricing.deposit(book, job.max_cost)
+    amount, micro_wu = pricing.deposit(book)
     if amount > available:
         text = f"The deposit for inspection and sampling is {credits(amount)} credits and {credits(available)} are available: "
         text += f"top up {credits_up(amount - available)} credits and submit the job again."

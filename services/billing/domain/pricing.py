@@ -42,10 +42,10 @@ class PriceBook:
         return Terms(self.version, self.fee_ppm, self.keeping_micro, self.transfer_micro)
 
 
-def deposit(book: PriceBook, max_cost: int | None) -> tuple[int, int]:
-    """(micro-credits to hold, micro-WU that inspection and sampling may use)."""
-    whole = price(book.deposit_micro_wu, book.price_per_wu_micro)
-    amount = min(whole, book.max_deposit_micro, whole if max_cost is None else max_cost)
+def deposit(book: PriceBook) -> tuple[int, int]:
+    """(micro-credits to hold, micro-WU that inspection and sampling may use). The book's alone, whatever the renter's limit: what
+    it does not cover of sampling, nobody pays its lenders."""
+    amount = min(price(book.deposit_micro_wu, book.price_per_wu_micro), book.max_deposit_micro)
     return amount, min(book.deposit_micro_wu, amount * MICRO // book.price_per_wu_micro)
 
 

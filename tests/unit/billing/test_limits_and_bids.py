@@ -1,10 +1,11 @@
-"""The limit counts as it stands when the price is accepted; the price is made of the bid as it stood at the estimate."""
+"""The limit counts as it stands when the price is accepted, and for nothing before; the price is made of the bid as it stood at
+the estimate."""
 
 from contracts.events import CreditsHeld, HoldRefused
 from services.billing.domain import holding
 from services.billing.domain.job import Job
 from services.billing.domain.pricing import Plan
-from tests.unit.billing.builders import a_book, an_estimate
+from tests.unit.billing.builders import a_book, a_submission, an_estimate
 from tests.unit.billing.test_money_of_a_job import NOW, RICH, a_sampled_job
 
 
@@ -25,6 +26,21 @@ def test_a_limit_lowered_since_then_refuses_it() -> None:
     (refused,) = holding.accepted(job, "ada", 1, RICH, NOW, price - 1).events
     assert isinstance(refused, HoldRefused)
     assert "over the limit" in refused.text
+
+
+def test_a_limit_of_next_to_nothing_gets_no_sampled_frame_below_the_books_price() -> None:
+    """Such a limit may be lifted once the frames are there: accepting then buys them at their full cost."""
+    job, price = quoted(max_cost=1)
+    full = holding.deposited(Job.of(a_submission()), RICH, a_book()).job.deposit_micro
+    assert (job.deposit_micro, sum(one.earned_micro for one in job.agents)) == (full, 60_000)
+    held = holding.accepted(job, "ada", 1, RICH, NOW, price).job
+    assert (held.held_micro, held.sampling_micro) == (price, 60_000)
+
+
+def test_a_limit_below_the_deposit_does_not_make_up_for_credits_that_lack() -> None:
+    (refused,) = holding.deposited(Job.of(a_submission(max_cost=1)), 1, a_book()).events
+    assert isinstance(refused, HoldRefused)
+    assert "The deposit for inspection and sampling is 1.00 credits" in refused.text
 
 
 def test_the_price_is_made_of_the_bid_that_the_estimate_names() -> None:

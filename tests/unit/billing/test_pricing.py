@@ -44,14 +44,13 @@ def test_lines_cut_to_a_room_never_exceed_it(amounts: list[int], room: int) -> N
 
 
 def test_the_deposit_follows_the_book_and_its_bounds() -> None:
-    assert pricing.deposit(a_book(), None) == (MICRO, 100 * MICRO)
-    assert pricing.deposit(a_book(max_deposit_micro=250_000), None) == (250_000, 25 * MICRO)
-    assert pricing.deposit(a_book(), 50_000) == (50_000, 5 * MICRO)
+    assert pricing.deposit(a_book()) == (MICRO, 100 * MICRO)
+    assert pricing.deposit(a_book(max_deposit_micro=250_000)) == (250_000, 25 * MICRO)
 
 
 def test_what_the_deposit_lets_sampling_use_never_costs_more_than_the_deposit() -> None:
     for cap in (1, 3, 9_999, 123_456):
-        amount, micro_wu = pricing.deposit(a_book(price_per_wu_micro=70_001), cap)
+        amount, micro_wu = pricing.deposit(a_book(price_per_wu_micro=70_001, max_deposit_micro=cap))
         assert price(micro_wu, 70_001) <= amount
 
 
