@@ -31,6 +31,8 @@ NO_LIMIT = 10**15
 """Micro-credits; told in place of no limit, so that lifting one is told apart from saying nothing."""
 ENDED = frozenset({"completed", "failed", "cancelled", "expired", "declined", "purged"})
 """States from which a renter's command changes nothing any more."""
+PACKAGING = "packaging"
+"""Nor from this one, though the job has not ended."""
 
 
 @dataclass(frozen=True)
@@ -226,15 +228,25 @@ def declined(id: str, job: Job, version: int, key: str, now: datetime) -> tuple[
 
 
 def controlled(id: str, job: Job, action: Action, by: str) -> tuple[Job, Sequence[Event]]:
-    """Steering twice the same way tells once. Raises Refused when the job is over or has nothing to resume."""
+    """Steering twice the same way tells once. Raises Refused when the job is over."""
+    if job.state == PACKAGING:
+        check_open(job)  # also of an order that was given before: it came too late
     if job.control is action or (job.control is None and action is Action.RESUME):
         return job, []
-    if job.state in ENDED or job.control is Action.CANCEL or job.settlement is not None:
-        text = f"The job is {'being cancelled' if job.state not in ENDED else job.state}; it cannot be changed any more."
-        raise _conflict("job-ended", text, "Submit a new job if you need these frames.")
+    check_open(job)
     revision = job.control_revision + 1
     event = JobControlled(job=id, account=job.account, revision=revision, action=action, by=by, wishes=job.wanted)
     return replace(job, control=action, control_revision=revision), [event]
+
+
+def check_open(job: Job) -> None:
+    """Raises Refused for a job that cannot be changed any more: the scheduler would not hear of it."""
+    if job.state == PACKAGING:
+        text = "Every frame of the job is rendered and paid for; its archive and film are being made. Nothing is left to change."
+        raise _conflict("job-rendered", text, "Wait a moment, and download what you need.")
+    if job.state in ENDED or job.control is Action.CANCEL or job.settlement is not None:
+        now = job.state if job.state in ENDED else "being cancelled" if job.control is Action.CANCEL else "over and settled"
+        raise _conflict("job-ended", f"The job is {now}; it cannot be changed any more.", "Submit a new job for these frames.")
 
 
 def _still_open(job: Job, version: int, now: datetime) -> None:

@@ -13,7 +13,7 @@ from contracts.events import Action, Event, JobControlled, Wishes
 from contracts.framesets import less, together
 from contracts.values import MAX_RANGES, Limits, Ranges
 from services.intake.domain.framelists import MOST_PARTS, written
-from services.intake.domain.jobs import ENDED, Job
+from services.intake.domain.jobs import Job, check_open
 from services.intake.domain.refusals import Refused, Why
 
 LONGEST_AHEAD = timedelta(days=30)
@@ -92,13 +92,6 @@ def again(job: Job, stored: Ranges, unwanted: Ranges, fingerprint: str, now: dat
         allows=job.allows, lenders=job.lenders, order=job.order,
         wishes=Wishes(priority=job.wishes.priority), control_revision=1 if job.wishes.priority else 0,
     )  # fmt: skip
-
-
-def check_open(job: Job) -> None:
-    """Raises Refused for a job that cannot be changed any more."""
-    if job.state in ENDED or job.control is Action.CANCEL or job.settlement is not None:
-        text = f"The job is {'being cancelled' if job.state not in ENDED else job.state}; it cannot be changed any more."
-        raise _conflict("job-ended", text, "Submit a new job if you need these frames.")
 
 
 def _shortest(of: Ranges, removed: Ranges) -> Ranges:

@@ -1,5 +1,6 @@
 """What a renter may change on a job under way, what is told because of it, and what the operator orders the whole farm."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from contracts.values import FrameRange, Limits, Ranges, frames
 from services.chassis.documents import Documents
 from services.intake.domain import farm, framelists, jobs, projections, steering
 from services.intake.domain.farm import Farm
-from services.intake.domain.jobs import Job
+from services.intake.domain.jobs import Job, Settlement
 from services.intake.domain.refusals import Refused
 from tests.unit.intake.test_projections import JOB, NOW, RENTER, a_job, a_quote
 
@@ -119,6 +120,28 @@ def test_a_start_may_be_moved_and_taken_back_until_rendering_has_begun() -> None
 @pytest.mark.parametrize("state", ["completed", "failed", "cancelled", "purged"])
 def test_a_job_that_is_over_is_not_changed(state: str) -> None:
     assert refused(replace(a_held_job(), state=state), priority=1) == "job-ended"
+
+
+@pytest.mark.parametrize("control", [None, Action.PAUSE, Action.CANCEL])
+def test_nothing_is_ordered_of_a_job_that_is_being_packed_and_the_renter_reads_why(control: Action | None) -> None:
+    """The scheduler ignores it. A cancel that crossed with the last frame is not "being cancelled" either."""
+    packing = replace(a_held_job(), state="packaging", control=control)
+    orders: list[Callable[[], object]] = [
+        *[lambda action=action: jobs.controlled(JOB, packing, action, RENTER) for action in Action],
+        lambda: steering.changed(JOB, packing, {"priority": 1}, RENTER, NOW),
+        lambda: steering.without(JOB, packing, span(3, 4), (), RENTER),
+        lambda: steering.forgiven(JOB, packing, RENTER),
+    ]
+    for order in orders:
+        with pytest.raises(Refused, match="rendered and paid for") as caught:
+            order()
+        assert caught.value.code == "job-rendered"
+
+
+def test_a_job_that_is_settled_before_its_end_is_told_is_not_called_cancelled() -> None:
+    settled = replace(a_held_job(), state="rendering", settlement=Settlement("completed", 5, 5, 0, ()))
+    with pytest.raises(Refused, match="over and settled"):
+        jobs.controlled(JOB, settled, Action.CANCEL, RENTER)
 
 
 # --- frames left out, and tried again
