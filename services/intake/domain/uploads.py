@@ -5,7 +5,7 @@ grant that comes after the verdict changes nothing. A rejected upload may be tri
 another id.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,6 +17,13 @@ from services.intake.domain.refusals import Refused, Why
 
 ASK_AGAIN_AFTER = timedelta(days=1)
 """Storage drops bundles that nobody used for a week; whether an older one is still there, storage is asked again."""
+OPEN = frozenset({"requested", "granted", "finished"})
+"""States of an upload that has no verdict."""
+OPEN_FOR = timedelta(days=8)
+"""Storage has thrown away every unfinished upload before this time is over."""
+MOST_OPEN = 20
+MOST_OPEN_BYTES = 128 << 30
+"""Announced and without a verdict at once, per account. A single upload may be larger: whether it is too large, storage says."""
 GOOD_FOR = timedelta(days=5)
 """Jobs are taken for bundles that storage vouched for in this time: less than it keeps them."""
 
@@ -61,6 +68,17 @@ class Upload:
 def requested(account: str, sha256: str, size: int, turn: int, now: datetime) -> tuple[str, Upload, Sequence[Event]]:
     id = derived("u", account, sha256, str(turn))
     return id, Upload(account, sha256, size, turn, now), [UploadRequested(upload=id, account=account, bytes=size, sha256=sha256)]
+
+
+def check_room(open_bytes: Collection[int], size: int) -> None:
+    """Whether one more may be announced beside these. Raises Refused."""
+    if len(open_bytes) >= MOST_OPEN or (open_bytes and sum(open_bytes) + size > MOST_OPEN_BYTES):
+        text = (
+            f"This account has announced {len(open_bytes)} uploads of {sum(open_bytes):,} bytes that are not finished; together "
+        )
+        text += f"they may be {MOST_OPEN}, of {MOST_OPEN_BYTES:,} bytes."
+        advice = "Finish them first; what is not gone on with is dropped after a day."
+        raise Refused(Why.TOO_MANY, "too-many-uploads", text, advice)
 
 
 def same_again(upload: Upload, size: int, now: datetime) -> bool:

@@ -1,7 +1,8 @@
 """What the routes stand on, and who is asking."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -22,14 +23,15 @@ from services.intake.http.addresses import Addresses
 from services.intake.repository.memory import Memory
 
 STREAMS = Gauge("framelend_intake_streams", "Watchers with an open stream")
+WAITS = Gauge("framelend_intake_waits", "Requests that wait on purpose for something to change")
 COOKIE = "framelend_page"
 STRANGERS = Rate(per_second=1, burst=20)
 """Wrong keys from one host."""
 GUESSES = Rate(per_second=0.2, burst=10)
 """Wrong one-time codes from one host; above that it is not asked about any code."""
 MOST_NAMES = 20_000
-MOST_STREAMS = 30
-"""Open at once, per account."""
+MOST_OPEN = 30
+"""Streams open at once, per account, and as many requests that wait: each of them looks again every second."""
 
 
 class Limiter:
@@ -55,24 +57,45 @@ class Limiter:
             raise Refused(Why.TOO_MANY, "too-many-requests", text, f"Wait {max(1, round(wait))} s and slow down.")
 
 
-class Streams:
-    """How many are open, per account, in this process."""
+class Open:
+    """How many requests that stay open there are of one sort, per account, in this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, code: str, text: str, gauge: Gauge) -> None:
+        self._code, self._text, self._gauge = code, text, gauge
         self._open: dict[str, int] = {}
 
     def enter(self, account: str) -> None:
-        if self._open.get(account, 0) >= MOST_STREAMS:
-            text = f"This account has {MOST_STREAMS} streams open already."
-            raise Refused(Why.TOO_MANY, "too-many-streams", text, "Close some of them.")
+        """Raises Refused when the account has as many as it may."""
+        if self._open.get(account, 0) >= MOST_OPEN:
+            raise Refused(Why.TOO_MANY, self._code, self._text, "Let some of them end.")
         self._open[account] = self._open.get(account, 0) + 1
-        STREAMS.inc()
+        self._gauge.inc()
 
     def leave(self, account: str) -> None:
-        STREAMS.dec()
+        self._gauge.dec()
         self._open[account] -= 1
         if not self._open[account]:
             del self._open[account]
+
+    @contextmanager
+    def one(self, account: str, seconds: float) -> Iterator[None]:
+        """Counted while it lasts; what does not wait is not. Raises Refused."""
+        if seconds <= 0:
+            yield
+            return
+        self.enter(account)
+        try:
+            yield
+        finally:
+            self.leave(account)
+
+
+def streams() -> Open:
+    return Open("too-many-streams", f"This account has {MOST_OPEN} streams open already.", STREAMS)
+
+
+def waits() -> Open:
+    return Open("too-many-waits", f"This account has {MOST_OPEN} requests waiting for news already.", WAITS)
 
 
 @dataclass(frozen=True)
@@ -85,7 +108,8 @@ class Desk:
     webhook_key: bytes
     accounts_rate: Limiter
     strangers_rate: Limiter = field(default_factory=lambda: Limiter(STRANGERS))
-    streams: Streams = field(default_factory=Streams)
+    streams: Open = field(default_factory=streams)
+    waits: Open = field(default_factory=waits)
     codes_rate: Limiter = field(default_factory=lambda: Limiter(GUESSES))
     store_origin: str = ""
     terms: Terms = field(default_factory=Terms)

@@ -43,7 +43,8 @@ class DownloadsView(BaseModel):
 @router.post("/{job}/downloads", summary="Addresses to fetch from, good for minutes")
 async def downloads(job: str, asked: Names, own_job: OwnJob, desk: TheDesk, wait: Wait = 15) -> DownloadsView:
     _permitted(own_job.state, asked.names)
-    found = await desk.addresses.downloads(own_job.id, own_job.state.account, asked.names, wait)
+    with desk.waits.one(own_job.state.account, wait):
+        found = await desk.addresses.downloads(own_job.id, own_job.state.account, asked.names, wait)
     if found is None:
         raise Refused(Why.LATE, "no-addresses-yet", "Storage has not sent the addresses yet.", "Ask again.")
     listed = [DownloadView(**one.model_dump()) for one in found.values()]

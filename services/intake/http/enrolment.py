@@ -101,7 +101,8 @@ async def enrol(asked: Enrolment, request: Request, desk: TheDesk, wait: Wait = 
         desk.codes_rate.take(host)
         raise domain.unknown_code()
     desk.accounts_rate.take(owner)
-    return await _enrolled(desk, owner, hash, asked, wait)
+    with desk.waits.one(owner, wait):
+        return await _enrolled(desk, owner, hash, asked, wait)
 
 
 async def _enrolled(desk: Desk, owner: str, hash: str, asked: Enrolment, wait: float) -> Enrolled:
@@ -126,14 +127,15 @@ async def revoke(agent: str, asked: Revocation, who: Caller, desk: TheDesk, wait
     """Answers when it is shut out, or when the time is over."""
     await _own(desk, who, agent)
     reason = asked.reason or ("revoked by the operator" if _runs_the_farm(who) else "revoked by its owner")
-    await desk.memory.agents.saved.update(agent, lambda state, _: machines.leaving(agent, state, who.id, reason))
-    log.info("machine is to be revoked", agent=agent, account=who.id)
 
     async def gone() -> Agent | None:
         known = (await _own(desk, who, agent)).state
         return known if known.revoked else None
 
-    await desk.memory.bell.until(_topic(agent), wait, gone)
+    with desk.waits.one(who.id, wait):
+        await desk.memory.agents.saved.update(agent, lambda state, _: machines.leaving(agent, state, who.id, reason))
+        log.info("machine is to be revoked", agent=agent, account=who.id)
+        await desk.memory.bell.until(_topic(agent), wait, gone)
     return seen(await _own(desk, who, agent))
 
 
@@ -150,14 +152,15 @@ async def give_order(agent: str, asked: Order, who: Caller, desk: TheDesk, wait:
     known = await _own(desk, who, agent)
     if known.state.leaving or known.state.revoked:
         raise Refused(Why.CONFLICT, "machine-revoked", "This machine was revoked.", "Make a code and enrol it anew.")
-    await desk.memory.agents.saved.update(agent, lambda state, _: machines.controlled(agent, state, asked.order, who.id))
-    log.info("machine is given an order", agent=agent, order=asked.order, account=who.id)
 
     async def heard() -> Agent | None:
         now = (await _own(desk, who, agent)).state
         return now if machines.obeys(now) else None
 
-    await desk.memory.bell.until(_topic(agent), wait, heard)
+    with desk.waits.one(who.id, wait):
+        await desk.memory.agents.saved.update(agent, lambda state, _: machines.controlled(agent, state, asked.order, who.id))
+        log.info("machine is given an order", agent=agent, order=asked.order, account=who.id)
+        await desk.memory.bell.until(_topic(agent), wait, heard)
     return seen(await _own(desk, who, agent))
 
 

@@ -113,7 +113,10 @@ async def job(job: str, own_job: OwnJob, desk: TheDesk, wait: Wait = 0, after: i
         view = await seen(desk, await again(desk, own_job.state.account, job))
         return view if after is None or view.revision > after else None
 
-    found = await desk.memory.bell.until(job, wait, look) if after is not None else None
+    found = None
+    if after is not None:
+        with desk.waits.one(own_job.state.account, wait):
+            found = await desk.memory.bell.until(job, wait, look)
     return found or await seen(desk, await again(desk, own_job.state.account, job))
 
 

@@ -56,7 +56,8 @@ async def upload(upload: str, who: Renter, desk: TheDesk, wait: Wait = 0, after:
         moved = known.state is not after if after else known.state in _VERDICTS
         return known if moved else None
 
-    found = await desk.memory.bell.until(upload, wait, look)
+    with desk.waits.one(who.id, wait):
+        found = await desk.memory.bell.until(upload, wait, look)
     return views.upload(upload, found or (await _own(desk, who.id, upload)).state)
 
 
@@ -73,7 +74,8 @@ async def parts(
             raise Refused(Why.CONFLICT, "upload-over", text, "Look at the upload.")
         return known
 
-    found = await desk.addresses.parts(upload, sending, page, wait)
+    with desk.waits.one(who.id, wait):
+        found = await desk.addresses.parts(upload, sending, page, wait)
     if found is None:
         raise Refused(Why.LATE, "no-addresses-yet", "Storage has not sent the addresses yet.", "Ask again.")
     listed = [Part(number=part.number, url=part.url) for part in found.parts]
