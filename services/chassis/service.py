@@ -93,7 +93,7 @@ async def serve(name: str, settings: ServiceSettings, build: Build) -> None:
         ground = await stack.enter_async_context(grounded(name, settings))
         service = await build(ground)
         tasks = await _start(ground, service, stack)
-        server = uvicorn.Server(_config(settings, door(ground, service.http, tasks, service.notes)))
+        server = uvicorn.Server(configured(settings, door(ground, service.http, tasks, service.notes)))
         _spare_the_collector()
         sys.setswitchinterval(SWITCH_SECONDS)
         log.info("ready", port=settings.http_port)
@@ -181,10 +181,11 @@ async def _until_stopped(server: uvicorn.Server, tasks: Sequence[asyncio.Task[No
         task.result()
 
 
-def _config(settings: ServiceSettings, app: ASGIApp) -> uvicorn.Config:
+def configured(settings: ServiceSettings, app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
-        app, host=settings.http_host, port=settings.http_port, log_config=None, lifespan="off", timeout_graceful_shutdown=5
-    )
+        app, host=settings.http_host, port=settings.http_port, forwarded_allow_ips=settings.trusted_proxies,
+        log_config=None, lifespan="off", timeout_graceful_shutdown=5,
+    )  # fmt: skip
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -18,6 +18,9 @@ class ServiceSettings(BaseSettings):
     mongo_database: str
     http_host: str = "127.0.0.1"
     http_port: int
+    trusted_proxies: str = "127.0.0.1,::1"
+    """Addresses and networks, separated by commas, that are believed about whom they speak for (X-Forwarded-For, -Proto). Whoever
+    terminates TLS for intake belongs here: else all its clients are one host, and share what one host may do wrong."""
     log_level: str = "INFO"
     otlp_url: str | None = None
     sweep_seconds: float = 5.0

@@ -139,8 +139,7 @@ async def test_whatever_dies_in_between_the_same_command_makes_the_same_machine(
     assert not await lending.world.refuses(found.id, found.secret)
 
 
-async def test_a_guesser_is_soon_not_heard_any_more(lending: Lending, lena: Person) -> None:
-    """Positive control: the code is good, and is taken once the guessing has stopped for a while."""
+async def test_a_guesser_is_soon_slowed_down_and_holds_up_no_good_code_of_his_host(lending: Lending, lena: Person) -> None:
     code, body = await lending.code(lena), {"name": "x", "secret_hash": "A" * 48}
     async with httpx.AsyncClient(base_url=lending.url, timeout=30) as guesser:
 
@@ -149,17 +148,11 @@ async def test_a_guesser_is_soon_not_heard_any_more(lending: Lending, lena: Pers
 
         guesses = [await tried(f"AAAA-AAAA-AAAA-{number:04}".translate(LETTERS)) for number in range(12)]
         assert set(guesses) == {403, 429}
-        assert await tried(code) == 429, "not even a lucky guess"
-        await until(lambda: _not(tried(code), 429), "the host is heard again")
         assert await tried(code) == 200
     lending.world.forget_later(agent_of(code_hash(code)))
 
 
 LETTERS = str.maketrans("0123456789", "QRSTUVWXYZ")
-
-
-async def _not(answer: Any, status: int) -> bool:
-    return bool(await answer != status)
 
 
 async def test_a_revoked_machine_is_cut_off_and_what_it_left_is_dropped(lending: Lending, lena: Person) -> None:

@@ -28,7 +28,7 @@ COOKIE = "framelend_page"
 STRANGERS = Rate(per_second=1, burst=20)
 """Wrong keys from one host."""
 GUESSES = Rate(per_second=0.2, burst=10)
-"""Wrong one-time codes from one host; above that it is not asked about any code."""
+"""Wrong one-time codes from one host; above that it is told to slow down, and a good one still gets through."""
 MOST_NAMES = 20_000
 MOST_OPEN = 30
 """Streams open at once, per account, and as many requests that wait: each of them looks again every second."""
@@ -40,18 +40,11 @@ class Limiter:
     def __init__(self, rate: Rate) -> None:
         self._rate, self._tokens = rate, dict[str, Tokens]()
 
-    def look(self, name: str) -> None:
-        """As `take`, and nothing is counted."""
-        self._refuse(taken(self._tokens.get(name), self._rate, time.monotonic())[1])
-
     def take(self, name: str) -> None:
         """Raises Refused when the name has asked too often."""
         if len(self._tokens) > MOST_NAMES:
             self._tokens.clear()  # everybody starts full again: kinder than growing without end
         self._tokens[name], wait = taken(self._tokens.get(name), self._rate, time.monotonic())
-        self._refuse(wait)
-
-    def _refuse(self, wait: float) -> None:
         if wait:
             text = f"This account or host asks faster than {self._rate.per_second:g} times a second."
             raise Refused(Why.TOO_MANY, "too-many-requests", text, f"Wait {max(1, round(wait))} s and slow down.")

@@ -18,8 +18,9 @@ from services.intake.domain import codes as domain
 from services.intake.domain.accounts import Account, Role
 from services.intake.domain.agents import Agent
 from services.intake.domain.refusals import Refused, Why, unknown
-from services.intake.http.desk import Caller, Desk, Lender, TheDesk
+from services.intake.http.desk import Caller, Desk, Lender, Limiter, TheDesk
 from services.intake.http.lenders import AgentView, seen
+from services.intake.repository.codes import Codes
 
 log = structlog.get_logger()
 router = APIRouter(prefix="/v1/agents", tags=["lenders"])
@@ -91,18 +92,23 @@ async def enrol(asked: Enrolment, request: Request, desk: TheDesk, wait: Wait = 
     """Needs no API key: the code is the proof. The same request may be sent again until `state` is `enrolled`; the same code with
     another hash is refused."""
     _takes_machines(desk)
-    host = request.client.host if request.client else ""
-    desk.codes_rate.look(host)
     hash = domain.code_hash(asked.code)
-    owner = await desk.memory.codes.owner(hash)
-    if owner is None:
-        CODES.labels("code-unknown").inc()
-        log.warning("unknown code for a machine", host=host)
-        desk.codes_rate.take(host)
-        raise domain.unknown_code()
+    owner = await owner_of(desk.memory.codes, desk.codes_rate, hash, request.client.host if request.client else "")
     desk.accounts_rate.take(owner)
     with desk.waits.one(owner, wait):
         return await _enrolled(desk, owner, hash, asked, wait)
+
+
+async def owner_of(codes: Codes, rate: Limiter, hash: str, host: str) -> str:
+    """Who made the code. Wrong ones are limited by the host they come from, a good one never is: nobody guesses 80 random bits,
+    and all who are behind one address would be shut out by one of them. Raises Refused."""
+    owner = await codes.owner(hash)
+    if owner is None:
+        CODES.labels("code-unknown").inc()
+        rate.take(host)
+        log.warning("unknown code for a machine", host=host)
+        raise domain.unknown_code()
+    return owner
 
 
 async def _enrolled(desk: Desk, owner: str, hash: str, asked: Enrolment, wait: float) -> Enrolled:

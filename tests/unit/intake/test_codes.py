@@ -3,15 +3,22 @@
 import re
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.bus import Announcer
 from contracts.events import EnrolmentRequested
+from services.chassis.clock import DatabaseClock
+from services.chassis.repository import SavedThenTold
 from services.intake.domain import codes
 from services.intake.domain.codes import CODE_BYTES, MOST_A_DAY, MOST_MACHINES, MOST_OPEN, Lender, Terms, code_hash
 from services.intake.domain.refusals import Refused
+from services.intake.http.desk import GUESSES, Limiter
+from services.intake.http.enrolment import owner_of
+from services.intake.repository.codes import Codes
 from services.scheduler.enrol import NAME
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -98,3 +105,26 @@ def test_a_code_may_be_typed_in_any_case_with_blanks_and_misread_letters(raw: by
 @given(st.binary(min_size=CODE_BYTES, max_size=CODE_BYTES))
 def test_the_id_of_a_machine_needs_no_escaping_at_the_broker(raw: bytes) -> None:
     assert NAME.fullmatch(codes.agent_of(code_hash(codes.text(raw))))
+
+
+class Found:
+    """The collection of codes, with one in it; stands for the database."""
+
+    async def find_one(self, query: dict[str, str], _: dict[str, int]) -> dict[str, str] | None:
+        return {"_id": "lena"} if query == {"codes.hash": HASH} else None
+
+
+async def test_wrong_codes_of_a_host_are_limited_and_hold_up_no_good_one() -> None:
+    saved = SavedThenTold[Lender]("intake", Found(), Lender, cast(Announcer, None), cast(DatabaseClock, None))
+    repository, rate = Codes(saved), Limiter(GUESSES)
+
+    async def outcome(hash: str, host: str = "10.0.0.7") -> str:
+        try:
+            return await owner_of(repository, rate, hash, host)
+        except Refused as refused:
+            return refused.code
+
+    wrong = [await outcome(code_hash(f"wrong {number}")) for number in range(12)]
+    assert wrong == ["code-unknown"] * 10 + ["too-many-requests"] * 2
+    assert await outcome(HASH) == "lena"
+    assert await outcome(code_hash("wrong"), "10.0.0.8") == "code-unknown"
