@@ -1,8 +1,8 @@
 """Bundles on this machine: asked for, downloaded, checked against their hash, unpacked once, kept while there is room.
 
-An entry of the cache is a folder named by the bundle's SHA-256. It is complete or it is not there: it is made under another name
-and renamed. Containers see it read-only, so jobs with the same bundle share it. An archive on its way here lies beside them; one
-that was broken off may stay for the next attempt, within what the cache may take.
+An entry of the cache is a folder named by the bundle's SHA-256. It is complete or it is not there: it is made under another name,
+on the disk as a whole, and renamed. Containers see it read-only, so jobs with the same bundle share it. An archive on its way
+here lies beside them; one that was broken off may stay for the next attempt, within what the cache may take.
 """
 
 import asyncio
@@ -10,13 +10,19 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import structlog
+
 from agent import unpack
+from agent.durable import sync, sync_tree
+
+log = structlog.get_logger()
 
 FILES = "files"
 UNFINISHED = ".new-"
@@ -34,6 +40,9 @@ class BundleCache:
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(f"{UNFINISHED}*"):
             shutil.rmtree(leftover, ignore_errors=True)
+        for damaged in (entry for entry in self._entries() if not _is_whole(entry)):
+            log.warning("a kept scene is damaged and is fetched again when it is needed", bundle=damaged.name)
+            self._drop(damaged)
 
     def turn(self, sha256: str) -> asyncio.Lock:
         """Held while this bundle is being fetched, so that two attempts fetch it once."""
@@ -110,7 +119,9 @@ class BundleCache:
             if self._room() < 0:  # files take whole blocks
                 raise OSError(errno.ENOSPC, "no room for it in what its owner keeps free")
             (new / "bytes").write_text(str(size), encoding="ascii")
+            sync_tree(new)  # a power cut would else leave a whole entry of empty files
             new.rename(self._folder / sha256)
+            sync(self._folder)  # before its archive goes
         finally:
             shutil.rmtree(new, ignore_errors=True)
 
@@ -182,3 +193,14 @@ def _size(entry: Path) -> int:
         return int((entry / "bytes").read_text(encoding="ascii"))
     except (OSError, ValueError):
         return 0
+
+
+def _is_whole(entry: Path) -> bool:
+    """Whether its files have the sizes they were unpacked with: nothing is read. What a power cut or a failing disk has emptied
+    does not."""
+    try:
+        told = int((entry / "bytes").read_text(encoding="ascii"))
+        found = [path.lstat() for path in (entry / FILES).rglob("*")]
+    except (OSError, ValueError):
+        return False
+    return (entry / FILES).is_dir() and told == sum(one.st_size for one in found if stat.S_ISREG(one.st_mode))

@@ -12,6 +12,7 @@ import secrets
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from agent.durable import sync
 from agent.settings import Credential, UnusableCredential, read_credential
 
 SALT_BYTES = 4
@@ -48,7 +49,7 @@ class Keyring:
         """The broker has let this one in: it is the current one from now on."""
         if credential == self.next():
             os.replace(self._next, self.file)
-            _sync(self.file.parent)
+            sync(self.file.parent)
 
 
 def fresh_secret() -> str:
@@ -86,12 +87,4 @@ def write_private(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    at = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(at)
-    finally:
-        os.close(at)
+    sync(path.parent)
