@@ -20,6 +20,8 @@ from contracts.values import Picture
 
 ANSWER_SECONDS = 120
 BASE_MEGABYTES = 512
+BYTES_PER_PIXEL = 12
+"""Decoded samples take 4, those of 16 bits 8: Pillow keeps the two halves of each as pictures of their own."""
 
 
 class SpoiltPicture(Exception):
@@ -66,7 +68,7 @@ class Decoder:
         self, width: int | None, height: int | None, bits: int, most_pixels: int, base_megabytes: int = BASE_MEGABYTES
     ) -> None:
         self._size = {"width": width, "height": height, "bits": bits}
-        self._megabytes = base_megabytes + most_pixels * 24 // (1 << 20)
+        self._megabytes = base_megabytes + most_pixels * BYTES_PER_PIXEL // (1 << 20)
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
 

@@ -2,6 +2,9 @@
 
 import asyncio
 import hashlib
+import os
+import random
+import signal
 import struct
 import zlib
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +16,8 @@ from PIL import Image
 
 from agent.hearing import CutShort
 from agent.pictures import Decoder, SpoiltPicture, file_name, receive
-from tests.scenes.pixels import pixel_sha256
+from tests.scenes.pixels import CHANNELS, pixel_sha256
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -34,11 +38,17 @@ def a_png(path: Path, mode: str = "RGB", size: tuple[int, int] = (64, 36)) -> Pa
     return path
 
 
-def a_deep_png(path: Path, colour_type: int, channels: int) -> Path:
-    """64x36 of 16 bits, every sample different."""
-    row = 64 * channels
-    rows = b"".join(b"\0" + struct.pack(f">{row}H", *((y * row + x) % 65_536 for x in range(row))) for y in range(36))
-    path.write_bytes(_png(64, 36, 16, colour_type, zlib.compress(rows)))
+def a_deep_png(path: Path, colour_type: int, channels: int, size: tuple[int, int] = (64, 36)) -> Path:
+    """16 bits; as far as they go every sample is different."""
+    (width, height), row = size, size[0] * channels
+    rows = b"".join(b"\0" + struct.pack(f">{row}H", *((y * row + x) % 65_521 for x in range(row))) for y in range(height))
+    path.write_bytes(_png(width, height, 16, colour_type, zlib.compress(rows, 1)))
+    return path
+
+
+def a_large_png(path: Path, mode: str, size: tuple[int, int]) -> Path:
+    """Noise of 8 bits."""
+    Image.frombytes(mode, size, random.Random(1).randbytes(size[0] * size[1] * CHANNELS[mode])).save(path, compress_level=1)
     return path
 
 
@@ -84,6 +94,25 @@ async def test_the_pixel_hash_is_the_protocols(decoder: Decoder, tmp_path: Path,
 async def test_the_pixel_hash_of_16_bits_is_the_protocols(tmp_path: Path, colour_type: int, channels: int) -> None:
     path = a_deep_png(tmp_path / "deep.png", colour_type, channels)
     decoder = Decoder(64, 36, 16, 64 * 36)
+    assert await decoder.pixel_sha256(path) == pixel_sha256(path)
+    await decoder.close()
+
+
+LARGE = (1_200, 1_801)
+"""More than is hashed at a time, and no multiple of it."""
+
+
+@pytest.mark.parametrize("mode", CHANNELS)
+async def test_a_large_picture_has_the_hash_of_all_of_it(tmp_path: Path, mode: str) -> None:
+    path, decoder = a_large_png(tmp_path / "large.png", mode, LARGE), Decoder(*LARGE, 8, LARGE[0] * LARGE[1])
+    assert await decoder.pixel_sha256(path) == pixel_sha256(path)
+    await decoder.close()
+
+
+@pytest.mark.parametrize(("colour_type", "channels"), [(0, 1), (2, 3), (6, 4)])
+async def test_a_large_picture_of_16_bits_does_too(tmp_path: Path, colour_type: int, channels: int) -> None:
+    path = a_deep_png(tmp_path / "large.png", colour_type, channels, LARGE)
+    decoder = Decoder(*LARGE, 16, LARGE[0] * LARGE[1])
     assert await decoder.pixel_sha256(path) == pixel_sha256(path)
     await decoder.close()
 
@@ -169,3 +198,45 @@ async def test_the_decoder_cannot_use_more_memory_than_it_was_given(tmp_path: Pa
     enough = Decoder(8_000, 5_000, 8, most_pixels=8_000 * 5_000, base_megabytes=96)
     assert len(await asyncio.wait_for(enough.pixel_sha256(path), 60)) == 64
     await enough.close()
+
+
+async def test_of_one_picture_no_second_copy_is_made_whatever_its_depth(tmp_path: Path) -> None:
+    """8 bytes of each pixel at 16 bits, 4 at 8: the lender's machine has no more to spare than it must."""
+    size, path = (4_000, 4_000), tmp_path / "large.png"
+    for bits, colour_type, mebibytes in ((16, 6, 123), (8, 6, 62)):
+        path.write_bytes(_png(*size, bits, colour_type, zlib.compress(bytes(4_000 * (1 + 4 * 4_000 * bits // 8)), 1)))
+        decoder = Decoder(*size, bits, size[0] * size[1])
+        assert len(await decoder.pixel_sha256(path)) == 64
+        assert _peak_mebibytes(_child(decoder)) < mebibytes + 90, "what Python and Pillow take comes to it"
+        await decoder.close()
+
+
+async def test_where_memory_runs_out_the_decoder_is_killed_first_and_the_next_picture_has_another(
+    decoder: Decoder, tmp_path: Path
+) -> None:
+    path = a_png(tmp_path / "a.png")
+    assert await decoder.pixel_sha256(path) == pixel_sha256(path)
+    first = _child(decoder)
+    assert _told(first, "oom_score_adj") == "1000\n", "no process comes before it"
+    os.kill(first, signal.SIGSTOP)  # it is at the picture for as long as we like
+    decoding = asyncio.create_task(decoder.pixel_sha256(path))
+    await until(decoder._turn.locked, "it was asked")
+    os.kill(first, signal.SIGKILL)
+    with pytest.raises(SpoiltPicture, match="memory"):
+        await decoding
+    assert await decoder.pixel_sha256(path) == pixel_sha256(path)
+    assert _child(decoder) != first
+
+
+def _child(decoder: Decoder) -> int:
+    assert decoder._process is not None
+    return decoder._process.pid
+
+
+def _told(process: int, what: str) -> str:
+    return Path(f"/proc/{process}/{what}").read_text(encoding="ascii")
+
+
+def _peak_mebibytes(process: int) -> int:
+    (line,) = (it for it in _told(process, "status").splitlines() if it.startswith("VmHWM:"))
+    return int(line.split()[1]) >> 10

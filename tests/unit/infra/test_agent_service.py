@@ -12,9 +12,11 @@ from typer.main import get_command
 from agent.cli import app
 from agent.commands import UNUSABLE
 from agent.lockdown import UID
+from contracts.values import Picture
 
 UNIT = Path("infra/agent/framelend-agent.service")
 TEXT = UNIT.read_text(encoding="utf-8")
+AGENT_BYTES = 200 << 20
 HIDES_DEVICES = ("PrivateDevices", "ProtectClock", "DeviceAllow", "DevicePolicy")
 
 
@@ -88,6 +90,14 @@ def test_a_crash_starts_it_again_and_a_mistake_in_the_settings_does_not() -> Non
     assert SERVICE["RestartPreventExitStatus"] == [str(UNUSABLE)]
     assert said("Unit")["StartLimitIntervalSec"] == ["0"], "it never gives up"
     assert SERVICE["KillSignal"] == ["SIGTERM"], "what the agent gives its chunks back at"
+
+
+def test_one_picture_that_is_too_large_costs_one_frame_and_not_every_chunk_in_hand() -> None:
+    """The largest that a job may ask for is not too large, at 8 bits."""
+    assert SERVICE["OOMPolicy"] == ["continue"]
+    side = next(it.le for it in Picture.model_fields["width"].metadata if hasattr(it, "le"))
+    (most,) = SERVICE["MemoryMax"]
+    assert int(most.removesuffix("G")) << 30 > 4 * side**2 + AGENT_BYTES
 
 
 @pytest.mark.parametrize("setting", HIDES_DEVICES)
