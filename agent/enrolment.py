@@ -145,8 +145,10 @@ def _pause(answer: httpx.Response) -> float:
 
 
 def _authority(answer: Answer, file: Path) -> Path | None:
+    """Each credential's own: beside it may lie that of another farm, whose agent goes on trusting whom it has trusted."""
     if answer.authority is None:
         return None
-    kept = file.resolve().with_name("broker-authority.pem")
+    whose = file.resolve()
+    kept = whose.with_name(f"{whose.name}.authority.pem")
     write_private(kept, answer.authority)
     return kept

@@ -8,16 +8,18 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from agent.cli import app
 from agent.commands import UNUSABLE
 from agent.enrolment import NotEnrolled, Request, enrol
-from agent.keyring import secret_hash
-from agent.settings import read_credential
+from agent.keyring import Keyring, address, secret_hash
+from agent.rotation import _prepared
+from agent.settings import Credential, read_credential
 
 Answers = Callable[[dict[str, Any]], tuple[int, Any]]
 IN = {"agent": "a-1", "state": "enrolled", "broker": "amqp://127.0.0.1:5672/farm", "authority": None, "image": None}
@@ -131,12 +133,39 @@ def test_a_machine_that_is_somebody_already_stays_who_it_is(tmp_path: Path) -> N
     assert file.read_text() == "mine"
 
 
+BEHIND_TLS = {**IN, "broker": "amqps://broker.example:5671/farm"}
+
+
+def the_authority(file: Path) -> Path:
+    """Of the broker that this credential is for."""
+    ((path,),) = parse_qs(urlsplit(read_credential(file).amqp_url.get_secret_value()).query).values()
+    return Path(path)
+
+
 def test_who_vouches_for_the_broker_is_kept_and_asked(tmp_path: Path) -> None:
-    with a_farm(lambda _: (200, {**IN, "broker": "amqps://broker.example:5671/farm", "authority": "PEM"})) as farm:
+    with a_farm(lambda _: (200, {**BEHIND_TLS, "authority": "PEM"})) as farm:
         enrol(Request("CODE", farm, "laptop"), tmp_path / "agent.json", silent)
-    kept = tmp_path / "broker-authority.pem"
+    kept = tmp_path / "agent.json.authority.pem"
     assert kept.read_text() == "PEM"
     assert f"cafile={kept}" in read_credential(tmp_path / "agent.json").amqp_url.get_secret_value()
+
+
+def test_a_second_farm_in_the_same_folder_is_vouched_for_by_its_own_authority_and_the_first_by_the_former_one(
+    tmp_path: Path,
+) -> None:
+    """The third enrolled when all shared one name; its secret is changed, too, and it asks whom it has asked."""
+    shared = tmp_path / "broker-authority.pem"
+    shared.write_text("THREE")
+    url = SecretStr(address("amqps://broker.example:5671/farm", "a-3", "old", shared))
+    Keyring(tmp_path / "three.json").keep(Credential(agent="a-3", amqp_url=url))
+    for name in ("one", "two"):
+        with a_farm(lambda _, name=name: (200, {**BEHIND_TLS, "authority": name.upper()})) as farm:  # type: ignore[misc]
+            enrol(Request("CODE", farm, "laptop"), tmp_path / f"{name}.json", silent)
+    for name in ("one", "two", "three"):
+        keyring = Keyring(tmp_path / f"{name}.json")
+        assert the_authority(keyring.file).read_text() == name.upper()
+        keyring.is_good(_prepared(keyring, keyring.current()))
+        assert the_authority(keyring.file).read_text() == name.upper(), "after a rotation"
 
 
 def test_its_folder_is_there_at_once_for_its_owners_settings_and_one_that_cannot_be_made_costs_no_code(tmp_path: Path) -> None:
