@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from agent.domain.attempt import Attempt, HeldFrame, Phase, Standing
@@ -77,11 +77,21 @@ class Journal:
     """Used from the event loop only. `reserve` keeps room beside the file, so that a full disk stops no decision."""
 
     def __init__(self, path: Path) -> None:
+        self.reserve = Reserve(path.with_suffix(".reserve"))
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self._clock = self._opened()
+        except sqlite3.OperationalError as failed:
+            if failed.sqlite_errorcode not in _NO_ROOM:
+                raise
+            self.reserve.spend()
+            self._clock = self._opened()
+
+    def _opened(self) -> LastingClock:
+        """Even that takes some kilobytes of the disk."""
         self._db.executescript("pragma journal_mode=wal; pragma synchronous=normal; pragma foreign_keys=on;")
         self._db.executescript(_TABLES)
-        self._clock = LastingClock(self._db)
-        self.reserve = Reserve(path.with_suffix(".reserve"))
+        return LastingClock(self._db)
 
     def close(self) -> None:
         self._db.close()
@@ -220,12 +230,13 @@ class Journal:
         try:
             return Waiting(number, Announcement(read(key, body.encode()), id=message_id, trace=json.loads(trace)))
         except NotAnEvent:
-            self._db.execute("delete from events where number = ?", (number,))
+            with suppress(NoRoom), self._transaction():
+                self._db.execute("delete from events where number = ?", (number,))
             return None
 
     def _transaction(self) -> "_Transaction":
         self.reserve.look()
-        return _Transaction(self._db)
+        return _Transaction(self._db, self.reserve)
 
 
 def later(fresh: str, than: str | None) -> str:
@@ -237,17 +248,24 @@ def later(fresh: str, than: str | None) -> str:
 
 
 class NoRoom(Exception):
-    """The disk is full, and so was the reserve before it could be used: nothing was written, and may be a moment later."""
+    """The disk is full, or what its user may use of it: nothing was written, and may be a moment later."""
+
+
+_NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
+"""SQLite calls a disk full only when the system does: a quota that is used up is a failed write, and tells no reason."""
 
 
 class _Transaction:
-    """`begin immediate` … `commit`, or `rollback` when anything raises. Raises NoRoom."""
+    """`begin immediate` … `commit`, or `rollback` when anything raises. Raises NoRoom; then the reserve is spent."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+    def __init__(self, db: sqlite3.Connection, reserve: Reserve) -> None:
+        self._db, self._reserve = db, reserve
 
     def __enter__(self) -> None:
-        self._db.execute("begin immediate")
+        try:
+            self._db.execute("begin immediate")
+        except sqlite3.OperationalError as failed:
+            self._tell(failed)
 
     def __exit__(self, kind: object, raised: BaseException | None, *_: object) -> None:
         try:
@@ -257,9 +275,13 @@ class _Transaction:
                 self._db.execute("rollback")
             raised = raised or failed
         if isinstance(raised, sqlite3.OperationalError):
-            if raised.sqlite_errorcode == sqlite3.SQLITE_FULL:
-                raise NoRoom from raised
-            raise raised
+            self._tell(raised)
+
+    def _tell(self, failed: sqlite3.OperationalError) -> NoReturn:
+        if failed.sqlite_errorcode in _NO_ROOM:
+            self._reserve.spend()
+            raise NoRoom from failed
+        raise failed
 
 
 def _changed(before: Attempt, after: Attempt) -> Iterator[HeldFrame]:

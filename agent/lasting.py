@@ -11,6 +11,8 @@ CRAMPED_BYTES = 2 << 20
 RESERVE_BYTES = 16 << 20
 ROOM_BYTES = 64 << 20
 """What must be free beside the reserve before it is taken again, so that it does not come and go."""
+AGAIN_SECONDS = 10.0
+"""Between two tries to take it where the file system shows room that it does not give, as with a quota."""
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -43,17 +45,27 @@ class Reserve:
         self._path, self._size = path, size
         self.full = False
         """Whether the disk was found full and the reserve is spent: no work may be taken."""
+        self._try_at = 0.0
         self.look()
 
     def look(self) -> None:
         """Spends the reserve when the disk is full, takes it again when there is room. Costs a system call."""
         free = self._free()
         if free < CRAMPED_BYTES:
-            with contextlib.suppress(OSError):
-                os.truncate(self._path, 0)
-            self.full = True
-        elif (self.full or not self._held()) and free > self._size + ROOM_BYTES:
+            self._give_up()
+        elif (self.full or not self._held()) and free > self._size + ROOM_BYTES and _since_boot() >= self._try_at:
             self.full = not self._take()
+            self._try_at = _since_boot() + AGAIN_SECONDS if self.full else 0.0
+
+    def spend(self) -> None:
+        """Something could not be written, whatever the file system says is free: its user's quota may be used up."""
+        self._give_up()
+        self._try_at = _since_boot() + AGAIN_SECONDS
+
+    def _give_up(self) -> None:
+        with contextlib.suppress(OSError):
+            os.truncate(self._path, 0)
+        self.full = True
 
     def _free(self) -> int:
         found = os.statvfs(self._path.parent)
@@ -63,10 +75,13 @@ class Reserve:
         return self._path.exists() and self._path.stat().st_size == self._size
 
     def _take(self) -> bool:
+        """With what must be free beside it: nothing else tells what a quota has left."""
         try:
             with self._path.open("wb") as file:
-                os.posix_fallocate(file.fileno(), 0, self._size)
+                os.posix_fallocate(file.fileno(), 0, self._size + ROOM_BYTES)
+                os.ftruncate(file.fileno(), self._size)
         except OSError:
-            self._path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
             return False
         return True
