@@ -29,11 +29,11 @@ from agent.outbox import Outbox
 from agent.pacing import PacedTransport
 from agent.settings import AgentSettings, Credential, UnusableCredential, read_credential
 from agent.standing import Standing, health
-from agent.status import STARTING, Status, not_yet
+from agent.status import STARTING, Status, early
 from agent.storefront import Storefront
 from agent.uploads import Uploader
 from agent.workplace import Background, Folders, Workplace
-from agent.yielding import Yielding
+from agent.yielding import ByHand, Yielding
 from contracts.bus import Announcer
 
 log = structlog.get_logger()
@@ -108,10 +108,10 @@ async def _live(settings: AgentSettings, credential: Credential, folders: Folder
         door = open_door(settings.agent_http_port, wrong)
     at = f"http://{HOST}:{door.server_port}"
     log.info("health and metrics are told", at=at)
-    told: list[Status] = []
+    told, by_hand = list[Status](), ByHand.of(folders)
 
     def answer(asked: dict[str, Any]) -> dict[str, Any]:
-        said = told[0].answer(asked) if told else not_yet(credential.agent, entrance.shut())
+        said = told[0].answer(asked) if told else early(asked, credential.agent, entrance.shut(), by_hand)
         return {**said, "health": f"{at}/health", "metrics": f"{at}/metrics"}
 
     line = await open_line(folders.root, answer)
@@ -123,7 +123,7 @@ async def _live(settings: AgentSettings, credential: Credential, folders: Folder
             if not connecting.done():
                 connecting.cancel()
                 return 0
-            return await _work(own, entrance, connecting.result(), stopping, state, told)
+            return await _work(own, entrance, connecting.result(), stopping, state, told, by_hand)
     finally:
         line.close()
         door.shutdown()
@@ -139,12 +139,13 @@ async def _work(
     stopping: asyncio.Event,
     state: dict[str, Standing],
     told: list[Status],
+    by_hand: ByHand,
 ) -> int:
     async with _place(own, connection) as place:
         desk = Desk(place)
         await _tidy(place, desk)
         standing = state["now"] = Standing(place, desk, place.journal.new_run(), version("framelend-farm"))
-        yielding = Yielding(place, desk)
+        yielding = Yielding(place, desk, by_hand)
         told.append(Status(place, desk, standing, yielding, entrance.shut))
         connection.reconnect_callbacks.add(desk.back_at_the_broker)
         loops = [

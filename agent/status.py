@@ -1,14 +1,14 @@
 """How the agent stands, for its owner: what it does, why it does not, what it did today. As JSON, and as lines for people."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from agent.desk import Desk
 from agent.domain.comfort import Stance, unknown
 from agent.process import GIVES_UP
 from agent.standing import Standing
 from agent.workplace import Workplace
-from agent.yielding import Yielding
+from agent.yielding import ByHand, Yielding
 from contracts.events import AgentOrder, FarmOrder
 from contracts.values import MICRO
 
@@ -35,19 +35,8 @@ class Status:
         self._shut = shut
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        match request.get("order", "status"):
-            case "status":
-                return self.told()
-            case "pause":
-                minutes = request.get("minutes")
-                if minutes is not None and not (isinstance(minutes, int | float) and 0 < minutes <= 1_000_000):
-                    return {"error": "minutes must be a number above 0"}
-                self._yielding.pause(minutes)
-            case "resume":
-                self._yielding.resume()
-            case _:
-                return {"error": "there are only status, pause and resume"}
-        return self.told()
+        wrong = carried_out(request, self._yielding)
+        return self.told() if wrong is None else {"error": wrong}
 
     def told(self) -> dict[str, Any]:
         in_hand, settings = self._desk.in_hand(), self._place.settings
@@ -102,9 +91,41 @@ class Status:
         return "rendering" if is_busy else "idle"
 
 
-def not_yet(agent: str, shut: str | None) -> dict[str, Any]:
+class Hand(Protocol):
+    """Whoever carries out what the owner says."""
+
+    def pause(self, minutes: float | None) -> None: ...
+
+    def resume(self) -> None: ...
+
+
+def carried_out(request: dict[str, Any], hand: Hand) -> str | None:
+    """An order to pause or to resume. What is wrong with the request, None if nothing is."""
+    match request.get("order", "status"):
+        case "status":
+            pass
+        case "pause":
+            minutes = request.get("minutes")
+            if minutes is not None and not (isinstance(minutes, int | float) and 0 < minutes <= 1_000_000):
+                return "minutes must be a number above 0"
+            hand.pause(minutes)
+        case "resume":
+            hand.resume()
+        case _:
+            return "there are only status, pause and resume"
+    return None
+
+
+def early(request: dict[str, Any], agent: str, shut: str | None, by_hand: ByHand) -> dict[str, Any]:
+    """The answer while there is no Status yet: the machine is its owner's already."""
+    wrong = carried_out(request, by_hand)
+    return not_yet(agent, shut, by_hand.words()) if wrong is None else {"error": wrong}
+
+
+def not_yet(agent: str, shut: str | None, paused: str | None = None) -> dict[str, Any]:
     """Before the agent has found its place after the broker has let it in for the first time."""
-    return {"agent": agent, "state": "not ready", "reasons": [f"{shut}; it is tried again all the time" if shut else STARTING]}
+    reasons = [f"{shut}; it is tried again all the time" if shut else STARTING, *([paused] if paused else [])]
+    return {"agent": agent, "state": "not ready", "reasons": reasons}
 
 
 def lines(told: dict[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ from agent.domain.attempt import FROZEN
 from agent.domain.comfort import Mood, Stance
 from agent.domain.gpus import hottest
 from agent.sensors import Roots, Sensors
-from agent.workplace import Workplace
+from agent.workplace import Folders, Workplace
 
 log = structlog.get_logger()
 
@@ -34,6 +34,10 @@ class ByHand:
     def __init__(self, kept: Path) -> None:
         self._kept = kept
         self._until = self._read()
+
+    @classmethod
+    def of(cls, folders: Folders) -> "ByHand":
+        return cls(folders.root / "paused.json")
 
     def pause(self, minutes: float | None) -> None:
         """Until he resumes when None."""
@@ -64,13 +68,13 @@ class ByHand:
 class Yielding:
     """`mood` is how the machine stands; `facts` what was last seen."""
 
-    def __init__(self, place: Workplace, desk: Desk, idle_seconds: float = IDLE_SECONDS) -> None:
-        """Looks every `idle_seconds` while there is no work."""
+    def __init__(self, place: Workplace, desk: Desk, by_hand: ByHand | None = None, idle_seconds: float = IDLE_SECONDS) -> None:
+        """`by_hand`: what the owner has said already. Looks every `idle_seconds` while there is no work."""
         settings, self._idle_seconds = place.settings, idle_seconds
         roots = Roots(settings.agent_proc_root, settings.agent_sys_root, settings.agent_dev_root)
         self._place, self._desk, self.rules = place, desk, settings.rules
         self._sensors = Sensors(self.rules, roots, place.engine.boxes)
-        self._by_hand = ByHand(place.folders.root / "paused.json")
+        self._by_hand = by_hand or ByHand.of(place.folders)
         self._cards_celsius: float | None = None
         self.mood = Mood(since=place.now())
         self.facts = self._sensors.read(place.now(), self._by_hand.words())
