@@ -8,7 +8,7 @@ import structlog
 from agent import metrics
 from agent.domain.bandwidth import full, passed
 from agent.journal import Journal, NoRoom, Waiting
-from contracts.bus import Announcer, BrokerAway, NotAnnounced
+from contracts.bus import Announcer, BrokerAway, NotAnnounced, TooLarge
 from contracts.topology import AGENT_EVENTS_PER_SECOND
 
 log = structlog.get_logger()
@@ -94,6 +94,9 @@ class Outbox:
     async def _try(self, waiting: Waiting) -> int | None:
         try:
             await self._announcer.announce(waiting.announcement)
+        except TooLarge as why:  # no time and no broker changes that
+            log.error("can never be said and is given up", event_key=waiting.announcement.event.key(), why=str(why)[:200])
+            return waiting.number
         except BrokerAway as why:
             self._is_away = True
             log.warning("not delivered yet", event_key=waiting.announcement.event.key(), why=str(why)[:200])

@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 
+from contracts.topology import MAILBOX_LENGTH
 from services.scheduler.broker import Broker
 from services.scheduler.desk import Desk
 from services.scheduler.domain import traffic
@@ -15,6 +16,8 @@ LOOK_SECONDS = 5.0
 """As often as the broker counts."""
 MAILBOX_SECONDS = 20.0
 """To ask for all queues costs the broker more."""
+MOST_UNANSWERED = 2 * MAILBOX_LENGTH
+"""Messages; an agent of ours takes 32 at a time."""
 
 
 class Traffic:
@@ -40,7 +43,7 @@ class Traffic:
         if not self._quarantine.guards:
             return
         unanswered = await asyncio.to_thread(self._broker.unanswered)
-        hoards = {agent: number for agent, number in unanswered.items() if number > traffic.MOST_UNANSWERED}
+        hoards = {agent: number for agent, number in unanswered.items() if number > MOST_UNANSWERED}
         for agent in await self._desk.agents.read_many(hoards) if hoards else ():
             log.warning("agent hoards messages", agent=agent, messages=hoards[agent])
             await self._quarantine.put(agent, traffic.HOARDS, hoards[agent])

@@ -15,7 +15,7 @@ from pamqp.commands import Basic
 from contracts.events import AttemptVoid
 from contracts.topology import AGENT_LIMITS, AGENTS, MAILBOX_LENGTH, MAX_MESSAGE_BYTES, mailbox
 from services.scheduler.broker import Broker
-from services.scheduler.domain.traffic import MOST_UNANSWERED
+from services.scheduler.traffic import MOST_UNANSWERED
 from tests.security.attacks import KEY
 from tests.security.intruder import REFUSALS, Somebody, Stage
 from tests.waiting import until

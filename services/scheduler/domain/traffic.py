@@ -11,15 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from contracts.topology import MAILBOX_LENGTH
-
 SPAN = 2
 """Looks over which a rate is taken."""
 HABIT = SPAN + 2
 """So many rates in a row that are too high."""
 TOO_MUCH = "too much traffic"
-MOST_UNANSWERED = 2 * MAILBOX_LENGTH
-"""Messages; an agent of ours takes 32 at a time."""
 HOARDS = "takes messages and answers none"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from agent.journal import Journal
 from agent.outbox import EVENTS_PER_SECOND, GROUP, Outbox
-from contracts.bus import Announcement, Announcer, BrokerAway, NotAnnounced
+from contracts.bus import Announcement, Announcer, BrokerAway, NotAnnounced, TooLarge
 from contracts.events import ChunkCompleted
 from services.chassis.conduct import Conduct, Limits, Offence, offence, spoke
 from tests.waiting import until
@@ -69,6 +69,17 @@ async def test_a_group_that_an_inbox_refuses_holds_up_nothing_behind_it_and_is_n
         broker.refused.clear()
         await until(lambda: journal.depth() == 0, "the others are delivered when there is room", 30)
         delivers.cancel()
+
+
+async def test_what_no_broker_takes_is_given_up(tmp_path: Path) -> None:
+    class Full(Broker):
+        async def announce(self, _: Announcement) -> None:
+            raise TooLarge("of any size it had")
+
+    with closing(Journal(tmp_path / "journal.db")) as journal:
+        journal.keep(ChunkCompleted(job="job-1", chunk="chunk-1", attempt="attempt-1"), {})
+        assert await Outbox(journal, cast(Announcer, Full()))._round() == 0
+        assert journal.depth() == 0
 
 
 async def test_while_the_broker_is_away_one_group_is_tried_and_no_more(tmp_path: Path) -> None:

@@ -110,6 +110,8 @@ def test_the_id_of_a_machine_needs_no_escaping_at_the_broker(raw: bytes) -> None
 class Found:
     """The collection of codes, with one in it; stands for the database."""
 
+    name = "codes"
+
     async def find_one(self, query: dict[str, str], _: dict[str, int]) -> dict[str, str] | None:
         return {"_id": "lena"} if query == {"codes.hash": HASH} else None
 

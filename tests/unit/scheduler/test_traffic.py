@@ -9,7 +9,8 @@ import pytest
 
 from contracts.events import EnrolmentRequested
 from services.scheduler.domain.states import AgentState
-from services.scheduler.domain.traffic import HABIT, MOST, MOST_UNANSWERED, SPAN, Counted, Volume, Watch, habitual, looked
+from services.scheduler.domain.traffic import HABIT, MOST, SPAN, Counted, Volume, Watch, habitual, looked
+from services.scheduler.traffic import MOST_UNANSWERED
 from tests.unit.scheduler.builders import NOW
 from tests.unit.scheduler.office import Office
 
