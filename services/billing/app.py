@@ -25,7 +25,7 @@ class Settings(ServiceSettings):
     audit_window_seconds: NotNegative = 3600
     price_book_version: int = 1
     price_per_wu_micro: Annotated[int, Field(ge=1, le=10**12)] = 10_000
-    """Book price of inspection, sampling and probes: 0.01 credits per WU."""
+    """Book price of inspection, sampling and probes, and the most for work that came second: 0.01 credits per WU."""
     deposit_micro_wu: NotNegative = 600_000_000
     max_deposit_micro: NotNegative = 10_000_000
     fee_ppm: Annotated[int, Field(ge=0, le=1_000_000)] = 100_000

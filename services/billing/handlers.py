@@ -23,7 +23,7 @@ from contracts.events import (
 from contracts.topology import BILLING
 from services.billing.domain import charging, holding, settling
 from services.billing.domain.faults import TooEarly, Untrue
-from services.billing.domain.ledger import duplicate, issue
+from services.billing.domain.ledger import issue
 from services.billing.domain.pricing import PriceBook, Tariff, planned
 from services.billing.repository.accounts import Accounts
 from services.billing.repository.books import Books
@@ -134,8 +134,7 @@ def _frames(inboxes: Inboxes, desk: Desk) -> None:
         tariff = await desk.tariffs.get(event.job, event.version)
         if tariff is None:
             raise NotYet(f"job {event.job} has no version {event.version}")
-        about = (event.job, event.agent, owner, event.version)
-        await books.post([duplicate(event.attempt, frame, *about, tariff.cost(frame)) for frame in event.frames])
+        await books.post(charging.honoured(event, owner, tariff, desk.book))
 
 
 async def _earlier(desk: Desk, event: JobEstimated) -> list[Tariff]:

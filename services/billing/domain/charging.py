@@ -9,14 +9,14 @@ seal names frames and not generations, and costs the renter nothing: the same pr
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from contracts.events import SampledWork
+from contracts.events import CopiesHonoured, SampledWork
 from contracts.values import Kind, count
 from contracts.work import price
 from services.billing.domain import ledger
 from services.billing.domain.faults import Breach, TooEarly, Untrue
 from services.billing.domain.job import Job, OfferState, Outcome, Stage
 from services.billing.domain.ledger import Leg, Posting, PostingKind
-from services.billing.domain.pricing import Tariff
+from services.billing.domain.pricing import PriceBook, Tariff
 
 ON_FRAMES = (PostingKind.CHARGE, PostingKind.COVERED)
 """Kinds that put a stored frame on the ledger."""
@@ -166,6 +166,12 @@ def sampled(job: Job, works: Iterable[SampledWork], owners: Mapping[str, str], t
         return Outcome(before)
     job = replace(job, agents=job.credited(postings), revision=job.revision + 1)
     return Outcome(job, tuple(postings), (job.charged(),) if job.stage is not Stage.SETTLED else ())
+
+
+def honoured(event: CopiesHonoured, owner: str, tariff: Tariff, book: PriceBook) -> list[Posting]:
+    """Good pictures that came second, by an agent of this owner; `tariff` is that of their version."""
+    about = (event.job, event.agent, owner, event.version)
+    return [ledger.duplicate(event.attempt, frame, *about, tariff.second(frame, book)) for frame in event.frames]
 
 
 def _measured(job: Job, work: SampledWork, owner: str, tariff: Tariff | None) -> tuple[Job, Posting]:

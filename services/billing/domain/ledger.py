@@ -158,7 +158,7 @@ def matured(charge: Posting) -> Posting:
 
 
 def duplicate(attempt: str, frame: int, job: str, agent: str, owner: str, version: int, cost: tuple[int, int]) -> Posting:
-    """Good work that came second is paid by the farm; `cost` is (micro-WU, micro-credits) of the frame."""
+    """Good work that came second is paid by the farm; `cost` is (micro-WU, micro-credits) of that."""
     micro_wu, amount = cost
     return Posting(
         duplicate_key(attempt, frame),

@@ -62,6 +62,12 @@ class Tariff:
         micro_wu = self.curve.wu(frame)
         return micro_wu, price(micro_wu, self.price_per_wu_micro)
 
+    def second(self, frame: int, book: PriceBook) -> tuple[int, int]:
+        """The same of a picture of it that came second. The farm pays that one itself, and at most at its own price: a bid costs
+        nothing where renter and lender are one, or in league."""
+        micro_wu = self.curve.wu(frame)
+        return micro_wu, price(micro_wu, min(self.price_per_wu_micro, book.price_per_wu_micro))
+
     def rendering(self) -> int:
         """Micro-credits for all its frames."""
         return sum(self.cost(frame)[1] for frame in frames(self.frames))

@@ -141,8 +141,7 @@ class Books:
         tariff = self.tariffs.get((event.job, event.version))
         if tariff is None:
             raise TooEarly(event.job)
-        about = (event.job, event.agent, self.owners[event.agent], event.version)
-        postings = [ledger.duplicate(event.attempt, frame, *about, tariff.cost(frame)) for frame in event.frames]
+        postings = charging.honoured(event, self.owners[event.agent], tariff, self.book)
         self.post([posting for posting in postings if self.is_new(posting)])
 
 

@@ -204,6 +204,12 @@ class LedgerMachine(RuleBasedStateMachine, Play):
                 assert posting.earned_micro == firm
 
     @invariant()
+    def what_came_second_is_paid_by_the_farm_and_not_beyond_its_own_price(self) -> None:
+        for posting in self.postings():
+            if posting.kind is PostingKind.DUPLICATE:
+                assert posting.earned_micro <= posting.micro_wu * self.books.book.price_per_wu_micro // MICRO
+
+    @invariant()
     def an_invoice_is_written_once_and_adds_up(self) -> None:
         for film in self.films.values():
             invoices = self.heard(JobSettled, film.id)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contracts.events import CreditsHeld, HoldRefused, JobQuoted, JobSettled, QuoteExpired
+from contracts.events import CopiesHonoured, CreditsHeld, HoldRefused, JobQuoted, JobSettled, QuoteExpired
 from contracts.values import MICRO, Kind
 from services.billing.domain import charging, holding, ledger, settling
 from services.billing.domain.charging import Standing
@@ -219,3 +219,13 @@ def test_a_frame_outside_the_seal_of_a_settled_job_is_untrue() -> None:
     job = settling.settled(settling.sealed(job, a_seal(2)).job, {2}).job
     with pytest.raises(Untrue):
         charging.stored(job, a_delivery(3), a_tariff(), {})
+
+
+@pytest.mark.parametrize(("bid", "paid"), [(5_000, 5_000), (10_000, 10_000), (10**12, 10_000)])
+def test_a_picture_that_came_second_is_paid_at_the_farms_own_price_at_most(bid: int, paid: int) -> None:
+    """Renter and lender may be one, or in league: what he bids he gets back, and the farm would give as much once more."""
+    told, tariff = CopiesHonoured(job="j1", attempt="a2", agent="box", version=1, frames=(2, 3)), a_tariff(bid=bid)
+    postings = charging.honoured(told, "lars", tariff, a_book(price_per_wu_micro=10_000))
+    assert [one.micro_wu for one in postings] == [tariff.cost(2)[0], tariff.cost(3)[0]]
+    assert [one.earned_micro for one in postings] == [one.micro_wu * paid // MICRO for one in postings]
+    assert ledger.balances(postings)[ledger.DUPLICATES] == -sum(one.earned_micro for one in postings)
