@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from contracts.events import AgentChanged, AgentEnrolled, AgentOrder, AgentOrdered, AgentReady, AgentRevoked, Event
+from contracts.events import AgentChanged, AgentEnrolled, AgentOrder, AgentReady, AgentRevoked, Event
 from contracts.values import Acceptance, Benchmark, Hardware
 from contracts.work import BENCHMARK_MICRO_WU
 from services.scheduler.domain import evidence as proofs
@@ -124,7 +124,7 @@ def ready(agent: Agent, said: AgentReady, message: str, now: datetime, policy: P
     """Its word about itself, taken over; hands it denies are gone, unless they may still be on their way to it. `others`: what is
     known of the speeds of the farm's agents."""
     if agent.state not in HEARD_AGENT | {AgentState.ENROLLED, AgentState.OFFLINE}:
-        return agent, [order_of(agent)] if agent.state is AgentState.SUSPENDED else []
+        return agent, []
     if said.run < agent.run or (message and message in agent.readies):
         return replace(agent, seen_at=now), []
     gone = {hand.attempt for hand in denied(agent, said, now, policy)}
@@ -146,9 +146,7 @@ def ready(agent: Agent, said: AgentReady, message: str, now: datetime, policy: P
         readies=(*agent.readies, message)[-READIES:],
         micro_wu_per_minute=agent.micro_wu_per_minute or (proofs.newcomer(benchmark, others) if benchmark else 0),
     )
-    after, events = _offering(changed, said.reason, policy.image)
-    is_news = agent.order is AgentOrder.DRAIN and said.run != agent.run
-    return after, [*events, order_of(after)] if is_news else events
+    return _offering(changed, said.reason, policy.image)
 
 
 def denied(agent: Agent, said: AgentReady, now: datetime, policy: Policy) -> list[Hand]:
@@ -269,11 +267,6 @@ def _offering(agent: Agent, reason: str, image: str) -> Decided:
     if agent.state is AgentState.DRAINING and agent.reason != why:
         return _told(replace(agent, reason=why))
     return moved(agent, AgentState.DRAINING, why)
-
-
-def order_of(agent: Agent) -> AgentOrdered:
-    """What the machine itself is told, also when it comes back after it was away."""
-    return AgentOrdered(agent=agent.agent, order=agent.order, revision=agent.order_revision, by=agent.ordered_by or agent.owner)
 
 
 def moved(agent: Agent, state: AgentState, reason: str) -> Decided:

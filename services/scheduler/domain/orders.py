@@ -5,11 +5,12 @@ An order stands until the next one. Only `stop` is done with once it is carried 
 
 from dataclasses import replace
 
-from contracts.events import AgentControlled, AgentOrder
-from services.scheduler.domain.agent import Agent, Decided, moved, order_of
+from contracts.events import AgentControlled, AgentOrder, AgentOrdered
+from services.scheduler.domain.agent import Agent, Decided, moved
 from services.scheduler.domain.job import Job, bid
 from services.scheduler.domain.states import HEARD_AGENT, AgentState
 
+KEEPS_OFF = frozenset({AgentOrder.DRAIN, AgentOrder.DISABLE})
 EMPTIES_HANDS = frozenset({AgentOrder.DISABLE, AgentOrder.STOP})
 
 
@@ -21,7 +22,19 @@ def ordered(agent: Agent, said: AgentControlled) -> Decided:
     under = replace(agent, order=said.order, order_revision=said.revision, ordered_by=said.by)
     after, events = _stands(under, said.order, f"{WORDS[said.order]} by {_who(agent, said.by)}")
     is_told = said.order is not AgentOrder.STOP or agent.state in HEARD_AGENT
-    return after, [*events, order_of(after)] if is_told else events
+    return after, [*events, _order_of(after)] if is_told else events
+
+
+def reminder(agent: Agent) -> AgentOrdered | None:
+    """What a machine that says it is ready is told again, for it may have been away: an order that keeps it from working. An
+    answer to whatever it says as often as it likes, hence never saved: a full mailbox would fill its document."""
+    is_out = agent.state in (AgentState.QUARANTINED, AgentState.REVOKED)
+    return _order_of(agent) if agent.order in KEEPS_OFF and not is_out else None
+
+
+def _order_of(agent: Agent) -> AgentOrdered:
+    """What the machine itself is told."""
+    return AgentOrdered(agent=agent.agent, order=agent.order, revision=agent.order_revision, by=agent.ordered_by or agent.owner)
 
 
 WORDS = {

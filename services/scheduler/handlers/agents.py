@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 
 from contracts.bus import NotAnnounced
-from contracts.events import AgentPulse, AgentReady, AttemptInHand, AttemptVoid, ChunkCompleted
+from contracts.events import AgentPulse, AgentReady, AttemptInHand, AttemptVoid, ChunkCompleted, Event
 from services.chassis.delivery import Received
 from services.chassis.inbox import Inboxes
 from services.chassis.repository import Change, Decide, Saved
@@ -19,6 +19,7 @@ from services.scheduler import metrics
 from services.scheduler.desk import Desk
 from services.scheduler.domain import agent as domain
 from services.scheduler.domain import chunk as chunks
+from services.scheduler.domain import orders
 from services.scheduler.domain.agent import Agent, Decided
 from services.scheduler.domain.chunk import Chunk, Ending
 from services.scheduler.domain.hands import Hand
@@ -66,6 +67,8 @@ async def ready(desk: Desk, batch: Sequence[Received[AgentReady]]) -> list[Outco
     )
     speeds = [one.micro_wu_per_minute for one in (await desk.dispatch.board()).fleet] if is_new else []
     await desk.dispatch.take([Asking(saved[agent], _ready(words, ended, desk.policy, speeds)) for agent, words in said.items()])
+    reminders = [orders.reminder(saved[agent].state) for agent in said]
+    await _together([one for one in reminders if one is not None], partial(_answer, desk))
     await _together(list(said), desk.remind)
     return [None if one.sender in saved else SenderFault(f"{one.sender} is not enrolled") for one in batch]
 
@@ -262,10 +265,14 @@ def _void(agent: str, hand: AttemptInHand, saved: Saved[Chunk] | None) -> Attemp
 
 async def _answer_void(desk: Desk, void: AttemptVoid) -> None:
     log.info("void attempt in a pulse", job=void.job, chunk=void.chunk, attempt=void.attempt, agent=void.agent)
+    await _answer(desk, void)
+
+
+async def _answer(desk: Desk, answer: Event) -> None:
     try:
-        await desk.say(void)
+        await desk.say(answer)
     except NotAnnounced:  # a full mailbox is its owner's affair; the other agents of this batch must not wait for it
-        log.info("void attempt not told, the next pulse will be answered", attempt=void.attempt, agent=void.agent)
+        log.info("an agent could not be answered, its next word will be", agent=answer.addressee, event_key=answer.key())
 
 
 def _is_finished(chunk: Chunk, attempt: str) -> bool:

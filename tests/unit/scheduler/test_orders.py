@@ -11,7 +11,7 @@ from contracts.values import Acceptance, Hardware
 from services.chassis.verdicts import NotYet
 from services.scheduler.domain import agent as domain
 from services.scheduler.domain.agent import Agent
-from services.scheduler.domain.orders import accepts, ordered
+from services.scheduler.domain.orders import accepts, ordered, reminder
 from services.scheduler.domain.states import AgentState, ChunkState
 from tests.unit.scheduler.builders import GIB, IMAGE, NOW, POLICY, a_chunk, a_hand, a_holder, a_sampled_job, an_agent, some_facts
 from tests.unit.scheduler.office import Office
@@ -40,9 +40,8 @@ def test_a_drained_machine_keeps_its_hands_and_gets_nothing_more_whatever_it_say
     assert orders_told(events) == [AgentOrder.DRAIN]
     again, _ = is_ready(agent, a_ready(slots=4))
     assert domain.free_slots(again) == 0
-    restarted, events = is_ready(again, a_ready("run-2"))
+    restarted, _ = is_ready(again, a_ready("run-2"))
     assert domain.free_slots(restarted) == 0
-    assert orders_told(events) == [AgentOrder.DRAIN]
 
 
 def test_an_enabled_machine_works_again_as_soon_as_it_says_so() -> None:
@@ -52,13 +51,12 @@ def test_an_enabled_machine_works_again_as_soon_as_it_says_so() -> None:
     assert domain.free_slots(is_ready(enabled, a_ready())[0]) == 1
 
 
-def test_a_disabled_machine_is_suspended_until_it_is_enabled_and_is_told_so_when_it_comes_back() -> None:
+def test_a_disabled_machine_is_suspended_until_it_is_enabled() -> None:
     disabled, events = ordered(an_agent(), an_order(AgentOrder.DISABLE))
     assert disabled.state is AgentState.SUSPENDED
     assert "disabled by its owner" in next(event.reason for event in events if isinstance(event, AgentChanged))
-    back, events = is_ready(disabled, a_ready("run-2"))
+    back, _ = is_ready(disabled, a_ready("run-2"))
     assert back == disabled
-    assert orders_told(events) == [AgentOrder.DISABLE]
     enabled, _ = ordered(back, an_order(AgentOrder.ENABLE, 2, by="operator"))
     assert enabled.state is AgentState.OFFLINE
     assert is_ready(enabled, a_ready("run-2"))[0].state is AgentState.ONLINE
@@ -126,6 +124,39 @@ async def test_a_drained_machine_finishes_what_it_has() -> None:
 async def test_an_order_to_a_machine_nobody_knows_yet_waits() -> None:
     with pytest.raises(NotYet):
         await Office().hear(an_order(AgentOrder.DRAIN, agent="bob"))
+
+
+@pytest.mark.parametrize("order", AgentOrder)
+async def test_a_machine_that_comes_back_is_told_what_keeps_it_from_working(order: AgentOrder) -> None:
+    office = Office()
+    await office.agents.add(an_agent(), [])
+    await office.hear(an_order(order))
+    before = len(office.told)
+    await office.hear(a_ready("run-2"), "ann")
+    told = orders_told(office.told[before:])
+    assert told == ([order] if order in (AgentOrder.DRAIN, AgentOrder.DISABLE) else [])
+
+
+@pytest.mark.parametrize("order", [AgentOrder.DRAIN, AgentOrder.DISABLE])
+async def test_however_often_a_machine_asks_with_its_mailbox_full_nothing_is_kept_for_it(order: AgentOrder) -> None:
+    """What is saved and cannot be told stays in its document, until nothing can be written to that any more. Control: what is
+    told in its own right, when the order comes, is saved."""
+    office = Office()
+    await office.agents.add(an_agent(), [])
+    office.full_mailboxes.add("ann")
+    await office.hear(an_order(order))
+    assert orders_told(office.told) == [order]
+    version, _ = office.agents.store.states["ann"]
+    for number in range(500):
+        await office.hear(a_ready(f"run-{number:03}"), "ann")
+    assert orders_told(office.told) == [order]
+    if order is AgentOrder.DISABLE:
+        assert office.agents.store.states["ann"][0] == version, "not even written"
+
+
+def test_who_is_out_is_reminded_of_nothing() -> None:
+    for state in (AgentState.QUARANTINED, AgentState.REVOKED):
+        assert reminder(an_agent(state=state, order=AgentOrder.DISABLE)) is None
 
 
 # --- acceptance
