@@ -112,7 +112,8 @@ class Swarm:
     def ready(self, machine: Machine) -> None:
         machine.asked_at = time.monotonic()
         benchmark = Benchmark(cpu_micros=BENCHMARK_MICRO_WU, wall_micros=BENCHMARK_MICRO_WU)
-        hardware = Hardware(cores=1, memory_bytes=8 * GIB, system="simulated")
+        # a sample is brought at once, and counts for no more CPU time than its cores could give it meanwhile
+        hardware = Hardware(cores=256, memory_bytes=8 * GIB, system="simulated")
         machine.say(AgentReady(run=machine.run, slots=1, hardware=hardware, benchmark=benchmark, images=(self._image,)))
 
     def complete(self, machine: Machine, asked_at: float | None = None) -> None:

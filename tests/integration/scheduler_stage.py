@@ -43,6 +43,8 @@ from tests.integration.world import Process, World
 
 IMAGE = "sha256:" + "a" * 64
 GIB = 1 << 30
+CORES = 256
+"""Who brings a sample at once and says that it took a CPU second must have had cores for it: that many in four milliseconds."""
 
 
 def some_facts(first: int = 1, last: int = 12) -> SceneFacts:
@@ -103,7 +105,7 @@ class Scripted:
 
     async def ready(self, slots: int = 1, accepts: Acceptance | None = None) -> None:
         said = AgentReady(
-            run=self.run, slots=slots, attempts=tuple(self.held), hardware=Hardware(cores=1, memory_bytes=4 * GIB),
+            run=self.run, slots=slots, attempts=tuple(self.held), hardware=Hardware(cores=CORES, memory_bytes=4 * GIB),
             benchmark=Benchmark(cpu_micros=1_000_000, wall_micros=1_000_000), images=(IMAGE,), accepts=accepts,
         )  # fmt: skip
         await self.world.say(self.agent, said)

@@ -42,6 +42,7 @@ class Former:
     agent: str
     ended_at: datetime
     why: Ending
+    given_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -248,7 +249,7 @@ def _to(chunk: Chunk, state: ChunkState) -> Chunk:
 def _past(chunk: Chunk, why: Ending, now: datetime) -> Chunk:
     if chunk.holder is None:
         return chunk
-    former = Former(chunk.holder.attempt, chunk.holder.agent, now, why)
+    former = Former(chunk.holder.attempt, chunk.holder.agent, now, why, chunk.holder.at)
     return replace(chunk, holder=None, former=(*chunk.former, former)[-FORMER:])
 
 

@@ -6,6 +6,7 @@ the budget and the anchor; what the first frame of a process costs beyond later 
 round is known, another may follow (domain.rounds); then domain.estimate makes the curve.
 """
 
+import math
 from dataclasses import replace
 
 from contracts.events import Event, JobEstimated
@@ -25,6 +26,8 @@ from services.scheduler.domain.states import JobState
 
 REFERENCE_SPEED = 60 * MICRO
 """Micro-WU a minute: told when nobody is there to go by."""
+MOST_CORES = 256
+"""Of one attempt that are believed."""
 
 
 def begun(job: Job, policy: Policy) -> Decided:
@@ -51,9 +54,9 @@ def _planned(job: Job, samples: tuple[Sample, ...]) -> Job:
     return replace(job, samples=tuple(sorted((*job.samples, *samples), key=lambda one: one.frame)), cuts=(*job.cuts, *cuts))
 
 
-def recognised(cpu_micros: int, benchmark: Benchmark, cores: float, budget_seconds: int) -> int:
-    """Micro-WU of an attempt, at least 1, at most what its time budget could hold on its cores."""
-    bound = int(budget_seconds * max(cores, 1.0) * MICRO)
+def recognised(cpu_micros: int, benchmark: Benchmark, cores: float, seconds: float) -> int:
+    """Micro-WU of an attempt, at least 1, at most what the time it can have worked could hold on its cores."""
+    bound = int(seconds * min(math.ceil(cores), MOST_CORES) * MICRO)
     return max(1, work(min(cpu_micros, bound), benchmark))
 
 

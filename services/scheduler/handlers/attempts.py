@@ -14,7 +14,7 @@ from services.scheduler import vain
 from services.scheduler.desk import Desk
 from services.scheduler.domain import agent as agents
 from services.scheduler.domain import chunk as chunks
-from services.scheduler.domain import doubts, memory, sampling, tries, words
+from services.scheduler.domain import doubts, measured, memory, sampling, tries, words
 from services.scheduler.domain import job as jobs
 from services.scheduler.domain.agent import Agent, benchmark_of
 from services.scheduler.domain.chunk import Chunk, Ending
@@ -54,7 +54,7 @@ async def inspection_reported(desk: Desk, event: InspectionReported) -> None:
     if event.grant.kind is not Kind.INSPECT:
         raise SenderFault("the grant is not for an inspection")
     agent = await desk.agent(event.grant.agent)
-    work = _work(desk, agent, event.cpu_micros, desk.policy.inspect_budget)
+    work = _work(agent, event.cpu_micros, desk.policy.inspect_budget)
     largest = await _largest(desk)
 
     def decide(job: Job, _: datetime) -> Decided:
@@ -88,8 +88,9 @@ def _counted(told: list[Event]) -> None:
 async def probe_measured(desk: Desk, event: ProbeMeasured) -> None:
     if event.grant.kind is not Kind.PROBE or not event.grant.allows(event.frame):
         raise SenderFault("the grant is not for probing this frame")
-    agent = await desk.agent(event.grant.agent)
-    work = _work(desk, agent, event.cpu_micros, desk.policy.sample_budget)
+    agent, chunk = await desk.agent(event.grant.agent), await desk.chunks.get(event.grant.chunk)
+    seconds = measured.seconds(chunk, event.grant.attempt, agent.house, desk.policy.sample_budget, await desk.now())
+    work = _work(agent, event.cpu_micros, seconds)
     await _probed(desk, event.grant.job, event.frame, event.grant.attempt, agent.agent, work)
     await _answered(desk, event.grant.chunk, event.grant.attempt)
 
@@ -100,18 +101,23 @@ async def chunk_failed(desk: Desk, agent: str, event: ChunkFailed) -> None:
     log.warning(
         "chunk failed", job=event.job, chunk=event.chunk, agent=agent, fault=event.fault, frame=event.frame, text=event.text
     )
+    is_frames = await _is_over_budget(desk, chunk, known, event)
     if chunks.is_held_by(chunk, event.attempt):
-        if event.fault is Fault.TIME and chunk.kind in (Kind.SAMPLE, Kind.PROBE):
-            await _over_budget(desk, chunk, known, event)
-        else:
-            await _tried(desk, chunk, known, event)
-    await desk.agents.update(agent, lambda state, now: (_failed_at(state, chunk.kind, event, now, desk.policy), []))
+        await (_over_budget if is_frames else _tried)(desk, chunk, known, event)
+    await desk.agents.update(agent, lambda state, now: (_failed_at(state, event, is_frames, now, desk.policy), []))
     await desk.dispatch.look()
 
 
-def _failed_at(agent: Agent, kind: Kind, event: ChunkFailed, now: datetime, policy: Policy) -> Agent:
+async def _is_over_budget(desk: Desk, chunk: Chunk, agent: Agent, event: ChunkFailed) -> bool:
+    """A sample or a probe that takes longer than it may; said before that can be it is a failure like any other."""
+    if event.fault is not Fault.TIME or chunk.kind not in (Kind.SAMPLE, Kind.PROBE):
+        return False
+    return measured.is_used_up(chunk, event.attempt, agent.house, desk.policy.sample_budget, await desk.now())
+
+
+def _failed_at(agent: Agent, event: ChunkFailed, is_frames: bool, now: datetime, policy: Policy) -> Agent:
     """Lack of memory is the chunk's affair, and a sample over its budget the frame's."""
-    is_its_own = event.fault is not Fault.MEMORY and (event.fault is not Fault.TIME or kind is Kind.RENDER)
+    is_its_own = event.fault is not Fault.MEMORY and not is_frames
     if not agents.holds(agent, event.attempt) or agent.house or not is_its_own:
         return agents.freed(agent, event.attempt)
     return agents.failed(agents.freed(agent, event.attempt), event.job, now, policy)
@@ -158,7 +164,8 @@ async def _is_short(desk: Desk, chunk: Chunk, agent: Agent, fault: Fault) -> boo
 
 
 async def _over_budget(desk: Desk, chunk: Chunk, agent: Agent, event: ChunkFailed) -> None:
-    work = _work(desk, agent, event.cpu_micros, desk.policy.sample_budget)
+    seconds = measured.seconds(chunk, event.attempt, agent.house, desk.policy.sample_budget, await desk.now())
+    work = _work(agent, event.cpu_micros, seconds)
     frame = next(frames(chunk.frames))
     if chunk.kind is Kind.PROBE:
         await _probed(desk, chunk.job, frame, event.attempt, agent.agent, work)
@@ -213,9 +220,9 @@ def _failed(job: Job, chunk: Chunk, event: ChunkFailed) -> Decided:
     return jobs.failed(job, f"{event.fault}_fault", said, words.hint(event), event.log_tail)
 
 
-def _work(desk: Desk, agent: Agent, cpu_micros: int, budget: int) -> int:
+def _work(agent: Agent, cpu_micros: int, seconds: float) -> int:
     cores = agent.hardware.cores if agent.hardware else 1.0
-    return sampling.recognised(cpu_micros, benchmark_of(agent), cores, budget)
+    return sampling.recognised(cpu_micros, benchmark_of(agent), cores, seconds)
 
 
 async def _answered(desk: Desk, chunk: str, attempt: str) -> None:

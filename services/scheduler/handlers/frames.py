@@ -24,7 +24,7 @@ from services.chassis.verdicts import NotYet, SenderFault
 from services.scheduler import metrics
 from services.scheduler.desk import Desk
 from services.scheduler.domain import chunk as domain
-from services.scheduler.domain import copies, sampling, tries
+from services.scheduler.domain import copies, measured, sampling, tries
 from services.scheduler.domain import job as jobs
 from services.scheduler.domain.agent import Agent, benchmark_of
 from services.scheduler.domain.chunk import Chunk
@@ -74,7 +74,7 @@ async def stored(desk: Desk, batch: Sequence[Received[FramesStored]]) -> list[Ou
         metrics.FRAMES.labels(one.event.kind).inc(len(one.event.frames))
         if one.event.kind is Kind.SAMPLE:
             with traces.under(one.trace):
-                await _sampled(desk, one.event)
+                await _sampled(desk, one.event, found[one.event.chunk].state, now)
     for job in {state.job for state in states.values()}:
         desk.progress.touch(job)
     await proving.proved(desk, [(states[one.event.chunk], one.event.attempt) for one in known])
@@ -144,9 +144,10 @@ def _brought(chunk: Chunk, event: FramesStored, now: datetime) -> domain.Decided
     return domain.brought(chunk, event.attempt, event.agent, [frame.frame for frame in event.frames], now)
 
 
-async def _sampled(desk: Desk, event: FramesStored) -> None:
+async def _sampled(desk: Desk, event: FramesStored, chunk: Chunk, now: datetime) -> None:
     agent, board = await desk.agents.get(event.agent), await desk.dispatch.board()
-    works = {frame.frame: _work(desk, agent, frame) for frame in event.frames}
+    seconds = measured.seconds(chunk, event.attempt, agent is not None and agent.house, desk.policy.sample_budget, now)
+    works = {frame.frame: _work(agent, frame, seconds) for frame in event.frames}
     log.info("sample measured", job=event.job, agent=event.agent, micro_wu=works)
 
     def decide(job: Job, _: datetime) -> jobs.Decided:
@@ -162,11 +163,11 @@ async def _sampled(desk: Desk, event: FramesStored) -> None:
         await desk.dispatch.look()
 
 
-def _work(desk: Desk, agent: Agent | None, frame: StoredFrame) -> int:
+def _work(agent: Agent | None, frame: StoredFrame, seconds: float) -> int:
     if agent is None:
         return 1
     cores = agent.hardware.cores if agent.hardware else 1.0
-    return sampling.recognised(frame.cpu_micros, benchmark_of(agent), cores, desk.policy.sample_budget)
+    return sampling.recognised(frame.cpu_micros, benchmark_of(agent), cores, seconds)
 
 
 async def completed(desk: Desk, batch: Sequence[Received[FramesCompleted]]) -> list[Outcome]:

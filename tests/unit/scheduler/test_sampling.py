@@ -157,6 +157,8 @@ def test_no_lender_takes_the_deposit_of_a_job_that_ends_before_its_samples_are_k
     assert paid == {"lie": most, "fair": 15 * WU, "look": 40 * WU, "anchor": 200 * WU}
 
 
-@pytest.mark.parametrize(("cpu", "cores", "expected"), [(3 * WU, 2.0, 3 * WU), (10**11, 2.0, 240 * WU), (0, 1.0, 1)])
+@pytest.mark.parametrize(
+    ("cpu", "cores", "expected"), [(3 * WU, 2.0, 3 * WU), (10**11, 2.0, 240 * WU), (10**12, 4_096, 120 * 256 * WU), (0, 1.0, 1)]
+)
 def test_work_is_bounded_by_the_time_budget(cpu: int, cores: float, expected: int) -> None:
     assert sampling.recognised(cpu, Benchmark(cpu_micros=BENCHMARK_MICRO_WU, wall_micros=WU), cores, 120) == expected
