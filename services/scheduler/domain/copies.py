@@ -3,11 +3,13 @@
 Theory. A job ends with its slowest chunk. When nothing is left to cut, an idle agent may get a copy of a chunk in hand: a chunk
 of its own, whose frames are the later half of those still missing (the holder works from the front). It goes to the chunks
 expected to end last, and only where that saves time worth having (M. Zaharia et al., *Improving MapReduce Performance in
-Heterogeneous Environments*, OSDI 2008). Of a holder of which nothing comes at all a copy takes all that is missing. Each frame
-that one of the two brings is told to the other; when nothing is missing any more the loser is stopped and not punished: what it
-had finished is paid by the farm. A copy that is given up is closed, not queued. All copies of a job together are worth a
-twentieth of it at most, or one chunk. Where a deadline is in danger, idle agents are kept from new work until it has its copies.
-Storage keeps the first picture of a frame whatever we believe, so a crash in the middle costs work, never a frame.
+Heterogeneous Environments*, OSDI 2008). Holder, copier and renter are three owners: who was two of them is not paid for what
+comes second (`of_one_owner`), and nobody is to work for nothing, or to hold a chunk up for his other machine. Of a holder of
+which nothing comes at all a copy takes all that is missing. Each frame that one of the two brings is told to the other; when
+nothing is missing any more the loser is stopped and not punished: what it had finished is paid by the farm. A copy that is
+given up is closed, not queued. All copies of a job together are worth a twentieth of it at most, or one chunk. Where a deadline
+is in danger, idle agents are kept from new work until it has its copies. Storage keeps the first picture of a frame whatever we
+believe, so a crash in the middle costs work, never a frame.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -55,6 +57,8 @@ class Straggler:
     ends: int
     front_ends: int
     """When its holder will be through with the frames it keeps."""
+    owner: str = ""
+    """Its holder's; of the house's none."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,15 @@ def _is_pressed(board: Board, one: Straggler) -> bool:
 
 def _stragglers(board: Board, held: Sequence[Chunk]) -> list[Straggler]:
     copied = {chunk.copy_of for chunk in held}
-    speeds = {agent.agent: agent.micro_wu_per_minute for agent in board.fleet}
+    known = {agent.agent: agent for agent in board.fleet}
     found = []
     for chunk in held:
         may_be = chunk.kind is Kind.RENDER and not chunk.copy_of and not chunk.house and not chunk.tries and chunk.copies < MOST
         if may_be and chunk.chunk not in copied and chunk.holder is not None and chunk.holder.done_at is None:
-            found.append(straggler(chunk, board.jobs[chunk.job], speeds.get(chunk.holder.agent, 0), board.now, board.policy))
+            job, holder = board.jobs[chunk.job], known.get(chunk.holder.agent)
+            if holder is not None and (holder.house or holder.owner != job.account):
+                one = straggler(chunk, job, holder.micro_wu_per_minute, board.now, board.policy)
+                found.append(one if holder.house else replace(one, owner=holder.owner))
     return found
 
 
@@ -128,10 +135,10 @@ def straggler(chunk: Chunk, job: Job, speed: int, now: datetime, policy: Policy)
 
 
 def _is_worth(board: Board, one: Straggler, agent: Agent) -> bool:
-    assert one.chunk.holder is not None
     takes = board.policy.copy_start + one.work * 60 // max(1, agent.micro_wu_per_minute)
-    is_other = agent.agent != one.chunk.holder.agent
-    return is_other and _is_gain(one, takes, board.policy) and board.may_have(agent, board.jobs[one.chunk.job], one.chunk)
+    job = board.jobs[one.chunk.job]
+    is_other = agent.owner not in (one.owner, job.account)
+    return is_other and _is_gain(one, takes, board.policy) and board.may_have(agent, job, one.chunk)
 
 
 def _is_gain(one: Straggler, takes: int, policy: Policy) -> bool:

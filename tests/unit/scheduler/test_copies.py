@@ -92,6 +92,24 @@ def test_the_house_the_holder_and_who_may_not_have_the_job_get_nothing() -> None
         assert chosen([a_slow_chunk()], agent) == []
 
 
+@pytest.mark.parametrize("is_house", [False, True])
+def test_nobody_copies_what_a_machine_of_his_own_has_in_hand(is_house: bool) -> None:
+    """He would hold a chunk up for it, and is paid for one of the two. Controls: another owner; the house, which may lend."""
+    held = replace(a_slow_agent(), owner="mallory", house=is_house)
+    for owner, is_copied in (("mallory", is_house), ("bob", True)):
+        fleet = [held, an_agent("idle", owner=owner)]
+        board = Board(later(30), POLICY, IMAGE, {"job": an_ending_job()}, fleet, [])
+        assert bool(copies.chosen(board, [a_slow_chunk()])) is is_copied
+
+
+@pytest.mark.parametrize(("holds", "idles", "is_copied"), [("ada", "bob", False), ("bob", "ada", False), ("bob", "carl", True)])
+def test_no_copy_has_the_renter_for_a_lender(holds: str, idles: str, is_copied: bool) -> None:
+    """The farm pays him nothing for what comes second, and somebody else would work twice for it."""
+    fleet = [replace(a_slow_agent(), owner=holds), an_agent("idle", owner=idles)]
+    board = Board(later(30), POLICY, IMAGE, {"job": an_ending_job(account="ada")}, fleet, [])
+    assert bool(copies.chosen(board, [a_slow_chunk()])) is is_copied
+
+
 def test_an_agent_that_is_a_little_late_is_left_alone_and_one_that_is_very_late_is_not() -> None:
     """Eight frames of one WU were planned for eight seconds; nothing has come."""
     board_at = {seconds: Board(later(seconds), POLICY, IMAGE, {"job": an_ending_job()}, [], []) for seconds in (90, 105)}
