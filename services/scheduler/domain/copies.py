@@ -4,12 +4,12 @@ Theory. A job ends with its slowest chunk. When nothing is left to cut, an idle 
 of its own, whose frames are the later half of those still missing (the holder works from the front). It goes to the chunks
 expected to end last, and only where that saves time worth having (M. Zaharia et al., *Improving MapReduce Performance in
 Heterogeneous Environments*, OSDI 2008). Holder, copier and renter are three owners: who was two of them is not paid for what
-comes second (`of_one_owner`), and nobody is to work for nothing, or to hold a chunk up for his other machine. Of a holder of
-which nothing comes at all a copy takes all that is missing. Each frame that one of the two brings is told to the other; when
-nothing is missing any more the loser is stopped and not punished: what it had finished is paid by the farm. A copy that is
-given up is closed, not queued. All copies of a job together are worth a twentieth of it at most, or one chunk. Where a deadline
-is in danger, idle agents are kept from new work until it has its copies. Storage keeps the first picture of a frame whatever we
-believe, so a crash in the middle costs work, never a frame.
+comes second (`of_one_owner`), and nobody is to work for nothing, or to hold a chunk up for his other machine; or they are all
+one: a renter's own machines hurry for him. Of a holder of which nothing comes at all a copy takes all that is missing. Each
+frame that one of the two brings is told to the other; when nothing is missing any more the loser is stopped and not punished:
+what it had finished is paid by the farm. A copy that is given up is closed, not queued. All copies of a job together are worth a
+twentieth of it at most, or one chunk. Where a deadline is in danger, idle agents are kept from new work until it has its copies.
+Storage keeps the first picture of a frame whatever we believe, so a crash in the middle costs work, never a frame.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -109,7 +109,7 @@ def _stragglers(board: Board, held: Sequence[Chunk]) -> list[Straggler]:
         may_be = chunk.kind is Kind.RENDER and not chunk.copy_of and not chunk.house and not chunk.tries and chunk.copies < MOST
         if may_be and chunk.chunk not in copied and chunk.holder is not None and chunk.holder.done_at is None:
             job, holder = board.jobs[chunk.job], known.get(chunk.holder.agent)
-            if holder is not None and (holder.house or holder.owner != job.account):
+            if holder is not None:
                 one = straggler(chunk, job, holder.micro_wu_per_minute, board.now, board.policy)
                 found.append(one if holder.house else replace(one, owner=holder.owner))
     return found
@@ -135,9 +135,10 @@ def straggler(chunk: Chunk, job: Job, speed: int, now: datetime, policy: Policy)
 
 
 def _is_worth(board: Board, one: Straggler, agent: Agent) -> bool:
+    assert one.chunk.holder is not None
     takes = board.policy.copy_start + one.work * 60 // max(1, agent.micro_wu_per_minute)
     job = board.jobs[one.chunk.job]
-    is_other = agent.owner not in (one.owner, job.account)
+    is_other = agent.agent != one.chunk.holder.agent and len({one.owner, agent.owner, job.account}) in (1, 3)
     return is_other and _is_gain(one, takes, board.policy) and board.may_have(agent, job, one.chunk)
 
 

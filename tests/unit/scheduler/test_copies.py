@@ -102,8 +102,12 @@ def test_nobody_copies_what_a_machine_of_his_own_has_in_hand(is_house: bool) -> 
         assert bool(copies.chosen(board, [a_slow_chunk()])) is is_copied
 
 
-@pytest.mark.parametrize(("holds", "idles", "is_copied"), [("ada", "bob", False), ("bob", "ada", False), ("bob", "carl", True)])
-def test_no_copy_has_the_renter_for_a_lender(holds: str, idles: str, is_copied: bool) -> None:
+@pytest.mark.parametrize(
+    ("holds", "idles", "is_copied"), [("ada", "bob", False), ("bob", "ada", False), ("bob", "carl", True), ("ada", "ada", True)]
+)
+def test_no_copy_has_the_renter_for_one_of_two_lenders_and_his_own_machines_may_hurry_for_him(
+    holds: str, idles: str, is_copied: bool
+) -> None:
     """The farm pays him nothing for what comes second, and somebody else would work twice for it."""
     fleet = [replace(a_slow_agent(), owner=holds), an_agent("idle", owner=idles)]
     board = Board(later(30), POLICY, IMAGE, {"job": an_ending_job(account="ada")}, fleet, [])
