@@ -11,7 +11,7 @@ from tests.faults.small_disk import SmallDisk
 from tests.faults.stage import Stage
 from tests.faults.wire import Way
 
-FRAMES = range(1, 45)
+FRAMES = range(1, 73)
 
 
 async def _lived_through(stage: Stage, scenes: Path, away_seconds: float) -> None:
