@@ -59,6 +59,8 @@ class Straggler:
     """When its holder will be through with the frames it keeps."""
     owner: str = ""
     """Its holder's; of the house's none."""
+    stands: bool = False
+    """Nothing comes of it."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +111,8 @@ def _stragglers(board: Board, held: Sequence[Chunk]) -> list[Straggler]:
         may_be = chunk.kind is Kind.RENDER and not chunk.copy_of and not chunk.house and not chunk.tries and chunk.copies < MOST
         if may_be and chunk.chunk not in copied and chunk.holder is not None and chunk.holder.done_at is None:
             job, holder = board.jobs[chunk.job], known.get(chunk.holder.agent)
-            if holder is not None:
-                one = straggler(chunk, job, holder.micro_wu_per_minute, board.now, board.policy)
-                found.append(one if holder.house else replace(one, owner=holder.owner))
+            one = straggler(chunk, job, holder.micro_wu_per_minute if holder else 0, board.now, board.policy)
+            found.append(one if holder is None or holder.house else replace(one, owner=holder.owner))
     return found
 
 
@@ -127,7 +128,7 @@ def straggler(chunk: Chunk, job: Job, speed: int, now: datetime, policy: Policy)
     planned = (done + whole) * 60 // max(1, speed)
     stands = silence(chunk.holder, now)
     if stands > policy.copy_patience + 2 * planned // max(1, count(chunk.frames)):
-        return Straggler(chunk, ranges(left), whole, max(stands, planned - passed), 0)
+        return Straggler(chunk, ranges(left), whole, max(stands, planned - passed), 0, stands=True)
     back = left[len(left) // 2 :]
     shown = (whole * passed // done if done else passed) if passed > planned + policy.copy_patience else 0
     ends, work = max(0, planned - passed, shown), sum(map(job.curve.wu, back))
@@ -138,8 +139,15 @@ def _is_worth(board: Board, one: Straggler, agent: Agent) -> bool:
     assert one.chunk.holder is not None
     takes = board.policy.copy_start + one.work * 60 // max(1, agent.micro_wu_per_minute)
     job = board.jobs[one.chunk.job]
-    is_other = agent.agent != one.chunk.holder.agent and len({one.owner, agent.owner, job.account}) in (1, 3)
+    is_other = agent.agent != one.chunk.holder.agent and _may_copy(one, agent, job.account)
     return is_other and _is_gain(one, takes, board.policy) and board.may_have(agent, job, one.chunk)
+
+
+def _may_copy(one: Straggler, agent: Agent, account: str) -> bool:
+    """Three owners; or the renter's own machine for another one of his, or for the house's. Of who stands still no second picture
+    is to come."""
+    is_his = {one.owner or account, agent.owner} == {account}
+    return one.stands or is_his or len({one.owner, agent.owner, account}) == 3
 
 
 def _is_gain(one: Straggler, takes: int, policy: Policy) -> bool:

@@ -216,7 +216,8 @@ async def superfluous(desk: Desk, event: FramesSuperfluous) -> None:
 async def _own(desk: Desk, chunk: Chunk, event: FramesSuperfluous) -> frozenset[int]:
     """Those of its frames that the farm does not pay to their owner a second time."""
     original = (await desk.chunks.get(chunk.copy_of) if chunk.copy_of else None) or chunk
-    twins = await desk.chunks.read_many(copies.twins(original))
+    names = copies.twins(original)
+    twins = await desk.chunks.read_many(names) if names else {}
     near = [original, *(saved.state for saved in twins.values())]
     known = await desk.agents.read_many({event.agent, *copies.at_work_on(near)})
     owners = {id: saved.state.owner for id, saved in known.items()}

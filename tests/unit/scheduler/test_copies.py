@@ -114,6 +114,17 @@ def test_no_copy_has_the_renter_for_one_of_two_lenders_and_his_own_machines_may_
     assert bool(copies.chosen(board, [a_slow_chunk()])) is is_copied
 
 
+@pytest.mark.parametrize(("owner", "house"), [("ada", False), ("bob", True)])
+def test_a_renters_machine_hurries_for_the_houses_and_anybodys_for_one_that_brings_nothing(owner: str, house: bool) -> None:
+    """Ada rents. Control: while the machine that holds it brings frames, bob does not copy what another one of his has."""
+    job = an_ending_job(account="ada")
+    held, idle = replace(a_slow_agent(), owner=owner, house=house), an_agent("idle", owner="ada" if house else "bob")
+    board = Board(later(30), POLICY, IMAGE, {"job": job}, [held, idle], [])
+    assert bool(copies.chosen(board, [a_slow_chunk()])) is house
+    standing = replace(board, now=later(4_000))
+    assert copies.chosen(standing, [a_slow_chunk()])
+
+
 def test_an_agent_that_is_a_little_late_is_left_alone_and_one_that_is_very_late_is_not() -> None:
     """Eight frames of one WU were planned for eight seconds; nothing has come."""
     board_at = {seconds: Board(later(seconds), POLICY, IMAGE, {"job": an_ending_job()}, [], []) for seconds in (90, 105)}

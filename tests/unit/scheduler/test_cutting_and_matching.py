@@ -69,9 +69,7 @@ def test_a_single_slot_gets_all_that_fits_into_a_chunk() -> None:
 
 
 def test_a_single_slot_leaves_no_small_rest_and_several_do_as_before() -> None:
-    assert sizes(a_sampled_job(90), [FAST, FAST], slots=1) == [90]
-    assert sizes(a_sampled_job(91), [FAST, FAST], slots=1) == [60, 31]
-    assert sizes(a_sampled_job(160), [FAST, FAST, FAST], slots=1) == [60, 60, 40]
+    assert (sizes(a_sampled_job(90), [FAST, FAST]), sizes(a_sampled_job(151), [FAST] * 3)) == ([90], [60, 60, 31])
     assert sizes(a_sampled_job(90), [FAST], slots=2) == [22]
 
 
