@@ -94,7 +94,9 @@ class Runner:
         try:
             self.feed(order)
         except NoRoom:
-            self._ordered = self._start(self._feed(order), "order")
+            waits = self._start(self._feed(order), "order")
+            if not isinstance(order, signals.Withdrawn | signals.Stopping):  # what ends it nobody takes back
+                self._ordered = waits
 
     def tick(self) -> bool:
         """Time passes. False: what comes of it cannot be written down, and is looked at again. It was awake all the same."""

@@ -35,6 +35,8 @@ class Machine:
     open: bool = True
     resting: bool = False
     accepts: Acceptance = ANYTHING
+    named: int = 0
+    """In hand, with those that are about to end: all that a pulse names."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def _reasons(assignment: ChunkAssigned, machine: Machine) -> tuple[tuple[bool, s
         (assignment.image not in machine.images, f"image {assignment.image[:19]}… is not one this machine's owner agreed to"),
         (needed > lent, f"needs {needed / 1e9:.1f} GB of memory, {lent / 1e9:.1f} GB are lent"),
         (taken > machine.free_disk_bytes, f"needs {taken / 1e9:.1f} GB of disk, {machine.free_disk_bytes / 1e9:.1f} GB are free"),
-        (machine.in_hand > machine.slots or machine.in_hand >= MOST_IN_HAND, "every slot is taken"),
+        (machine.in_hand > machine.slots or machine.named >= MOST_IN_HAND, "every slot is taken"),
         *((True, why) for why in (refusal(assignment.gpu, machine.gpus, machine.gpus_taken),) if why),
         *_unwanted(assignment, machine.accepts),
     )

@@ -46,7 +46,7 @@ def test_an_assignment_whose_grant_has_ended_is_passed_over() -> None:
         ({"memory_bytes": 8_000_000_000}, {}, "memory"),
         ({"bundle_bytes": 50 << 30}, {}, "disk"),
         ({}, {"in_hand": 2}, "slot"),
-        ({}, {"in_hand": 64, "slots": 64}, "slot"),
+        ({}, {"in_hand": 25, "named": 64, "slots": 40}, "slot"),
         ({}, {"open": False}, "shutting down"),
     ],
 )

@@ -204,6 +204,21 @@ async def test_a_container_stands_still_and_is_ended_on_a_full_disk_though_somet
     assert [type(one.announcement.event) for one in journal.waiting(0, 10)] == [FramesRendered]
 
 
+async def test_what_ends_an_attempt_is_not_taken_back_by_an_order_that_comes_while_it_waits_for_room(place: Workplace) -> None:
+    """The operator stops the farm; somebody touches the mouse."""
+    journal, desk, take = given(place, seconds=3_600)
+    async with place.cache.turn(WANTED):  # no bundle ever comes
+        take()
+        (runner,) = desk._runners.values()
+        journal.always = "record"
+        runner.order(signals.Withdrawn("the farm was stopped by its operator"))
+        desk.freeze()
+        desk.thaw()
+        assert runner.attempt.ending is None, "it waits"
+        journal.always = ""
+        await until(lambda: runner.attempt.phase is Phase.ENDED, "it is over")
+
+
 async def test_what_its_owner_wants_is_carried_out_when_there_is_room_and_ends_no_program(place: Workplace) -> None:
     """The attempt waits for a slot; the word that it was not started any more cannot be written down at first either."""
     journal, desk, take = given(place, seconds=3_600)
