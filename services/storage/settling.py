@@ -192,8 +192,9 @@ class Settling:
             await self._not_first(round, one, found)
 
     async def _reject(self, round: Round, one: One, no: NotThePicture) -> None:
-        """Its agent's fault, once for each message: honest ones look at their pictures before they tell of them."""
-        if one.delivery not in round.blamed:
+        """Its agent's fault, once for each message: honest ones look at their pictures before they tell of them. Not what may
+        stand beside the samples: that, the scene decides."""
+        if no.code != "foreign_chunk" and one.delivery not in round.blamed:
             round.blamed.append(one.delivery)
             self.blame(one.grant.agent)
         await self._refuse(round, one, no.code, framing.rejection(one.grant, one.frame.frame, no.code, no.text))

@@ -126,6 +126,7 @@ def _apply(scene: Any, task: Task) -> None:
     else:
         image.compression = 15
     render.use_overwrite, render.use_placeholder, render.use_file_extension = True, False, True
+    render.metadata_input = "SCENE"  # that of a strip's picture may say that this one is to be turned
     for field in render.bl_rna.properties:
         if field.identifier.startswith("use_stamp_"):  # else paths and times of this machine lie in the picture
             setattr(render, field.identifier, False)
