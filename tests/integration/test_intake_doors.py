@@ -10,8 +10,6 @@ import httpx
 import pytest
 
 from contracts import events as e
-from services.intake.domain import uploads
-from services.intake.http.desk import MOST_OPEN
 from services.intake.http.door import application
 from tests.integration.intake_stage import (  # noqa: F401
     Person,
@@ -286,35 +284,6 @@ async def test_guessing_keys_is_slowed_down_and_good_keys_go_on(stage: Stage, re
         seen = [(await guesser.get("/v1/account")).status_code for _ in range(40)]
     assert set(seen) == {401, 429}
     assert (await renter.get("/v1/account")).status_code == 200
-
-
-async def test_an_account_has_so_many_requests_waiting_at_once_and_no_more(stage: Stage, renter: Person) -> None:
-    job = await stage.a_job(renter)
-    params = {"wait": 4, "after": 10**9}
-    answers = await asyncio.gather(*(renter.get(f"/v1/jobs/{job}", params=params) for _ in range(MOST_OPEN + 5)))
-    refused = [answer for answer in answers if answer.status_code != 200]
-    assert len(refused) == 5
-    for answer in refused:
-        problem(answer, 429, "too-many-waits")
-    assert (await renter.get(f"/v1/jobs/{job}", params={**params, "wait": 0.1})).status_code == 200, "they have ended"
-
-
-async def test_uploads_that_are_not_finished_are_bounded_also_when_all_are_announced_at_once(stage: Stage) -> None:
-    renter = await stage.a_person()
-    asked = [{"bytes": 1000, "sha256": f"{number:064x}"} for number in range(1, uploads.MOST_OPEN + 6)]
-    answers = await asyncio.gather(*(renter.post("/v1/uploads", one) for one in asked))
-    refused = [one for one, answer in zip(asked, answers, strict=True) if answer.status_code != 202]
-    assert len(refused) == 5
-    problem(await renter.post("/v1/uploads", refused[0]), 429, "too-many-uploads")
-    known = next(at for at, answer in enumerate(answers) if answer.status_code == 202)
-    upload = answers[known].json()["id"]
-    assert (await renter.post("/v1/uploads", asked[known])).json()["id"] == upload, "one that is known is no further one"
-    await stage.world.say("storage", e.BundleRejected(upload=upload, account=renter.id, code="expired", text="too late"))
-    await until(lambda: _taken(renter, refused[0]), "there is room again")
-
-
-async def _taken(renter: Person, asked: dict[str, Any]) -> bool:
-    return (await renter.post("/v1/uploads", asked)).status_code == 202
 
 
 async def test_the_openapi_document_is_served_as_it_is_printed(renter: Person) -> None:

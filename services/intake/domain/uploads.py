@@ -21,7 +21,7 @@ OPEN = frozenset({"requested", "granted", "finished"})
 """States of an upload that has no verdict."""
 OPEN_FOR = timedelta(days=8)
 """Storage has thrown away every unfinished upload before this time is over."""
-MOST_OPEN = 20
+MOST_OPEN = 200
 MOST_OPEN_BYTES = 128 << 30
 """Announced and without a verdict at once, per account. A single upload may be larger: whether it is too large, storage says."""
 GOOD_FOR = timedelta(days=5)

@@ -1,6 +1,7 @@
 """How machines come in and go: a lender's one-time code, the machine's one call, and the end of a machine."""
 
 import secrets
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
@@ -138,9 +139,9 @@ async def revoke(agent: str, asked: Revocation, who: Caller, desk: TheDesk, wait
         known = (await _own(desk, who, agent)).state
         return known if known.revoked else None
 
-    with desk.waits.one(who.id, wait):
-        await desk.memory.agents.saved.update(agent, lambda state, _: machines.leaving(agent, state, who.id, reason))
-        log.info("machine is to be revoked", agent=agent, account=who.id)
+    await desk.memory.agents.saved.update(agent, lambda state, _: machines.leaving(agent, state, who.id, reason))
+    log.info("machine is to be revoked", agent=agent, account=who.id)
+    with suppress(Refused), desk.waits.one(who.id, wait):  # it is done, though nobody may wait for it
         await desk.memory.bell.until(_topic(agent), wait, gone)
     return seen(await _own(desk, who, agent))
 
@@ -163,9 +164,9 @@ async def give_order(agent: str, asked: Order, who: Caller, desk: TheDesk, wait:
         now = (await _own(desk, who, agent)).state
         return now if machines.obeys(now) else None
 
-    with desk.waits.one(who.id, wait):
-        await desk.memory.agents.saved.update(agent, lambda state, _: machines.controlled(agent, state, asked.order, who.id))
-        log.info("machine is given an order", agent=agent, order=asked.order, account=who.id)
+    await desk.memory.agents.saved.update(agent, lambda state, _: machines.controlled(agent, state, asked.order, who.id))
+    log.info("machine is given an order", agent=agent, order=asked.order, account=who.id)
+    with suppress(Refused), desk.waits.one(who.id, wait):
         await desk.memory.bell.until(_topic(agent), wait, heard)
     return seen(await _own(desk, who, agent))
 

@@ -65,8 +65,8 @@ def test_each_sort_is_counted_by_itself(sort: Callable[[], Open]) -> None:
     ("unfinished", "size", "fits"),
     [
         ([], 1 << 40, True),  # how large one may be, storage says
-        ([1] * 19, 1, True),
-        ([1] * 20, 1, False),
+        ([1] * (uploads.MOST_OPEN - 1), 1, True),
+        ([1] * uploads.MOST_OPEN, 1, False),
         ([64 * GIB], 64 * GIB, True),
         ([64 * GIB], 64 * GIB + 1, False),
     ],

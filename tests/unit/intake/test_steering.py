@@ -1,4 +1,4 @@
-"""What a renter may change on a job under way, what is told because of it, and what the operator orders the whole farm."""
+"""What a renter may change on a job under way, and what is told because of it."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from contracts.events import Action, CreditsHeld, Event, FarmControlled, FarmOrder, JobControlled, QuoteAccepted, Wishes
+from contracts.events import Action, CreditsHeld, Event, JobControlled, QuoteAccepted, Wishes
 from contracts.topology import MAX_MESSAGE_BYTES
 from contracts.values import FrameRange, Limits, Ranges, frames
 from services.chassis.documents import Documents
-from services.intake.domain import farm, framelists, jobs, projections, steering
-from services.intake.domain.farm import Farm
+from services.intake.domain import framelists, jobs, projections, steering
 from services.intake.domain.jobs import Job, Settlement
 from services.intake.domain.refusals import Refused
 from tests.unit.intake.test_projections import JOB, NOW, RENTER, a_job, a_quote
@@ -276,27 +275,3 @@ def test_a_submission_with_a_start_says_it_with_the_first_control() -> None:
     _, (next_,) = changed(replace(a_job(), wishes=later, control_revision=1), priority=1)
     assert isinstance(next_, JobControlled)
     assert next_.revision == 2
-
-
-# --- the whole farm
-
-
-def test_each_order_to_the_farm_counts_one_more_also_the_same_again() -> None:
-    known: Farm | None = None
-    told = list[Event]()
-    for order in (FarmOrder.STOP, FarmOrder.STOP, FarmOrder.RESUME):
-        known, events = farm.ordered(known, order, "operator", NOW)
-        told += events
-    said = [(one.order, one.revision) for one in told if isinstance(one, FarmControlled)]
-    assert said == [
-        ("stop", 1),
-        ("stop", 2),
-        ("resume", 3),
-    ]
-
-
-def test_a_farm_that_is_not_at_work_says_so_on_jobs_it_would_work_on() -> None:
-    stopped, _ = farm.ordered(None, FarmOrder.STOP, "operator", NOW)
-    assert "stopped by its operator" in farm.reason(stopped, "rendering", "agents are rendering")
-    assert farm.reason(stopped, "completed", "ready") == "ready"
-    assert farm.reason(Farm(), "rendering", "agents are rendering") == "agents are rendering"
