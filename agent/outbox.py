@@ -17,8 +17,9 @@ GROUP = 40
 EVENTS_PER_SECOND = AGENT_EVENTS_PER_SECOND * 4 // 5
 """What was kept through hours without the farm must not look like a flood; pulses and answers come on top."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
-REFUSED_SECONDS = (5.0, 15.0, 60.0, 300.0)
-"""What an inbox was too full for is said again after these times: the others it goes to have it already, each time once more."""
+REFUSED_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""What an inbox was too full for is said again after these times: the others it goes to have it already, each time once more. A
+broker that has just started refuses too, for a moment."""
 
 
 class Outbox:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from contracts.events import AgentReady, FramesStored
@@ -31,6 +31,7 @@ class Hiccups:
 
     stage: Stage
     disk: SmallDisk
+    _died: set[str] = field(default_factory=set)
 
     async def begin(self) -> None:
         fast, slow = self.stage.lent
@@ -70,6 +71,7 @@ class Hiccups:
     async def agent_dies_mid_upload(self, way: Way) -> None:
         """kill -9 while the bytes of a frame are on their way (SAID), or are in the store and nobody told it so (ANSWERED)."""
         attempt, victim = await self._an_upload_is_held(way)
+        self._died.add(victim)
         process = self.stage.farm.agents[victim]
         process.kill()
         await self.stage.store.cut()
@@ -88,8 +90,10 @@ class Hiccups:
         raise AssertionError("no upload could be held")
 
     async def _fresh(self) -> list[tuple[str, str]]:
-        """Lenders' attempts in flight of which no frame is stored: (attempt, agent)."""
-        flying = [(attempt, agent) for attempt, (agent, _) in (await self.stage.flying()).items() if agent in self.stage.lent]
+        """Lenders' attempts in flight of which no frame is stored: (attempt, agent). Not of a machine that has died before: with two
+        chunks in hand each time it would have left the job too often in a row, and be kept off it for ten minutes."""
+        lent = set(self.stage.lent) - self._died
+        flying = [(attempt, agent) for attempt, (agent, _) in (await self.stage.flying()).items() if agent in lent]
         return [(attempt, agent) for attempt, agent in flying if not self.stage.ear.said(FramesStored, attempt=attempt)]
 
     async def store_is_away(self, seconds: float) -> None:
