@@ -90,7 +90,7 @@ class Hiccups:
         raise AssertionError("no upload could be held")
 
     async def _fresh(self) -> list[tuple[str, str]]:
-        """Lenders' attempts in flight of which no frame is stored: (attempt, agent). Not of a machine that has died before: with two
+        """Lenders' attempts in flight of which no frame is stored: (attempt, agent). Not of who has died before: with two
         chunks in hand each time it would have left the job too often in a row, and be kept off it for ten minutes."""
         lent = set(self.stage.lent) - self._died
         flying = [(attempt, agent) for attempt, (agent, _) in (await self.stage.flying()).items() if agent in lent]
