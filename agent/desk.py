@@ -153,13 +153,14 @@ class Desk:
         self._counted()
 
     def _machine(self) -> Machine:
+        named = self._counted()
         return Machine(
             agent=self._place.agent,
             images=self.images,
             memory_bytes=self._place.settings.slot_memory_bytes,
             free_disk_bytes=self._place.free_disk_bytes(),
             slots=self._place.settings.agent_slots,
-            in_hand=(named := self._counted()) - len(self.ending()),
+            in_hand=named - len(self.ending()),
             named=named,
             gpus=self.gpus,
             gpus_taken=frozenset(gpu for gpu in self._gpus_taken() if gpu),

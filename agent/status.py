@@ -1,7 +1,7 @@
 """How the agent stands, for its owner: what it does, why it does not, what it did today. As JSON, and as lines for people."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from agent.desk import Desk
 from agent.domain.comfort import Stance, unknown
@@ -91,15 +91,7 @@ class Status:
         return "rendering" if is_busy else "idle"
 
 
-class Hand(Protocol):
-    """Whoever carries out what the owner says."""
-
-    def pause(self, minutes: float | None) -> None: ...
-
-    def resume(self) -> None: ...
-
-
-def carried_out(request: dict[str, Any], hand: Hand) -> str | None:
+def carried_out(request: dict[str, Any], hand: ByHand | Yielding) -> str | None:
     """An order to pause or to resume. What is wrong with the request, None if nothing is."""
     match request.get("order", "status"):
         case "status":

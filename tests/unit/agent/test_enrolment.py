@@ -5,6 +5,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,10 @@ def test_who_vouches_for_the_broker_is_kept_and_asked(tmp_path: Path) -> None:
     assert f"cafile={kept}" in read_credential(tmp_path / "agent.json").amqp_url.get_secret_value()
 
 
+def of_authority(authority: str, _: dict[str, Any]) -> tuple[int, Any]:
+    return 200, {**BEHIND_TLS, "authority": authority}
+
+
 def test_a_second_farm_in_the_same_folder_is_vouched_for_by_its_own_authority_and_the_first_by_the_former_one(
     tmp_path: Path,
 ) -> None:
@@ -159,7 +164,7 @@ def test_a_second_farm_in_the_same_folder_is_vouched_for_by_its_own_authority_an
     url = SecretStr(address("amqps://broker.example:5671/farm", "a-3", "old", shared))
     Keyring(tmp_path / "three.json").keep(Credential(agent="a-3", amqp_url=url))
     for name in ("one", "two"):
-        with a_farm(lambda _, name=name: (200, {**BEHIND_TLS, "authority": name.upper()})) as farm:  # type: ignore[misc]
+        with a_farm(partial(of_authority, name.upper())) as farm:
             enrol(Request("CODE", farm, "laptop"), tmp_path / f"{name}.json", silent)
     for name in ("one", "two", "three"):
         keyring = Keyring(tmp_path / f"{name}.json")

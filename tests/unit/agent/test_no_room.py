@@ -1,16 +1,12 @@
 """The disk is full and the reserve was taken, too: nothing is lost, and the program goes on."""
 
 import asyncio
-import multiprocessing
-import resource
-import sqlite3
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -21,8 +17,8 @@ from agent.desk import Desk
 from agent.domain import signals
 from agent.domain.attempt import HeldFrame, Phase, Standing
 from agent.journal import Journal, NoRoom
-from agent.lasting import RESERVE_BYTES
 from agent.outbox import Outbox
+from agent.runner import Runner
 from agent.workplace import Workplace
 from contracts.bus import Announcer
 from contracts.events import ChunkReleased, Event, FramesRendered, Release
@@ -33,7 +29,6 @@ from tests.unit.agent.test_moving import an_archive
 from tests.unit.agent.test_outbox import Broker
 from tests.waiting import until
 
-T = TypeVar("T")
 GIVEN_BACK = ChunkReleased(job="job-1", chunk="chunk-1", attempt="attempt-1", reason=Release.STOPPED)
 
 
@@ -111,6 +106,19 @@ def given(place: Workplace, seconds: float) -> tuple[FullAt, Desk, Callable[[], 
     return journal, desk, lambda: desk.take(told, {}, sent)
 
 
+async def heard(said: Sequence[Mapping[str, Any]], words: str) -> None:
+    """Returns when the log says so."""
+    await until(lambda: words in [line["event"] for line in said], words)
+
+
+async def at_its_slot(desk: Desk, take: Callable[[], None]) -> Runner:
+    """The only attempt, given and fetched: it waits for a slot."""
+    take()
+    (runner,) = desk._runners.values()
+    await until(lambda: runner.attempt.phase is Phase.RENDERING, "its bundle is known to be there")
+    return runner
+
+
 async def test_an_attempt_that_could_not_be_written_down_is_none_and_is_taken_when_there_is_room(place: Workplace) -> None:
     journal, desk, take = given(place, seconds=3_600)
     journal.what = "open an attempt"
@@ -132,7 +140,7 @@ async def test_time_that_could_not_be_written_down_passes_when_there_is_room(pla
         passing = asyncio.create_task(desk.run())
         full = "what comes of passing time waits: the disk is full"
         with capture_logs() as said:
-            await until(lambda: full in [line["event"] for line in said], "it waits")
+            await heard(said, full)
         journal.always = ""
         await until(lambda: runner.attempt.phase is Phase.ENDED, "the end of its grant is known")
     assert not passing.done()
@@ -164,7 +172,7 @@ async def test_a_bundle_that_came_while_the_disk_was_full_is_known_when_there_is
     (runner,) = desk._runners.values()
     journal.always = "record"
     with capture_logs() as said:
-        await until(lambda: "an attempt waits: the disk is full" in [line["event"] for line in said], "it waits")
+        await heard(said, "an attempt waits: the disk is full")
     journal.always = ""
     await until(lambda: runner.attempt.phase is Phase.RENDERING, "its bundle is known to be there")
     assert not place.background.broken.is_set()
@@ -185,9 +193,7 @@ async def test_what_was_confirmed_and_could_not_be_crossed_off_is_said_again(tmp
 async def test_a_container_stands_still_and_is_ended_on_a_full_disk_though_something_is_to_be_told(place: Workplace) -> None:
     """A frame's upload address never came and is to be asked for again: that waits for room, its owner and the farm do not."""
     journal, desk, take = given(place, seconds=3_600)
-    take()
-    (runner,) = desk._runners.values()
-    await until(lambda: runner.attempt.phase is Phase.RENDERING, "its bundle is known to be there")
+    runner = await at_its_slot(desk, take)
     late = HeldFrame(a_picture(1), Standing.TOLD)
     runner.attempt = replace(runner.attempt, frames=(late,), container_since=place.now())
     journal.always = "record"
@@ -222,81 +228,12 @@ async def test_what_ends_an_attempt_is_not_taken_back_by_an_order_that_comes_whi
 async def test_what_its_owner_wants_is_carried_out_when_there_is_room_and_ends_no_program(place: Workplace) -> None:
     """The attempt waits for a slot; the word that it was not started any more cannot be written down at first either."""
     journal, desk, take = given(place, seconds=3_600)
-    take()
-    (runner,) = desk._runners.values()
-    await until(lambda: runner.attempt.phase is Phase.RENDERING, "its bundle is known to be there")
+    runner = await at_its_slot(desk, take)
     journal.always = "record"
     with capture_logs() as said:
         desk.give_back("its owner plays")
-        await until(lambda: "an attempt waits: the disk is full" in [line["event"] for line in said], "it waits")
+        await heard(said, "an attempt waits: the disk is full")
     journal.always = ""
     await until(lambda: runner.attempt.phase is Phase.ENDED, "it was given back")
     assert not place.background.broken.is_set()
     assert [type(one.announcement.event) for one in journal.waiting(0, 10)] == [ChunkReleased]
-
-
-# --- a quota: the file system shows room, and what is written fails
-
-HEADROOM = 64 << 10
-
-
-def _in_a_process_of_its_own(what: Callable[[Path], T], path: Path) -> T:
-    """What it writes is limited there as by a quota: a file that grows too large is refused as one, with another number."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(what, path).result(60)
-
-
-def _limited(most: int) -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
-
-
-def _fills_its_quota(path: Path) -> list[Any]:
-    found: list[Any] = []
-    with closing(Journal(path)) as journal:
-        found.append((journal.reserve.full, path.with_suffix(".reserve").stat().st_size))
-        _limited(path.with_name("journal.db-wal").stat().st_size + HEADROOM)
-        journal.keep(GIVEN_BACK, {})
-        try:
-            journal.keep(GIVEN_BACK, {"traceparent": "x" * (1 << 20)})
-        except NoRoom:
-            found.append((journal.reserve.full, path.with_suffix(".reserve").stat().st_size, journal.depth()))
-        journal.keep(GIVEN_BACK, {})
-        journal.reserve._try_at = 0.0
-        journal.reserve.look()
-        found.append((journal.reserve.full, path.with_suffix(".reserve").exists(), journal.depth()))
-        _limited(RESERVE_BYTES + HEADROOM)
-        journal.reserve._try_at = 0.0
-        journal.reserve.look()
-        found.append(journal.reserve.full)
-        _limited(resource.RLIM_INFINITY)
-        journal.reserve.look()
-        found.append(journal.reserve.full)
-        journal.reserve._try_at = 0.0
-        journal.keep(GIVEN_BACK, {})
-        found.append((journal.reserve.full, path.with_suffix(".reserve").stat().st_size, journal.depth()))
-    return found
-
-
-def test_a_quota_that_is_used_up_is_a_full_disk_although_there_is_room_on_it(tmp_path: Path) -> None:
-    before, refused, tried, scarce, soon, after = _in_a_process_of_its_own(_fills_its_quota, tmp_path / "journal.db")
-    assert before == (False, RESERVE_BYTES)
-    assert refused == (True, 0, 1), "the reserve is spent, and nothing was written"
-    assert tried == (True, False, 2), "room that cannot be taken is none"
-    assert scarce, "room for the reserve alone would be full again at the next word"
-    assert soon, "not tried again at once"
-    assert after == (False, RESERVE_BYTES, 3)
-
-
-def _starts_with_its_quota_used_up(path: Path) -> tuple[str, int]:
-    Journal(path).close()
-    _limited(4 << 10)
-    try:
-        Journal(path).close()
-    except sqlite3.OperationalError as failed:
-        return failed.sqlite_errorname, path.with_suffix(".reserve").stat().st_size
-    return "opened", -1
-
-
-def test_an_agent_that_starts_with_its_quota_used_up_has_the_reserve_to_open_its_journal_with(tmp_path: Path) -> None:
-    """Here giving it up frees nothing, so that it is seen to be given up."""
-    assert _in_a_process_of_its_own(_starts_with_its_quota_used_up, tmp_path / "journal.db") == ("SQLITE_IOERR_SHMSIZE", 0)

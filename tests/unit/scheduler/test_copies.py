@@ -92,14 +92,18 @@ def test_the_house_the_holder_and_who_may_not_have_the_job_get_nothing() -> None
         assert chosen([a_slow_chunk()], agent) == []
 
 
+def copied(held: Agent, owner: str, seconds: int = 30, **job: Any) -> bool:
+    """Whether an idle machine of this owner gets a copy of what `held` has in hand."""
+    board = Board(later(seconds), POLICY, IMAGE, {"job": an_ending_job(**job)}, [held, an_agent("idle", owner=owner)], [])
+    return bool(copies.chosen(board, [a_slow_chunk()]))
+
+
 @pytest.mark.parametrize("is_house", [False, True])
 def test_nobody_copies_what_a_machine_of_his_own_has_in_hand(is_house: bool) -> None:
     """He would hold a chunk up for it, and is paid for one of the two. Controls: another owner; the house, which may lend."""
     held = replace(a_slow_agent(), owner="mallory", house=is_house)
     for owner, is_copied in (("mallory", is_house), ("bob", True)):
-        fleet = [held, an_agent("idle", owner=owner)]
-        board = Board(later(30), POLICY, IMAGE, {"job": an_ending_job()}, fleet, [])
-        assert bool(copies.chosen(board, [a_slow_chunk()])) is is_copied
+        assert copied(held, owner) is is_copied
 
 
 @pytest.mark.parametrize(
@@ -109,20 +113,15 @@ def test_no_copy_has_the_renter_for_one_of_two_lenders_and_his_own_machines_may_
     holds: str, idles: str, is_copied: bool
 ) -> None:
     """The farm pays him nothing for what comes second, and somebody else would work twice for it."""
-    fleet = [replace(a_slow_agent(), owner=holds), an_agent("idle", owner=idles)]
-    board = Board(later(30), POLICY, IMAGE, {"job": an_ending_job(account="ada")}, fleet, [])
-    assert bool(copies.chosen(board, [a_slow_chunk()])) is is_copied
+    assert copied(replace(a_slow_agent(), owner=holds), idles, account="ada") is is_copied
 
 
 @pytest.mark.parametrize(("owner", "house"), [("ada", False), ("bob", True)])
 def test_a_renters_machine_hurries_for_the_houses_and_anybodys_for_one_that_brings_nothing(owner: str, house: bool) -> None:
     """Ada rents. Control: while the machine that holds it brings frames, bob does not copy what another one of his has."""
-    job = an_ending_job(account="ada")
-    held, idle = replace(a_slow_agent(), owner=owner, house=house), an_agent("idle", owner="ada" if house else "bob")
-    board = Board(later(30), POLICY, IMAGE, {"job": job}, [held, idle], [])
-    assert bool(copies.chosen(board, [a_slow_chunk()])) is house
-    standing = replace(board, now=later(4_000))
-    assert copies.chosen(standing, [a_slow_chunk()])
+    held, idle = replace(a_slow_agent(), owner=owner, house=house), "ada" if house else "bob"
+    assert copied(held, idle, account="ada") is house
+    assert copied(held, idle, seconds=4_000, account="ada")
 
 
 def test_an_agent_that_is_a_little_late_is_left_alone_and_one_that_is_very_late_is_not() -> None:
@@ -135,9 +134,8 @@ def test_an_agent_that_is_a_little_late_is_left_alone_and_one_that_is_very_late_
 
 
 def test_where_copies_are_switched_off_there_are_none() -> None:
-    board = Board(
-        later(30), replace(POLICY, copy_percent=0), IMAGE, {"job": an_ending_job()}, [a_slow_agent(), an_agent("i")], []
-    )
+    none = replace(POLICY, copy_percent=0)
+    board = Board(later(30), none, IMAGE, {"job": an_ending_job()}, [a_slow_agent(), an_agent("i")], [])
     assert copies.chosen(board, [a_slow_chunk()]) == []
 
 
