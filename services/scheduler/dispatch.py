@@ -10,7 +10,7 @@ A chunk cut for an agent is inserted already claimed: the stretch left the job's
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from contracts.bus import new_id
@@ -29,7 +29,6 @@ from services.scheduler.domain.assignment import assigned
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.copies import is_ending
 from services.scheduler.domain.cutting import chunk_of
-from services.scheduler.domain.devices import gpu_for
 from services.scheduler.domain.hands import Hand
 from services.scheduler.domain.holding import Holder
 from services.scheduler.domain.job import Job
@@ -38,7 +37,7 @@ from services.scheduler.domain.policy import Policy
 from services.scheduler.domain.quick import replace
 from services.scheduler.domain.wishes import may_begin
 from services.scheduler.parcelling import Parcelling, Wish
-from services.scheduler.placing import Asking, Placed, Round
+from services.scheduler.placing import Asking, Placed, Round, with_gpus
 from services.scheduler.repository import Agents, Chunks, Jobs
 from services.scheduler.waiting import Waiting
 
@@ -90,7 +89,7 @@ class Dispatch:
             heard = await self._refresh()
             idle = [saved for saved in heard if agents_domain.free_slots(saved.state) and self._shard.hears(saved.id)]
             if (await self._board()).has_work():
-                _, told = await self._write(await self._decided([Asking(saved, _as_it_is) for saved in idle], ()))
+                _, told, _ = await self._write(await self._decided([Asking(saved, _as_it_is) for saved in idle], ()))
             else:
                 told = []
             told += await self._copies()
@@ -98,16 +97,23 @@ class Dispatch:
 
     async def take(self, asking: Sequence[Asking], marks: Sequence[Change[Chunk]] = ()) -> list[bool]:
         """One round for agents that have just spoken; their words and the marks on chunks travel in the same grouped writes.
-        Says which marks were saved. Others take their turn while the broker confirms."""
+        Says which marks were saved. Who was beaten to his slot or chunk, often by his own pulse, asks once more."""
+        saved, beaten = await self._taken(asking, marks)
+        if beaten:
+            await self._taken([Asking(one, _as_it_is) for one in (await self._agents.read_many(beaten)).values()], ())
+        return saved
+
+    async def _taken(self, asking: Sequence[Asking], marks: Sequence[Change[Chunk]]) -> tuple[list[bool], Collection[str]]:
+        """Says which marks were saved, and who was beaten. Others take their turn while the broker confirms."""
         began = self._monotonic()
         async with self._turn:
             round = await self._decided(asking, marks)
             self._claiming.begin(round)
-        saved, told = await self._write(round)
+        saved, told, beaten = await self._write(round)
         await self._chunks.tell(told)
         for _ in told:
             metrics.WAITED.observe(self._monotonic() - began)
-        return saved[: len(marks)]
+        return saved[: len(marks)], beaten
 
     async def settled(self) -> None:
         """Returns when whatever rounds have decided before is written, or has failed."""
@@ -208,15 +214,7 @@ class Dispatch:
             self._claiming.forget(now_is.job, wish.inserted)
             chunks = [chunk_of(now_is, new, board.now) for new in cuts]
             placed += [self._placed(board, one, now_is, chunk, True) for one, chunk in zip(wanted, chunks, strict=False)]
-        return list(self._with_gpus(placed))
-
-    def _with_gpus(self, placed: Sequence[Placed]) -> Iterator[Placed]:
-        """Each GPU is given once, also when several of an agent's slots are filled together."""
-        given: dict[str, set[str]] = defaultdict(set)
-        for one in placed:
-            gpu = gpu_for(one.job, one.chunk, self._fleet[one.agent], given[one.agent], self._gpu_image)
-            given[one.agent].add(gpu)
-            yield replace(one, hand=replace(one.hand, gpu=gpu)) if gpu else one
+        return list(with_gpus(placed, self._fleet, self._gpu_image))
 
     def _placed(self, board: Board, offer: Offer, job: Job, chunk: Chunk, fresh: bool) -> Placed:
         return Placed(offer.agent, job, Hand(new_id(), chunk.chunk, chunk.job, board.now), chunk, fresh)
@@ -255,7 +253,8 @@ class Dispatch:
                 self._served[one.job.account] = one.hand.since
         claims = tuple(self._claimed(board, one) for one in taken)
         new = tuple(self._new(board, one, one.hand.attempt in won) for one in fresh)
-        return Round((*marks, *claims), new, taken, fresh, frozenset(won))
+        beaten = frozenset(one.agent for one in placed if one.hand.attempt not in won)
+        return Round((*marks, *claims), new, taken, fresh, frozenset(won), beaten)
 
     def _claimed(self, board: Board, one: Placed) -> Change[Chunk]:
         holder, told = self._assignment(board, one)
@@ -272,8 +271,8 @@ class Dispatch:
         holder, told = assigned(one.job, one.chunk, self._fleet[one.agent], one.hand.attempt, image, board.now, self._policy)
         return holder, told if gpu is None else told.model_copy(update={"gpu": gpu})
 
-    async def _write(self, round: Round) -> tuple[list[bool], list[Told]]:
-        """Says which changes were saved, and what is to be told now that it is."""
+    async def _write(self, round: Round) -> tuple[list[bool], list[Told], Collection[str]]:
+        """Says which changes were saved, what is to be told now that it is, and who was beaten to his slot or chunk."""
         saved, told, lost = await self._claiming.write(round)
         for change in round.changes:  # which may have been read meanwhile, as it was
             self._waiting.chunks.pop(change.before.id, None)
@@ -281,7 +280,7 @@ class Dispatch:
             self._remember(agent)
         if lost or any(one.hand.attempt not in round.won for one in round.fresh):
             self.stale()
-        return saved, told
+        return saved, told, round.beaten.union(agent.agent for agent in lost)
 
     # --- what this process remembers
 

@@ -56,6 +56,23 @@ async def test_a_flood_is_one_task_and_stays_unanswered_until_its_agent_is_out()
     assert all(message.answered for message in again)
 
 
+async def test_what_trickles_in_of_who_is_out_is_answered_in_groups() -> None:
+    """Each answer lets the broker send as many more: three by three a flood's tail would last as long as the flood."""
+    disposal = a_cut_off(asyncio.Event())
+    disposal.doorkeeper.shut(["ann"])
+    said = [watched("ann") for _ in range(200)]
+    groups = set[asyncio.Task[None]]()
+    for message in said:
+        assert not disposal.doorkeeper.admits(message, READY)
+        disposal.drop(message)
+        groups |= disposal._holding
+        for _ in range(5):
+            await asyncio.sleep(0)
+    await asyncio.wait_for(disposal.settled(), 5)
+    assert all(message.answered for message in said)
+    assert len(groups) <= 20
+
+
 async def test_a_consumer_that_ends_with_its_channel_takes_nobodys_answer_along() -> None:
     """As aiormq does it: what its consumer tasks wait for is cancelled when the connection breaks."""
     inboxes, out = Inboxes("scheduler"), asyncio.Event()

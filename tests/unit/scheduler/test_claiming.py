@@ -124,9 +124,34 @@ async def test_a_queued_chunk_that_is_being_claimed_is_offered_to_nobody_else(is
     assert floor.holders() == {"chunk": "ann"}
 
 
+async def test_who_is_beaten_to_his_slot_by_his_own_pulse_asks_once_more() -> None:
+    """Otherwise he would be idle until the sweep."""
+    floor = Floor(a_long_job())
+    before_the_pulse = replace(floor.agents.saved("ann"), version=0)
+    await floor.end(asyncio.create_task(floor.dispatch.take([Asking(before_the_pulse, lambda state, _: (state, []))])))
+    (chunk,) = floor.in_hand()["ann"]
+    assert floor.holders()[chunk] == "ann"
+
+
+async def test_who_is_beaten_to_his_chunk_gets_another() -> None:
+    floor = Floor(a_long_job())
+    floor.chunks.states["chunk"] = (1, a_chunk())
+    floor.dispatch._claiming = floor.careless
+    first = floor.asks("ann")
+    await floor.go_on()
+    floor.dispatch.stale()
+    second = floor.asks("bob")
+    await floor.go_on()
+    assert floor.in_hand() == {"ann": ["chunk"], "bob": ["chunk"]}
+    await floor.end(first, second)
+    (other,) = floor.in_hand()["bob"]
+    assert other != "chunk"
+    assert floor.holders() == {"chunk": "ann", other: "bob"}
+
+
 @pytest.mark.parametrize("is_careful", [True, False])
 async def test_what_is_about_to_be_inserted_is_not_taken_for_lost(is_careful: bool) -> None:
-    """Careless, it is inserted as nobody's, and its agent goes away with nothing."""
+    """Careless, it is inserted as nobody's, and its agent has to ask for it once more."""
     floor = Floor(a_long_job())
     if not is_careful:
         floor.dispatch._claiming = floor.careless
@@ -135,8 +160,8 @@ async def test_what_is_about_to_be_inserted_is_not_taken_for_lost(is_careful: bo
     mending = asyncio.create_task(floor.dispatch.realise("job"))
     await floor.go_on()
     await floor.end(mending, asking)
-    assert bool(floor.in_hand()["ann"]) == is_careful
-    assert list(floor.holders().values()) == ["ann" if is_careful else ""]
+    assert list(floor.holders().values()) == ["ann"]
+    assert [version for version, _ in floor.chunks.states.values()] == [1 if is_careful else 2]
 
 
 @pytest.mark.parametrize("is_careful", [True, False])
