@@ -113,7 +113,7 @@ class Board:
         self._free = {agent.agent: free_slots(agent) for agent in agents}
         if any(job.asked is not None and job.asked.limits.deadline is not None for job in self.jobs.values()):
             self._turns.hurry(self._farm(), self.queued)
-        self._line = Line(self._uncut, self._rank)
+        self._line = Line(self._uncut, self._turns.rank)  # not `_rank`: a board that holds itself waits for the collector
         order = sorted(agents, key=lambda one: (one.house, -self._worth(one)))
         while self._one_pass(order, made) and self._has_deferred:
             pass

@@ -1,11 +1,16 @@
 """The line gives what looking at every job would give, and asks far less often."""
 
+import gc
+import weakref
 from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.scheduler.domain.line import Line
+from services.scheduler.domain.matching import Board
+from services.scheduler.domain.states import JobState
+from tests.unit.scheduler.builders import IMAGE, NOW, POLICY, a_sampled_job, an_agent
 
 JOBS = [f"job-{at}" for at in range(8)]
 Turn = tuple[frozenset[str], bool]
@@ -43,3 +48,17 @@ def test_a_slot_costs_a_few_looks_however_many_jobs_there_are() -> None:
         assert found is not None
         fallen[found] += 1
     assert looks["looks"] < 3_000
+
+
+def test_a_round_that_is_over_leaves_nothing_for_the_collector() -> None:
+    """Boards that held themselves made it stop the scheduler for a tenth of a second and more, now and then."""
+    job, agent = a_sampled_job(state=JobState.RENDERING), an_agent()
+    gc.disable()
+    try:
+        board = Board(now=NOW, policy=POLICY, image=IMAGE, jobs={job.job: job}, fleet=[agent], queued=[])
+        assert board.offers([agent])
+        gone = weakref.ref(board)
+        del board
+        assert gone() is None
+    finally:
+        gc.enable()
