@@ -14,7 +14,7 @@ from infra.local.layout import PYTHON, TOOLS, Layout, write_private
 from infra.local.programs import Program
 from infra.prometheus.config import prometheus_yml
 from infra.rabbitmq import tls
-from infra.rabbitmq.config import PLUGINS, rabbitmq_conf
+from infra.rabbitmq.config import ADVANCED, PLUGINS, rabbitmq_conf
 
 RABBITMQ_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """The package's own script: the wrapper in sbin insists on being root or rabbitmq."""
@@ -84,6 +84,7 @@ def rabbit_environment(home: Path, farm: FarmFile) -> dict[str, str]:
         "ERL_EPMD_ADDRESS": "127.0.0.1",
         "RABBITMQ_NODENAME": f"framelend-{farm['FARM_ID']}@localhost",
         "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+        "RABBITMQ_ADVANCED_CONFIG_FILE": str(ADVANCED),
         "RABBITMQ_CONF_ENV_FILE": str(home / "env.conf"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
         "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),

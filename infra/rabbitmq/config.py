@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from contracts.topology import MAX_MESSAGE_BYTES
+
+ADVANCED = Path(__file__).with_name("advanced.config")
 
 TEMPLATE = """\
 listeners.tcp.default = 127.0.0.1:{amqp}

@@ -1,4 +1,5 @@
-"""Hot inboxes: messages are taken in batches, decided together, written once, announced together, acked.
+"""Hot inboxes, and all that agents write to: messages are taken in batches, decided together, written once, announced together,
+acked.
 
 One FastStream handler per message costs twice as much end to end; the wait for confirms is the path, so groups are large and two
 of them are under way at once. What may be lost is not urgent either, and lingers for a group worth its round trips. The queue has
@@ -28,6 +29,9 @@ BatchHandler = Callable[[list[Received[E]]], Awaitable[Sequence[BaseException | 
 
 LINGER_SECONDS, TRANSIENT_LINGER_SECONDS = 0.005, 0.25
 GROUPS = 2
+AGENTS_AHEAD = 300
+"""Messages that agents may be ahead of us in one inbox: what has been sent is read, if only to be thrown away. More than one may
+say at once (conduct), so that a flood is noticed; less than keeps the others waiting."""
 Pair = tuple[Message, Received[Any]]
 
 
@@ -38,11 +42,12 @@ class BatchConsumer:
         self, service: str, row: Route, handler: BatchHandler[Any], disposal: Disposal, most: int, shard: int = 0
     ) -> None:
         self._service, self._row, self._handler, self._disposal, self._most = service, row, handler, disposal, most
-        self._linger = TRANSIENT_LINGER_SECONDS if row.transient else LINGER_SECONDS
+        self._linger = _linger(row)
         self._arrived = FairQueue[Arrival](SHARE if row.publisher == AGENT else None)
         self._groups = asyncio.Semaphore(GROUPS)
         self._running: set[asyncio.Task[None]] = set()
-        self._subscription = Subscription(inbox(service, row.event, shard), most * GROUPS, self._arrive)
+        ahead = AGENTS_AHEAD if row.publisher == AGENT else most * GROUPS
+        self._subscription = Subscription(inbox(service, row.event, shard), ahead, self._arrive)
 
     async def start(self, connection: AbstractRobustConnection) -> None:
         """Begin to take. Raises aiormq's ChannelNotFoundEntity when the queue was never declared."""
@@ -136,3 +141,10 @@ class BatchConsumer:
                     return [(await self._outcomes([one]))[0] for one in batch]
                 else:
                     return [problem]
+
+
+def _linger(row: Route) -> float:
+    """Seconds in which a group gathers; what is taken one by one waits for nobody."""
+    if not row.hot:
+        return 0.0
+    return TRANSIENT_LINGER_SECONDS if row.transient else LINGER_SECONDS

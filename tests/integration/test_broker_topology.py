@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -15,8 +18,12 @@ from contracts import topology
 from contracts.events import BalanceChanged, Event
 from contracts.shards import shard_of
 from infra.local.farmfile import FarmFile
+from infra.local.infrastructure import RABBITMQ_SERVER, rabbit_environment
+from infra.local.layout import Layout
 from infra.rabbitmq import definitions
+from infra.rabbitmq.config import ADVANCED
 
+RABBITMQCTL = RABBITMQ_SERVER.with_name("rabbitmqctl")
 OLD_SETTINGS = {"x-queue-type": "quorum", "x-max-length": 1}
 
 
@@ -76,6 +83,17 @@ def test_the_live_broker_has_exactly_the_queues_and_bindings_of_routes(broker: B
     assert broker.queues() == {queue.name: queue.arguments for queue in topology.queues()}
     wanted = {(source, key, queue.name) for queue in topology.queues() for source, key in queue.bindings}
     assert broker.bindings() == wanted
+
+
+def test_the_broker_takes_as_little_of_one_channel_at_once_as_it_is_told(farm: FarmFile) -> None:
+    """It starts without a word when it does not find the file."""
+    folder = rabbit_environment(Layout.of().data("rabbitmq"), farm)
+    told = subprocess.run([RABBITMQCTL, "environment"], env={**os.environ, **folder}, capture_output=True, check=True).stdout
+    wanted = re.findall(
+        r"\{(?:quorum_commands_soft_limit|credit_flow_default_credit),.+\}", "".join(ADVANCED.read_text().split(" "))
+    )
+    assert len(wanted) == 2
+    assert all(one in told.decode() for one in wanted)
 
 
 def test_applying_the_topology_again_changes_nothing(broker: Broker) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
 from contracts.bus import Announcer
-from contracts.events import AgentPulse, ChunkCompleted, Event
+from contracts.events import AgentPulse, ChunkCompleted, ChunkReleased, Event, Release
 from contracts.topology import AGENTS, route
 from contracts.wire import MOST_HEADER_BYTES
 from services.chassis.arrivals import Answers, Arrival, Message
@@ -21,6 +22,7 @@ from services.chassis.delivery import INBOX, REASON, REFUSED, RETRY, VERDICT, Re
 from services.chassis.disposal import Disposal, _moved
 from services.chassis.doorkeeper import Doorkeeper
 from services.chassis.inbox import Inboxes
+from services.chassis.verdicts import SenderFault
 from tests.unit.chassis.messages import READY, Watched, a_message, delivered
 
 NOBODY: Any = None
@@ -138,3 +140,19 @@ async def test_what_cannot_be_disposed_of_goes_back_where_its_deliveries_are_cou
     assert await handle(channel, group, event) == ["ann"]
     await answers.told()
     assert (channel.answered, channel.returned) == (answered, returned)
+
+
+async def test_what_agents_say_is_handled_side_by_side_and_nobodys_fault_is_anothers() -> None:
+    inboxes, meeting = Inboxes("scheduler"), asyncio.Barrier(3)
+
+    @inboxes.on_agent(ChunkReleased)
+    async def on_chunk_released(agent: str, _: ChunkReleased) -> None:
+        await asyncio.wait_for(meeting.wait(), 5)
+        if agent == "eve":
+            raise SenderFault("not hers")
+
+    ((row, handle_all, _),) = inboxes.batches
+    assert row is route(ChunkReleased)
+    said = ChunkReleased(job="job", chunk="chunk", attempt="attempt", reason=Release.STOPPED)
+    batch = [Received(said, agent, "id", 0, datetime.now(UTC), {}) for agent in ("ann", "eve", "bob")]
+    assert [type(outcome) for outcome in await handle_all(batch)] == [type(None), SenderFault, type(None)]

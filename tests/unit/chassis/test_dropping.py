@@ -3,11 +3,11 @@
 import asyncio
 from typing import Any
 
+from services.chassis.batches import BatchConsumer
 from services.chassis.conduct import Limits
 from services.chassis.delivery import Received
 from services.chassis.disposal import Disposal
 from services.chassis.doorkeeper import Doorkeeper, Misconduct
-from services.chassis.inbox import Inboxes
 from tests.unit.chassis.messages import READY, Watched, watched
 
 NOBODY: Any = None
@@ -75,23 +75,28 @@ async def test_what_trickles_in_of_who_is_out_is_answered_in_groups() -> None:
 
 async def test_a_consumer_that_ends_with_its_channel_takes_nobodys_answer_along() -> None:
     """As aiormq does it: what its consumer tasks wait for is cancelled when the connection breaks."""
-    inboxes, out = Inboxes("scheduler"), asyncio.Event()
+    out = asyncio.Event()
     disposal = a_cut_off(out)
-    inboxes.broker("amqp://nowhere", disposal)
 
-    async def read(_: Received[Any]) -> None:
+    async def read(_: list[Received[Any]]) -> list[None]:
         raise AssertionError("nothing of hers is read")
+
+    inbox: Any = BatchConsumer("scheduler", READY, read, disposal, 50)
+
+    async def consume(message: Watched) -> None:
+        inbox._arrive(message)
+        await asyncio.Event().wait()
 
     while disposal.doorkeeper.admits(early := watched("ann"), READY):
         pass
-    consumer = asyncio.create_task(inboxes._one(early, READY, read))
+    consumer = asyncio.create_task(consume(early))
     await asyncio.sleep(0)
     consumer.cancel()
     await asyncio.gather(consumer, return_exceptions=True)
     out.set()
     await asyncio.wait_for(disposal.settled(), 5)
     late = watched("ann")
-    await inboxes._one(late, READY, read)
+    inbox._arrive(late)
     await asyncio.wait_for(disposal.settled(), 5)
     assert early.answered
     assert late.answered
