@@ -1,9 +1,9 @@
-"""Hot inboxes, and all that agents write to: messages are taken in batches, decided together, written once, announced together,
-acked.
+"""Hot inboxes: messages are taken in batches, decided together, written once, announced together, acked. And the others that
+agents write to: off the wire in the same way, then each for itself, fifty at a time.
 
 One FastStream handler per message costs twice as much end to end; the wait for confirms is the path, so groups are large and two
-of them are under way at once. What may be lost is not urgent either, and lingers for a group worth its round trips. The queue has
-a single active consumer: replicas are failover, conditional writes are the fence.
+of them are under way at once. What may be lost is not urgent either, and lingers for a group worth its round trips. A hot queue
+has a single active consumer: replicas are failover, conditional writes are the fence.
 """
 
 import asyncio
@@ -28,7 +28,9 @@ E = TypeVar("E", bound=Event)
 BatchHandler = Callable[[list[Received[E]]], Awaitable[Sequence[BaseException | None]]]
 
 LINGER_SECONDS, TRANSIENT_LINGER_SECONDS = 0.005, 0.25
-GROUPS = 2
+GROUPS, ALONE = 2, 50
+"""Under way at once: of groups, and of messages that are groups of their own, so that one that waits for the world keeps no
+other."""
 AGENTS_AHEAD = 300
 """Messages that agents may be ahead of us in one inbox: what has been sent is read, if only to be thrown away. More than one may
 say at once (conduct), so that a flood is noticed; less than keeps the others waiting."""
@@ -44,9 +46,11 @@ class BatchConsumer:
         self._service, self._row, self._handler, self._disposal, self._most = service, row, handler, disposal, most
         self._linger = _linger(row)
         self._arrived = FairQueue[Arrival](SHARE if row.publisher == AGENT else None)
-        self._groups = asyncio.Semaphore(GROUPS)
+        self._groups = asyncio.Semaphore(GROUPS if row.hot else ALONE)
         self._running: set[asyncio.Task[None]] = set()
         ahead = AGENTS_AHEAD if row.publisher == AGENT else most * GROUPS
+        self._full = min(most, ahead // GROUPS)
+        self._stopping = False
         self._subscription = Subscription(inbox(service, row.event, shard), ahead, self._arrive)
 
     async def start(self, connection: AbstractRobustConnection) -> None:
@@ -63,6 +67,8 @@ class BatchConsumer:
             except BaseException:
                 self._groups.release()
                 raise
+            if self._stopping:  # they were not looked at, and go to who comes next
+                return
             task = asyncio.create_task(self._group(group))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
@@ -70,6 +76,7 @@ class BatchConsumer:
 
     async def stop(self) -> None:
         """Take no more and wait for the groups under way."""
+        self._stopping = True
         await self._subscription.stop()
         if self._running:
             await asyncio.wait(self._running, timeout=30)
@@ -84,7 +91,7 @@ class BatchConsumer:
 
     async def _collect(self) -> list[Arrival]:
         await self._arrived.some()
-        if len(self._arrived) < self._most:
+        if len(self._arrived) < self._full:
             await asyncio.sleep(self._linger)
         return self._arrived.take(self._most)
 
@@ -144,7 +151,7 @@ class BatchConsumer:
 
 
 def _linger(row: Route) -> float:
-    """Seconds in which a group gathers; what is taken one by one waits for nobody."""
+    """Seconds in which a group gathers; what is a group of its own waits for nobody."""
     if not row.hot:
         return 0.0
     return TRANSIENT_LINGER_SECONDS if row.transient else LINGER_SECONDS

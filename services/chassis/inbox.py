@@ -28,7 +28,7 @@ E = TypeVar("E", bound=Event)
 Handler = Callable[[E], Awaitable[None]]
 AgentHandler = Callable[[str, E], Awaitable[None]]
 
-PREFETCH = SIDE_BY_SIDE = 50
+PREFETCH = 50
 WAIT_FOR_WORLD = (0.5, 1, 2, 5, 10)
 
 
@@ -83,7 +83,7 @@ class Inboxes:
         self._take(event)
         row = route(event)
         if row.publisher == AGENT:
-            self.batches.append((row, self._side_by_side(row, handle), SIDE_BY_SIDE))
+            self.batches.append((row, self._alone(row, handle), 1))
             return
         queue = RabbitQueue(inbox(self.service, event), durable=True, declare=False)
 
@@ -92,20 +92,18 @@ class Inboxes:
 
         self.router.subscriber(queue, decoder=_undecoded, no_reply=True, ack_policy=AckPolicy.MANUAL)(consume)
 
-    def _side_by_side(self, row: Route, handle: Callable[[Received[Any]], Awaitable[None]]) -> BatchHandler[Any]:
-        """What agents say comes off the wire as at hot inboxes, where what a flood leaves costs no more than a look."""
+    def _alone(self, row: Route, handle: Callable[[Received[Any]], Awaitable[None]]) -> BatchHandler[Any]:
+        """For groups of one, as which the messages of agents come off the wire: what a flood leaves costs no more than a look."""
 
-        async def outcome(received: Received[Any]) -> BaseException | None:
+        async def handled(batch: list[Received[Any]]) -> list[BaseException | None]:
+            (received,) = batch
             try:
                 await self._handled(received, row, handle)
             except Exception as problem:
-                return problem
-            return None
+                return [problem]
+            return [None]
 
-        async def each(batch: list[Received[Any]]) -> list[BaseException | None]:
-            return await asyncio.gather(*map(outcome, batch))
-
-        return each
+        return handled
 
     async def _one(
         self, message: AbstractIncomingMessage, row: Route, handle: Callable[[Received[Any]], Awaitable[None]]

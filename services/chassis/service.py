@@ -19,6 +19,7 @@ from contracts.bus import Announcement, Announcer, connect
 from contracts.events import Event
 from services.chassis import database as databases
 from services.chassis import logs, metrics, sweeps, traces
+from services.chassis.batches import BatchConsumer
 from services.chassis.clock import DatabaseClock
 from services.chassis.conduct import Limits
 from services.chassis.disposal import Disposal
@@ -143,12 +144,17 @@ async def _start(ground: Ground, service: Service, stack: AsyncExitStack) -> lis
     stack.push_async_callback(disposal.settled)
     tasks = [asyncio.create_task(sweeps.run(ground.name, sweep)) for sweep in (*service.sweeps, *_leftovers(ground, service))]
     stack.push_async_callback(_cancel, tasks)
+    stack.push_async_callback(_stop, batches)
     for batch in batches:
         await batch.start(consuming)
-        stack.push_async_callback(batch.stop)
         tasks.append(asyncio.create_task(batch.run()))
     await broker.start()
     return tasks
+
+
+async def _stop(batches: Sequence[BatchConsumer]) -> None:
+    """All at once: each may wait for what it has begun."""
+    await asyncio.gather(*(batch.stop() for batch in batches))
 
 
 async def _prepare(service: Service, stack: AsyncExitStack) -> None:

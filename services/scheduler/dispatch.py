@@ -13,6 +13,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
+import structlog
+
 from contracts.bus import new_id
 from contracts.events import ChunkAssigned
 from contracts.shards import UNDIVIDED, Shard
@@ -28,19 +30,19 @@ from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.assignment import assigned
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.copies import is_ending
-from services.scheduler.domain.cutting import chunk_of
+from services.scheduler.domain.cutting import chunk_of, without_cuts
 from services.scheduler.domain.hands import Hand
 from services.scheduler.domain.holding import Holder
 from services.scheduler.domain.job import Job
 from services.scheduler.domain.matching import Board, Offer
 from services.scheduler.domain.policy import Policy
-from services.scheduler.domain.quick import replace
 from services.scheduler.domain.wishes import may_begin
 from services.scheduler.parcelling import Parcelling, Wish
-from services.scheduler.placing import Asking, Placed, Round, with_gpus
+from services.scheduler.placing import Asking, Placed, Round, as_it_is, with_gpus
 from services.scheduler.repository import Agents, Chunks, Jobs
 from services.scheduler.waiting import Waiting
 
+log = structlog.get_logger()
 FRESH_SECONDS = 1.0
 """How old the lists of open jobs, of agents and of queued chunks may be."""
 
@@ -89,7 +91,7 @@ class Dispatch:
             heard = await self._refresh()
             idle = [saved for saved in heard if agents_domain.free_slots(saved.state) and self._shard.hears(saved.id)]
             if (await self._board()).has_work():
-                _, told, _ = await self._write(await self._decided([Asking(saved, _as_it_is) for saved in idle], ()))
+                _, told, _ = await self._write(await self._decided([Asking(saved, as_it_is) for saved in idle], ()))
             else:
                 told = []
             told += await self._copies()
@@ -98,14 +100,24 @@ class Dispatch:
     async def take(self, asking: Sequence[Asking], marks: Sequence[Change[Chunk]] = ()) -> list[bool]:
         """One round for agents that have just spoken; their words and the marks on chunks travel in the same grouped writes.
         Says which marks were saved. Who was beaten to his slot or chunk, often by his own pulse, asks once more."""
-        saved, beaten = await self._taken(asking, marks)
+        began = self._monotonic()
+        saved, beaten = await self._taken(asking, marks, began)
         if beaten:
-            await self._taken([Asking(one, _as_it_is) for one in (await self._agents.read_many(beaten)).values()], ())
+            await self._ask_again(beaten, began)
         return saved
 
-    async def _taken(self, asking: Sequence[Asking], marks: Sequence[Change[Chunk]]) -> tuple[list[bool], Collection[str]]:
+    async def _ask_again(self, beaten: Collection[str], began: float) -> None:
+        """Where that fails they are found by the next look: what was saved before is not to be done again for it."""
+        try:
+            found = await self._agents.read_many(beaten)
+            await self._taken([Asking(one, as_it_is) for one in found.values()], (), began)
+        except Exception as problem:
+            log.warning("not asked once more", agents=sorted(beaten), problem=repr(problem)[:300])
+
+    async def _taken(
+        self, asking: Sequence[Asking], marks: Sequence[Change[Chunk]], began: float
+    ) -> tuple[list[bool], Collection[str]]:
         """Says which marks were saved, and who was beaten. Others take their turn while the broker confirms."""
-        began = self._monotonic()
         async with self._turn:
             round = await self._decided(asking, marks)
             self._claiming.begin(round)
@@ -142,7 +154,7 @@ class Dispatch:
             lacking = [New(one.chunk, chunk_of(known, one, now)) for one in known.cuts if one.chunk not in there]
             await self._chunks.add_many(lacking)
             done = {one.chunk for one in known.cuts}
-            await self._jobs.update(job, lambda now_is, _: (_without_cuts(now_is, done), []))
+            await self._jobs.update(job, lambda now_is, _: (without_cuts(now_is, done), []))
             self.stale()
 
     async def _copies(self) -> list[Told]:
@@ -151,7 +163,7 @@ class Dispatch:
             return []
         given = await self._copying.copy(self._seen(await self._agents.now(), []))
         for one in given:
-            self._remember(one.agent)
+            self._fleet[one.agent.agent] = one.agent
             self._running[one.job] += 1
         return [told for one in given for told in one.told]
 
@@ -193,7 +205,7 @@ class Dispatch:
         now = await self._agents.now()
         decided = {one.saved.id: one.decide(one.saved.state, now) for one in asking}
         for state, _ in decided.values():
-            self._remember(state)
+            self._fleet[state.agent] = state
         board = await self._board({change.before.id for change in marks})
         idle = [state for state, _ in decided.values() if agents_domain.free_slots(state)]
         pressed = await self._copying.pressed(board) if idle else set()
@@ -234,13 +246,13 @@ class Dispatch:
             after = agents_domain.reserved(state, hands[one.saved.id])
             if after != one.saved.state or events:
                 changes.append(Change(one.saved, after, events, {}))
-            self._remember(after)
+            self._fleet[after.agent] = after
         won = await self._agents.save(changes)
         lost = {change.before.id for change, good in zip(changes, won, strict=True) if not good}
         for one in asking:
             if one.saved.id in lost:
                 metrics.LOST_RACES.labels("slot").inc()
-                self._remember(await self._agents.update(one.saved.id, one.decide))
+                self._fleet[one.saved.id] = await self._agents.update(one.saved.id, one.decide)
         return {place.hand.attempt for place in placed if place.agent not in lost}
 
     def _round(self, board: Board, placed: Sequence[Placed], won: set[str], marks: Sequence[Change[Chunk]]) -> Round:
@@ -277,20 +289,7 @@ class Dispatch:
         for change in round.changes:  # which may have been read meanwhile, as it was
             self._waiting.chunks.pop(change.before.id, None)
         for agent in lost:
-            self._remember(agent)
+            self._fleet[agent.agent] = agent
         if lost or any(one.hand.attempt not in round.won for one in round.fresh):
             self.stale()
         return saved, told, round.beaten.union(agent.agent for agent in lost)
-
-    # --- what this process remembers
-
-    def _remember(self, agent: Agent) -> None:
-        self._fleet[agent.agent] = agent
-
-
-def _as_it_is(agent: Agent, _: datetime) -> Decision[Agent]:
-    return agent, []
-
-
-def _without_cuts(job: Job, done: set[str]) -> Job:
-    return replace(job, cuts=tuple(one for one in job.cuts if one.chunk not in done))

@@ -3,8 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from services.chassis.repository import Change, Decide, New, Saved
+from services.chassis.repository import Change, Decide, Decision, New, Saved
 from services.scheduler.domain.agent import Agent
 from services.scheduler.domain.chunk import Chunk
 from services.scheduler.domain.devices import gpu_for
@@ -19,6 +20,11 @@ class Asking:
 
     saved: Saved[Agent]
     decide: Decide[Agent]
+
+
+def as_it_is(agent: Agent, _: datetime) -> Decision[Agent]:
+    """Who has said nothing new."""
+    return agent, []
 
 
 @dataclass(frozen=True)

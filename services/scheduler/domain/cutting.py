@@ -7,7 +7,7 @@ is left at once rather than leave less than half a chunk, which would cost one m
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from datetime import datetime
 from itertools import islice
 
@@ -83,3 +83,8 @@ def _size(job: Job, speed: int, slots: int, policy: Policy) -> int:
 def remaining(job: Job) -> int:
     """Micro-WU of what is not cut yet, as estimated; 0 before there is an estimate."""
     return 0 if job.micro_wu is None else job.micro_wu.expected * count(job.uncut) // max(1, job.to_render)
+
+
+def without_cuts(job: Job, done: Set[str]) -> Job:
+    """These chunks are known to exist."""
+    return replace(job, cuts=tuple(one for one in job.cuts if one.chunk not in done))

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiormq.abc import DeliveredMessage
@@ -12,7 +11,7 @@ from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
 from contracts.bus import Announcer
-from contracts.events import AgentPulse, ChunkCompleted, ChunkReleased, Event, Release
+from contracts.events import AgentPulse, AgentReady, ChunkCompleted, ChunkReleased, Event, Release
 from contracts.topology import AGENTS, route
 from contracts.wire import MOST_HEADER_BYTES
 from services.chassis.arrivals import Answers, Arrival, Message
@@ -22,8 +21,9 @@ from services.chassis.delivery import INBOX, REASON, REFUSED, RETRY, VERDICT, Re
 from services.chassis.disposal import Disposal, _moved
 from services.chassis.doorkeeper import Doorkeeper
 from services.chassis.inbox import Inboxes
-from services.chassis.verdicts import SenderFault
+from services.chassis.verdicts import WorldAway
 from tests.unit.chassis.messages import READY, Watched, a_message, delivered
+from tests.waiting import until
 
 NOBODY: Any = None
 TRACES: tuple[Any, ...] = (b"\xff\xfe", 7, ["00"], {"00": b"\xff"}, "é" * 5_000, "00-fine")
@@ -142,17 +142,42 @@ async def test_what_cannot_be_disposed_of_goes_back_where_its_deliveries_are_cou
     assert (channel.answered, channel.returned) == (answered, returned)
 
 
-async def test_what_agents_say_is_handled_side_by_side_and_nobodys_fault_is_anothers() -> None:
-    inboxes, meeting = Inboxes("scheduler"), asyncio.Barrier(3)
+async def test_an_agents_message_whose_world_stays_away_keeps_none_of_the_others() -> None:
+    inboxes, channel, heard = Inboxes("scheduler"), Channel(), list[str]()
 
     @inboxes.on_agent(ChunkReleased)
     async def on_chunk_released(agent: str, _: ChunkReleased) -> None:
-        await asyncio.wait_for(meeting.wait(), 5)
-        if agent == "eve":
-            raise SenderFault("not hers")
+        if agent.startswith("eve"):
+            raise WorldAway("for her, for minutes")
+        heard.append(agent)
 
-    ((row, handle_all, _),) = inboxes.batches
-    assert row is route(ChunkReleased)
-    said = ChunkReleased(job="job", chunk="chunk", attempt="attempt", reason=Release.STOPPED)
-    batch = [Received(said, agent, "id", 0, datetime.now(UTC), {}) for agent in ("ann", "eve", "bob")]
-    assert [type(outcome) for outcome in await handle_all(batch)] == [type(None), SenderFault, type(None)]
+    ((row, handler, most),) = inboxes.batches
+    assert (row, most) == (route(ChunkReleased), 1)
+    consumer = BatchConsumer("scheduler", row, handler, a_disposal(channel), most)
+    said = ChunkReleased(job="job", chunk="chunk", attempt="attempt", reason=Release.STOPPED).model_dump_json().encode()
+    answers, names = Answers(cast(Any, channel)), [f"eve{at}" for at in range(10)] + [f"ann{at}" for at in range(20)]
+    for tag, name in enumerate(names, 1):
+        consumer._arrive(arrived(answers, tag, name, said, ChunkReleased))
+    running = asyncio.create_task(consumer.run())
+    try:
+        await until(lambda: len(heard) == 20, "everybody else is heard", 5)
+        await until(lambda: channel.answered == set(range(11, 31)), "and answered for", 5)
+    finally:
+        for task in (running, *consumer._running):
+            task.cancel()
+        await asyncio.gather(running, *consumer._running, return_exceptions=True)
+
+
+async def test_a_consumer_that_was_stopped_begins_nothing_more() -> None:
+    """What it had taken and not begun goes to whoever comes next."""
+
+    async def handler(batch: list[Received[Any]]) -> list[None]:
+        raise AssertionError("it is not to be begun")
+
+    consumer = BatchConsumer("scheduler", READY, handler, a_disposal(Channel()), 500)
+    running = asyncio.create_task(consumer.run())
+    await asyncio.sleep(0)
+    await consumer.stop()
+    consumer._arrive(arrived(Answers(cast(Any, Channel())), 1, "ann", b"{}", AgentReady))
+    await asyncio.wait_for(running, 5)
+    assert not consumer._running

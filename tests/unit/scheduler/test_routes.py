@@ -9,6 +9,5 @@ async def test_every_event_routed_to_the_scheduler_has_a_handler_and_hot_ones_ar
     office = Office()
     inboxes = routes(office.desk, office.gate, office.quarantine, office.halting, office.choosing)
     assert inboxes.taken == {row.event for row in ROUTES if SCHEDULER in row.subscribers}
-    assert {row.event for row, _, _ in inboxes.batches} == {
-        row.event for row in ROUTES if SCHEDULER in row.subscribers and row.hot
-    }
+    hot = {row.event for row in ROUTES if SCHEDULER in row.subscribers and row.hot}
+    assert {row.event for row, _, most in inboxes.batches if most > 1} == hot
