@@ -99,7 +99,7 @@ async def test_a_terminal_that_is_closed_ends_it_as_an_order_does(tmp_path: Path
     """What it says then goes to a terminal that is gone, and breaks nothing off."""
     mine, its = os.openpty()
     env = {"PATH": os.environ["PATH"], **a_machine(tmp_path)}
-    words = (sys.executable, "-m", "agent.cli", "run")
+    words = ("env", "--default-signal=HUP", sys.executable, "-m", "agent.cli", "run")  # should nohup have begun these tests
     process = await asyncio.create_subprocess_exec(*words, env=env, stdin=its, stdout=its, stderr=its, start_new_session=True)
     os.close(its)
     try:
