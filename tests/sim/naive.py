@@ -3,9 +3,9 @@
 The same scheduler otherwise: leases, retries and late frames are as good as ours.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from services.scheduler.dispatch import Dispatch
@@ -22,9 +22,10 @@ class FifoBoard(Board):
         """Says that nobody else will come: a chunk is never made smaller for others."""
         return 1
 
-    def _rank(self, job: str) -> Any:
-        created: datetime = self.jobs[job].created_at
-        return created, job
+    @cached_property
+    def _rank(self) -> Callable[[str], Any]:
+        jobs = self.jobs
+        return lambda job: (jobs[job].created_at, job)
 
     def _at_hand(self, agent: Agent, best: str | None) -> str | None:
         """Whatever bundles it has."""

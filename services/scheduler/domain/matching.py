@@ -5,7 +5,7 @@ Staleness of what this sees costs a little fairness, never correctness: claims a
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -77,6 +77,11 @@ class Board:
         return Turns(self.jobs, self.running, self.served, self.now, self.policy)
 
     @cached_property
+    def _rank(self) -> Callable[[str], Rank]:
+        """Not a method: the line keeps it, and a board that holds itself waits for the collector."""
+        return self._turns.rank
+
+    @cached_property
     def _largest(self) -> int:
         """Most memory that an agent of the fleet has."""
         return max(map(_memory, self.fleet), default=0)
@@ -113,7 +118,7 @@ class Board:
         self._free = {agent.agent: free_slots(agent) for agent in agents}
         if any(job.asked is not None and job.asked.limits.deadline is not None for job in self.jobs.values()):
             self._turns.hurry(self._farm(), self.queued)
-        self._line = Line(self._uncut, self._turns.rank)  # not `_rank`: a board that holds itself waits for the collector
+        self._line = Line(self._uncut, self._rank)
         order = sorted(agents, key=lambda one: (one.house, -self._worth(one)))
         while self._one_pass(order, made) and self._has_deferred:
             pass
@@ -162,9 +167,6 @@ class Board:
 
     def _part(self, agent: Agent) -> int:
         return evidence.part(agent.micro_wu_per_minute, agent.slots, agent.evidence, self._usual)
-
-    def _rank(self, job: str) -> Rank:
-        return self._turns.rank(job)
 
     def _note(self, offer: Offer) -> None:
         self._turns.note(offer.job)
