@@ -40,6 +40,7 @@ from contracts.grants import Grant
 from contracts.topology import BILLING, INTAKE, SCHEDULER, STORAGE, mailbox
 from contracts.values import Acceptance, Benchmark, Hardware, Kind, frames
 from tests.integration.world import Process, World
+from tests.waiting import until
 
 IMAGE = "sha256:" + "a" * 64
 GIB = 1 << 30
@@ -109,6 +110,14 @@ class Scripted:
             benchmark=Benchmark(cpu_micros=1_000_000, wall_micros=1_000_000), images=(IMAGE,), accepts=accepts,
         )  # fmt: skip
         await self.world.say(self.agent, said)
+
+    async def is_heard(self) -> bool:
+        """Says that it is ready; False while its connection, which a refusal may have cost it, is not back."""
+        try:
+            await self.ready()
+        except NotAnnounced:
+            return False
+        return True
 
     async def pulse(self) -> None:
         hands = tuple(AttemptInHand(attempt=a, chunk=one.grant.chunk, job=one.grant.job) for a, one in self.held.items())
@@ -208,7 +217,7 @@ async def the_willing(fleet: Fleet) -> AsyncIterator[Fleet]:
     for agent in fleet.all():
         agent.is_idle, agent.is_silent, agent.is_broken, agent.factor = False, False, False, 1.0
         agent.held.clear()
-        await agent.ready()
+        await until(agent.is_heard, "it is ready again")
 
 
 async def enrolled(world: World, folder: Path, name: str, house: bool = False) -> Scripted:

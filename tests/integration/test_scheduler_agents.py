@@ -7,13 +7,14 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from aiormq.exceptions import ChannelAccessRefused
 
-from contracts.bus import Announcement, Announcer, NotAnnounced
+from contracts.bus import Announcement, Announcer, NotAnnounced, new_id
 from contracts.events import (
     Action,
     AgentChanged,
     AgentEnrolled,
     AgentPulse,
     AgentRevoked,
+    AttemptVoid,
     ChunkCompleted,
     FarmControlled,
     FarmOrder,
@@ -178,7 +179,9 @@ async def test_an_enrolled_agent_is_told_and_can_reach_its_own_mailbox_only(worl
     ann, bob = willing.ann, willing.bob
     (told,) = world.said(AgentEnrolled, agent=ann.agent)
     assert (told.owner, told.house) == ("owner-of-ann", False)
-    assert ann.assigned, "it reads its own mailbox"
+    void = AttemptVoid(agent=ann.agent, job="job", chunk="chunk", attempt=new_id(), reason="to see that it arrives")
+    await world.say(SCHEDULER, void)
+    await until(lambda: void in ann.stopped, "it reads its own mailbox")
     channel = await ann.connection.channel()
     theirs = await channel.get_queue(mailbox(bob.agent), ensure=False)
     with pytest.raises(ChannelAccessRefused):
