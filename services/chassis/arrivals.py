@@ -1,4 +1,4 @@
-"""A hot inbox's messages as they come off the wire, and their acks, many in one.
+"""Messages as they come off the wire, and their acks, many in one.
 
 aio-pika wraps every message and runs a task for each, and acks each in a frame of its own; at hundreds of messages a second that
 costs more than deciding on them, here and in the broker. This is the same on the channel below it: a subscription that is made
@@ -57,6 +57,11 @@ class Answers:
         self._open: dict[int, None] = {}
         self._done: list[int] = []
         self._telling: asyncio.Task[None] | None = None
+
+    @property
+    def is_late(self) -> bool:
+        """Nothing can be answered any more: the broker has everything back."""
+        return self._channel.is_closed
 
     def came(self, tag: int) -> None:
         self._open[tag] = None
@@ -134,6 +139,11 @@ class Arrival:
     def content_type(self) -> str | None:
         return self._properties.content_type
 
+    @property
+    def is_gone(self) -> bool:
+        """It is the broker's again, and comes, or has come, once more."""
+        return self._answers.is_late
+
     async def ack(self) -> None:
         """Soon, together with others."""
         self._answers.done(self.tag)
@@ -162,9 +172,15 @@ class Subscription:
         return waiting or 0
 
     async def stop(self) -> None:
-        """Take no more; what has come may still be answered for."""
+        """Take no more; what has come may still be answered for. A broker that is away sends no more either."""
         if self._again is not None:
             self._again.cancel()
+        try:
+            await self._cancel()
+        except (AMQPError, ChannelInvalidStateError, RuntimeError, ConnectionError) as away:
+            log.info("subscription ends by itself", queue=self._queue, problem=repr(away)[:200])
+
+    async def _cancel(self) -> None:
         if self._channel is not None and not self._channel.is_closed and self._answers is not None:
             channel = cast(Channel, await self._channel.get_underlay_channel())
             if self._tag in channel.consumers:

@@ -9,6 +9,7 @@ has a single active consumer: replicas are failover, conditional writes are the 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import structlog
@@ -43,7 +44,7 @@ class BatchConsumer:
     def __init__(
         self, service: str, row: Route, handler: BatchHandler[Any], disposal: Disposal, most: int, shard: int = 0
     ) -> None:
-        self._service, self._row, self._handler, self._disposal, self._most = service, row, handler, disposal, most
+        self._service, self._row, self._handler, self._disposal = service, row, handler, disposal
         self._linger = _linger(row)
         self._arrived = FairQueue[Arrival](SHARE if row.publisher == AGENT else None)
         self._groups = asyncio.Semaphore(GROUPS if row.hot else ALONE)
@@ -91,9 +92,11 @@ class BatchConsumer:
 
     async def _collect(self) -> list[Arrival]:
         await self._arrived.some()
-        if len(self._arrived) < self._full:
-            await asyncio.sleep(self._linger)
-        return self._arrived.take(self._most)
+        if self._linger:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._linger):
+                    await self._arrived.some(self._full)
+        return [message for message in self._arrived.take(self._full) if not message.is_gone]
 
     async def _group(self, group: Sequence[Message]) -> None:
         """A message seen more than twice is handled alone: it may be the one that brings the others down."""

@@ -53,6 +53,18 @@ class Conduct:
     """What was let pass since we were last deaf."""
 
 
+def as_of(before: Conduct, now: float, limits: Limits) -> Conduct:
+    """What is left in the buckets when nothing was said since."""
+    seconds = max(0.0, now - before.at)
+    return replace(
+        before,
+        at=max(now, before.at),
+        events=_leaked(before.events, limits.events_per_second, seconds),
+        bytes=_leaked(before.bytes, limits.bytes_per_second, seconds),
+        faults=_leaked(before.faults, limits.faults_per_second, seconds),
+    )
+
+
 def spoke(before: Conduct, size: int, now: float, limits: Limits, was_deaf: bool = False) -> Conduct:
     """One message of `size` bytes more."""
     if was_deaf and before.excused < limits.excused_events and before.excused_bytes + size <= limits.excused_bytes:
@@ -61,16 +73,12 @@ def spoke(before: Conduct, size: int, now: float, limits: Limits, was_deaf: bool
 
 
 def _counted(before: Conduct, size: int, now: float, limits: Limits) -> Conduct:
-    seconds = max(0.0, now - before.at)
-    events = _leaked(before.events, limits.events_per_second, seconds) + 1
-    volume = _leaked(before.bytes, limits.bytes_per_second, seconds) + size
+    left = as_of(before, now, limits)
     return replace(
-        before,
-        at=max(now, before.at),
-        events=min(events, limits.events_burst + limits.events_per_second * limits.memory_seconds),
-        bytes=min(volume, limits.bytes_burst + limits.bytes_per_second * limits.memory_seconds),
-        faults=_leaked(before.faults, limits.faults_per_second, seconds),
-        said=before.said + 1,
+        left,
+        events=min(left.events + 1, limits.events_burst + limits.events_per_second * limits.memory_seconds),
+        bytes=min(left.bytes + size, limits.bytes_burst + limits.bytes_per_second * limits.memory_seconds),
+        said=left.said + 1,
     )
 
 

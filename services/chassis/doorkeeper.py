@@ -16,7 +16,7 @@ import structlog
 from contracts.topology import AGENT, AGENTS, Route
 from services.chassis import metrics
 from services.chassis.arrivals import Message
-from services.chassis.conduct import Conduct, Limits, Offence, erred, is_forgotten, offence, spoke
+from services.chassis.conduct import Conduct, Limits, Offence, as_of, erred, is_forgotten, offence, spoke
 from services.chassis.delivery import speaker
 
 log = structlog.get_logger()
@@ -106,16 +106,18 @@ class Doorkeeper:
         return wrong is None or self._dropped(wrong)
 
     def still_admits(self, message: Message, row: Route) -> bool:
-        """Of a message that was let in and has waited since: False when its agent has gone too far in the meantime."""
+        """Of a message that was let in and has waited since: False when its agent has gone too far in the meantime, and is still
+        beyond its limits. What we have put on the ladder or an operator has replayed does not count."""
         if row.publisher != AGENT:
             return True
         who = speaker(message)
         if who in self._shut:
             return self._dropped("shut out")
         conduct = self._conduct.get(who)
-        if self._limits is None or conduct is None or (wrong := offence(conduct, self._limits)) is None:
+        if self._limits is None or conduct is None or message.exchange != AGENTS:
             return True
-        return self._dropped(wrong)
+        wrong = offence(as_of(conduct, self._clock(), self._limits), self._limits)
+        return wrong is None or self._dropped(wrong)
 
     def erred(self, who: str, row: Route) -> None:
         """A message that was let in turned out to be its sender's fault."""

@@ -23,6 +23,7 @@ class FairQueue(Generic[M]):
     def __init__(self, share: int | None = None) -> None:
         self._share = share
         self._waiting: deque[M] = deque()
+        self._least = 1
         self._some = asyncio.Event()
 
     def __len__(self) -> int:
@@ -30,11 +31,15 @@ class FairQueue(Generic[M]):
 
     def put(self, message: M) -> None:
         self._waiting.append(message)
-        self._some.set()
+        if len(self._waiting) >= self._least:
+            self._some.set()
 
-    async def some(self) -> None:
-        """Returns when something waits."""
-        await self._some.wait()
+    async def some(self, least: int = 1) -> None:
+        """Returns when so many wait. For one who asks at a time."""
+        self._least = least
+        if len(self._waiting) < least:
+            self._some.clear()
+            await self._some.wait()
 
     def take(self, most: int) -> list[M]:
         """At most so many; what one agent said stays in its order."""
@@ -45,8 +50,6 @@ class FairQueue(Generic[M]):
             message = self._waiting.popleft()
             (group if self._is_due(message, had) else later).append(message)
         self._waiting.extendleft(reversed(later))
-        if not self._waiting:
-            self._some.clear()
         return group
 
     def _is_due(self, message: M, had: Counter[str]) -> bool:

@@ -11,7 +11,7 @@ from tests.security.intruder import Stage
 __all__ = ["farm", "stage", "world"]
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def stage(farm: FarmFile) -> AsyncIterator[Stage]:
     """A broker with a hostile agent and its victim; whoever breaks what is there makes one of his own."""
     it = Stage(farm)

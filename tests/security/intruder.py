@@ -40,8 +40,8 @@ class Stage:
         token = uuid4().hex[:8]
         self.ann, self.victim = Somebody(f"ann-{token}", uuid4().hex), Somebody(f"ann-{token}0", uuid4().hex)
         self.wide = Somebody(f"wide-{token}", uuid4().hex)
-        self._kept: dict[str, AbstractChannel] = {}
-        self._connections: list[AbstractConnection] = []
+        self._channels: dict[str, AbstractChannel] = {}
+        self._connections: dict[str, AbstractConnection] = {}
         self.management = httpx.Client(
             base_url=farm.http("RABBIT_MANAGEMENT"), auth=farm.rabbit_admin, timeout=30, trust_env=False
         )
@@ -62,7 +62,7 @@ class Stage:
         broker.close()
 
     async def close(self) -> None:
-        for connection in self._connections:
+        for connection in self._connections.values():
             await connection.close()
         for one in (self.ann, self.victim, self.wide):
             self.management.delete(f"/api/users/{one.name}")
@@ -77,18 +77,20 @@ class Stage:
 
     @asynccontextmanager
     async def channel(self, who: Somebody) -> AsyncIterator[AbstractChannel]:
-        """On a connection of its own: a refusal costs the channel."""
-        async with self.connection(who) as connection:
-            yield await connection.channel(publisher_confirms=True)
-
-    @asynccontextmanager
-    async def connection(self, who: Somebody) -> AsyncIterator[AbstractConnection]:
-        connection = await self._let_in(who)
+        """One for itself: a refusal costs the channel."""
+        channel = await (await self._connected(who)).channel(publisher_confirms=True)
         try:
-            yield connection
+            yield channel
         finally:
             with suppress(Exception, asyncio.CancelledError):
-                await connection.close()
+                await channel.close()
+
+    async def _connected(self, who: Somebody) -> AbstractConnection:
+        """On the same connection until it is refused. The broker counts a connection in one process and forgets it in another,
+        side by side (rabbit_connection_tracking): of hundreds that end as soon as they began some are counted for ever."""
+        if (kept := self._connections.get(who.name)) is None or kept.is_closed:
+            self._connections[who.name] = await self._let_in(who)
+        return self._connections[who.name]
 
     async def _let_in(self, who: Somebody) -> AbstractConnection:
         """An agent may have few connections, and the broker counts one for a moment after it was closed."""
@@ -104,10 +106,9 @@ class Stage:
 
     async def kept_channel(self, who: Somebody) -> AbstractChannel:
         """One that stays, for many calls that are not refused."""
-        if who.name not in self._kept:
-            self._connections.append(await aiormq.connect(self.url(who)))
-            self._kept[who.name] = await self._connections[-1].channel(publisher_confirms=True)
-        return self._kept[who.name]
+        if (kept := self._channels.get(who.name)) is None or kept.is_closed:
+            self._channels[who.name] = await (await self._connected(who)).channel(publisher_confirms=True)
+        return self._channels[who.name]
 
     async def messages(self, queue: str) -> int:
         """Ready in a queue, by the broker's own word."""

@@ -54,8 +54,8 @@ async def opened(stage: Stage, who: Somebody, connections: int, channels: int) -
 
 
 async def test_an_agent_has_two_connections_of_four_channels_and_others_have_more(stage: Stage) -> None:
-    assert await opened(stage, stage.ann, CONNECTIONS + 3, 0) == (CONNECTIONS, 0)
-    assert await opened(stage, stage.ann, 1, CHANNELS + 3) == (1, CHANNELS)
+    assert await opened(stage, stage.victim, CONNECTIONS + 3, 0) == (CONNECTIONS, 0)
+    assert await opened(stage, stage.victim, 1, CHANNELS + 3) == (1, CHANNELS)
     assert await opened(stage, stage.wide, CONNECTIONS + 3, CHANNELS + 3) == (CONNECTIONS + 3, CHANNELS + 3)
 
 

@@ -15,7 +15,7 @@ from contracts.events import AgentPulse, AgentReady, ChunkCompleted, ChunkReleas
 from contracts.topology import AGENTS, route
 from contracts.wire import MOST_HEADER_BYTES
 from services.chassis.arrivals import Answers, Arrival, Message
-from services.chassis.batches import BatchConsumer
+from services.chassis.batches import TRANSIENT_LINGER_SECONDS, BatchConsumer
 from services.chassis.conduct import Limits
 from services.chassis.delivery import INBOX, REASON, REFUSED, RETRY, VERDICT, Received
 from services.chassis.disposal import Disposal, _moved
@@ -28,6 +28,7 @@ from tests.waiting import until
 NOBODY: Any = None
 TRACES: tuple[Any, ...] = (b"\xff\xfe", 7, ["00"], {"00": b"\xff"}, "é" * 5_000, "00-fine")
 """Of these the first is what the wire's decoding gives for a long string that is no text."""
+A_PULSE = AgentPulse(run="run").model_dump_json().encode()
 GOOD = ChunkCompleted(job="j", chunk="c", attempt="a").model_dump_json().encode()
 
 
@@ -42,6 +43,7 @@ class Channel:
     """Stands in for aiormq's: confirms everything at once, unless it is broken."""
 
     number, max_content_size, delivery_tag = 1, 100_000, 0
+    is_closed = False
 
     def __init__(self, is_broken: bool = False) -> None:
         self.lock, self.write_queue = asyncio.Lock(), Stuck() if is_broken else asyncio.Queue[Any]()
@@ -166,6 +168,50 @@ async def test_an_agents_message_whose_world_stays_away_keeps_none_of_the_others
         for task in (running, *consumer._running):
             task.cancel()
         await asyncio.gather(running, *consumer._running, return_exceptions=True)
+
+
+async def test_what_came_on_a_channel_that_is_gone_is_not_handled() -> None:
+    """The broker has it back, and hands it out once more on the next."""
+    heard: list[str] = []
+
+    async def handler(batch: list[Received[Any]]) -> list[None]:
+        heard.extend(one.sender for one in batch)
+        return [None] * len(batch)
+
+    gone, channel = Channel(), Channel()
+    consumer = BatchConsumer("scheduler", route(ChunkCompleted), handler, a_disposal(channel), 500)
+    for tag, (agent, on) in enumerate((("eve", gone), ("ann", channel)), 1):
+        consumer._arrive(arrived(Answers(cast(Any, on)), tag, agent, GOOD))
+    gone.is_closed = True
+    running = asyncio.create_task(consumer.run())
+    await until(lambda: channel.answered == {1, 2}, "what came on the new one is answered", 5)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert heard == ["ann"]
+    assert not gone.answered
+
+
+async def test_a_group_does_not_linger_once_it_is_full() -> None:
+    """What may be lost waits for company, but not for more than it can take."""
+    groups: list[int] = []
+
+    async def handler(batch: list[Received[Any]]) -> list[None]:
+        groups.append(len(batch))
+        return [None] * len(batch)
+
+    channel = Channel()
+    consumer = BatchConsumer("scheduler", route(AgentPulse), handler, a_disposal(channel), 10)
+    assert consumer._linger == TRANSIENT_LINGER_SECONDS
+    consumer._linger = 3600
+    answers = Answers(cast(Any, channel))
+    running = asyncio.create_task(consumer.run())
+    await asyncio.sleep(0)
+    for tag in range(1, 13):
+        consumer._arrive(arrived(answers, tag, f"ann{tag}", A_PULSE, AgentPulse))
+    await until(lambda: channel.answered == set(range(1, 11)), "the full group is handled", 5)
+    assert groups == [10], "the others wait for company"
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_a_consumer_that_was_stopped_begins_nothing_more() -> None:

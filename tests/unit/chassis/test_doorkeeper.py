@@ -105,6 +105,25 @@ async def test_faults_count_though_each_was_let_in() -> None:
     assert not doorkeeper.still_admits(a_message(), READY)
 
 
+async def test_what_was_let_in_and_has_waited_is_read_once_its_agent_is_within_its_limits_again() -> None:
+    doorkeeper, clock, _ = a_doorkeeper()
+    await says(doorkeeper, 5_000)
+    assert not doorkeeper.still_admits(a_message(), READY)
+    clock.at += LIMITS.memory_seconds + 1
+    assert doorkeeper.still_admits(a_message(), READY)
+
+
+async def test_what_we_have_put_on_the_ladder_is_read_whatever_its_agent_has_said_since() -> None:
+    """As when it comes; and an operator's replay is not thrown away."""
+    doorkeeper, _, _ = a_doorkeeper()
+    await says(doorkeeper, 5_000)
+    again = a_message(exchange="", headers={SENDER: "ann"})
+    assert doorkeeper.admits(again, READY)
+    assert doorkeeper.still_admits(again, READY)
+    doorkeeper.heed("ann", "quarantined")
+    assert not doorkeeper.still_admits(again, READY)
+
+
 async def test_what_waited_for_us_is_heard() -> None:
     doorkeeper, _, told = a_doorkeeper()
     doorkeeper.was_deaf()

@@ -59,6 +59,17 @@ def test_nothing_is_lost_or_doubled_nobody_has_more_than_his_share_and_each_ones
         assert tags == sorted(tags)
 
 
+async def test_it_waits_for_as_many_as_are_asked_for() -> None:
+    queue = waiting(["ann", "bob"], None)
+    waits = asyncio.create_task(queue.some(4))
+    for agent in ("cid", "dan"):
+        await asyncio.sleep(0)
+        assert not waits.done()
+        queue.put(a_message(agent))
+    await asyncio.wait_for(waits, 5)
+    await asyncio.wait_for(queue.some(), 5)
+
+
 async def test_it_waits_for_something_and_not_for_what_was_taken() -> None:
     queue = FairQueue[aio_pika.IncomingMessage]()
     waits = asyncio.create_task(queue.some())

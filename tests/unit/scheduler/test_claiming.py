@@ -1,14 +1,14 @@
 """Rounds of giving out overlap: while the chunks of one are written the next decides, and takes nothing that is the other's."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
 from services.chassis.pending import Told
-from services.chassis.repository import Change, New
+from services.chassis.repository import Change, New, Saved
 from services.scheduler.claiming import REMEMBERED, Claiming
 from services.scheduler.closing import Closing
 from services.scheduler.dispatch import Dispatch
@@ -47,6 +47,16 @@ class Slow(Store[Chunk]):
         return await super().write(changes)
 
 
+class Away(Store[Agent]):
+    """Cannot be asked once more."""
+
+    asked = 0
+
+    async def read_many(self, ids: Iterable[str]) -> dict[str, Saved[Agent]]:
+        self.asked += 1
+        raise ConnectionError("nobody there")
+
+
 class Careless(Claiming):
     """The guards off: what is being written is nobody's concern."""
 
@@ -60,18 +70,18 @@ class Careless(Claiming):
 class Floor:
     """Two idle agents and a job."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, agents: type[Store[Agent]] = Store[Agent]) -> None:
         clock = Clock()
         self.jobs = Store[Job](clock, unheard, lambda: False)
-        self.agents = Store[Agent](clock, unheard, lambda: False)
+        self.agents = agents(clock, unheard, lambda: False)
         self.chunks = Slow()
         self.jobs.states["job"] = (1, job)
         for name in ("ann", "bob"):
             self.agents.states[name] = (1, an_agent(name))
-        chunks, agents = MemoryChunks(cast(Any, self.chunks)), MemoryAgents(cast(Any, self.agents))
+        chunks, fleet = MemoryChunks(cast(Any, self.chunks)), MemoryAgents(cast(Any, self.agents))
         self.shelves = MemoryJobs(cast(Any, self.jobs)), chunks
-        self.dispatch = Dispatch(*self.shelves, agents, POLICY, IMAGE)
-        self.careless = Careless(chunks, agents)
+        self.dispatch = Dispatch(*self.shelves, fleet, POLICY, IMAGE)
+        self.careless = Careless(chunks, fleet)
 
     def asks(self, agent: str) -> "asyncio.Task[list[bool]]":
         asking = Asking(self.agents.saved(agent), lambda state, _: (state, []))
@@ -131,6 +141,17 @@ async def test_who_is_beaten_to_his_slot_by_his_own_pulse_asks_once_more() -> No
     await floor.end(asyncio.create_task(floor.dispatch.take([Asking(before_the_pulse, lambda state, _: (state, []))])))
     (chunk,) = floor.in_hand()["ann"]
     assert floor.holders()[chunk] == "ann"
+
+
+async def test_what_was_saved_before_asking_once_more_failed_stays_saved() -> None:
+    """What he said on the way, and the marks of others, are not to be done again for it."""
+    floor = Floor(a_long_job(), Away)
+    floor.chunks.states["chunk"] = (1, a_chunk(stored=1))
+    mark = Change(floor.chunks.saved("chunk"), a_chunk(stored=2), (), {})
+    before_the_pulse = replace(floor.agents.saved("ann"), version=0)
+    assert await floor.dispatch.take([Asking(before_the_pulse, lambda state, _: (state, []))], [mark]) == [True]
+    assert cast(Away, floor.agents).asked == 1
+    assert floor.chunks.states["chunk"] == (2, a_chunk(stored=2))
 
 
 async def test_who_is_beaten_to_his_chunk_gets_another() -> None:
