@@ -17,7 +17,7 @@ from aiormq.channel import Channel
 from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 
 log = structlog.get_logger()
-AGAIN_SECONDS = 1.0
+AGAIN_SECONDS, CANCEL_SECONDS = 1.0, 5.0
 
 
 class Message(Protocol):
@@ -57,6 +57,10 @@ class Answers:
         self._open: dict[int, None] = {}
         self._done: list[int] = []
         self._telling: asyncio.Task[None] | None = None
+
+    def is_of(self, channel: Channel) -> bool:
+        """One for each channel: two of them would answer for each other's deliveries, and the broker ends a channel for that."""
+        return self._channel is channel
 
     @property
     def is_late(self) -> bool:
@@ -141,7 +145,7 @@ class Arrival:
 
     @property
     def is_gone(self) -> bool:
-        """It is the broker's again, and comes, or has come, once more."""
+        """It is the broker's again, and comes, or has come, once more; one that may be lost and has waited too long is lost."""
         return self._answers.is_late
 
     async def ack(self) -> None:
@@ -159,6 +163,7 @@ class Subscription:
         self._queue, self._prefetch, self._came = queue, prefetch, came
         self._channel: AbstractRobustChannel | None = None
         self._answers: Answers | None = None
+        self._is_stopped = False
         self._tag = ""
         self._again: asyncio.Task[None] | None = None
 
@@ -172,19 +177,20 @@ class Subscription:
         return waiting or 0
 
     async def stop(self) -> None:
-        """Take no more; what has come may still be answered for. A broker that is away sends no more either."""
+        """Take no more, also when the broker comes back; what has come may still be answered for."""
+        self._is_stopped = True
         if self._again is not None:
             self._again.cancel()
         try:
             await self._cancel()
-        except (AMQPError, ChannelInvalidStateError, RuntimeError, ConnectionError) as away:
+        except (AMQPError, ChannelInvalidStateError, RuntimeError, ConnectionError, TimeoutError) as away:
             log.info("subscription ends by itself", queue=self._queue, problem=repr(away)[:200])
 
     async def _cancel(self) -> None:
         if self._channel is not None and not self._channel.is_closed and self._answers is not None:
             channel = cast(Channel, await self._channel.get_underlay_channel())
             if self._tag in channel.consumers:
-                await channel.basic_cancel(self._tag)
+                await channel.basic_cancel(self._tag, timeout=CANCEL_SECONDS)
 
     async def told(self) -> None:
         if self._answers is not None:
@@ -193,7 +199,9 @@ class Subscription:
     async def _subscribe(self) -> None:
         assert self._channel is not None
         channel = cast(Channel, await self._channel.get_underlay_channel())
-        answers = self._answers = Answers(channel)
+        if self._answers is None or not self._answers.is_of(channel):
+            self._answers = Answers(channel)
+        answers = self._answers
 
         async def take(delivered: DeliveredMessage) -> None:
             arrival = Arrival(delivered, answers)
@@ -210,7 +218,7 @@ class Subscription:
         self._subscribe_again()
 
     def _subscribe_again(self) -> None:
-        if self._again is None or self._again.done():
+        if not self._is_stopped and (self._again is None or self._again.done()):
             self._again = asyncio.create_task(self._until_subscribed())
 
     async def _until_subscribed(self) -> None:

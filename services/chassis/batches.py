@@ -78,11 +78,13 @@ class BatchConsumer:
     async def stop(self) -> None:
         """Take no more and wait for the groups under way."""
         self._stopping = True
-        await self._subscription.stop()
-        if self._running:
-            await asyncio.wait(self._running, timeout=30)
-        await self._disposal.settled()
-        await self._subscription.told()
+        try:
+            await self._subscription.stop()
+        finally:  # a connection that breaks meanwhile cancels what waits for it
+            if self._running:
+                await asyncio.wait(self._running, timeout=30)
+            await self._disposal.settled()
+            await self._subscription.told()
 
     def _arrive(self, message: Arrival) -> None:
         if self._disposal.doorkeeper.admits(message, self._row):

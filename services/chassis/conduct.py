@@ -67,13 +67,13 @@ def as_of(before: Conduct, now: float, limits: Limits) -> Conduct:
 
 def spoke(before: Conduct, size: int, now: float, limits: Limits, was_deaf: bool = False) -> Conduct:
     """One message of `size` bytes more."""
-    if was_deaf and before.excused < limits.excused_events and before.excused_bytes + size <= limits.excused_bytes:
-        return replace(before, said=before.said + 1, excused=before.excused + 1, excused_bytes=before.excused_bytes + size)
-    return _counted(before if was_deaf else replace(before, excused=0, excused_bytes=0), size, now, limits)
-
-
-def _counted(before: Conduct, size: int, now: float, limits: Limits) -> Conduct:
     left = as_of(before, now, limits)
+    if was_deaf and left.excused < limits.excused_events and left.excused_bytes + size <= limits.excused_bytes:
+        return replace(left, said=left.said + 1, excused=left.excused + 1, excused_bytes=left.excused_bytes + size)
+    return _counted(left if was_deaf else replace(left, excused=0, excused_bytes=0), size, limits)
+
+
+def _counted(left: Conduct, size: int, limits: Limits) -> Conduct:
     return replace(
         left,
         events=min(left.events + 1, limits.events_burst + limits.events_per_second * limits.memory_seconds),
@@ -82,10 +82,10 @@ def _counted(before: Conduct, size: int, now: float, limits: Limits) -> Conduct:
     )
 
 
-def erred(before: Conduct, limits: Limits) -> Conduct:
-    """The last message was its fault."""
-    most = limits.faults_burst + limits.faults_per_second * limits.memory_seconds
-    return replace(before, faults=min(before.faults + 1, most), faulty=before.faulty + 1)
+def erred(before: Conduct, now: float, limits: Limits) -> Conduct:
+    """A message turned out to be its fault."""
+    left, most = as_of(before, now, limits), limits.faults_burst + limits.faults_per_second * limits.memory_seconds
+    return replace(left, faults=min(left.faults + 1, most), faulty=left.faulty + 1)
 
 
 def offence(conduct: Conduct, limits: Limits) -> Offence | None:

@@ -123,7 +123,8 @@ class Doorkeeper:
         """A message that was let in turned out to be its sender's fault."""
         if self._limits is None or row.publisher != AGENT or who in self._shut:
             return
-        self._conduct[who] = erred(self._conduct.get(who, Conduct(self._clock())), self._limits)
+        now = self._clock()
+        self._conduct[who] = erred(self._conduct.get(who, Conduct(now)), now, self._limits)
         self._look_at(who, self._limits)
 
     def _count(self, who: str, size: int, limits: Limits) -> Offence | None:

@@ -66,6 +66,20 @@ class Flooded:
     async def document(self, agent: str) -> dict[str, Any]:
         return await self.world.database("scheduler")["agents"].find_one({"_id": agent}) or {}
 
+    async def is_alarmed(self) -> bool:
+        """The broker has no memory left: nobody may publish."""
+        url = f"{self.world.farm.http('RABBIT_MANAGEMENT')}/api/health/checks/local-alarms"
+        async with httpx.AsyncClient(auth=self.world.farm.rabbit_admin, timeout=10, trust_env=False) as http:
+            return (await http.get(url)).status_code == httpx.codes.SERVICE_UNAVAILABLE
+
+    async def alarms_while(self, doing: "asyncio.Task[dict[str, Any]]") -> int:
+        """At how many looks until it is done."""
+        alarms = 0
+        while not doing.done():
+            alarms += await self.is_alarmed()
+            await asyncio.wait({doing}, timeout=0.2)
+        return alarms
+
     async def parked(self, service: str = "scheduler") -> int:
         """How many dead letters of a service lie there."""
         channel = await (await self.world.admin()).channel()

@@ -100,13 +100,36 @@ async def arrives(farm: Flooded, lender: Lender) -> bool:
 @pytest.mark.long
 @pytest.mark.parametrize("kind", UNSEEN)
 async def test_a_flood_that_never_reaches_an_inbox_is_seen_at_the_broker(flooded: Flooded, kind: str) -> None:
-    """The broker counts every five seconds, and four looks in a row make a habit."""
+    """The broker counts every five seconds; what goes on for twenty is a habit, what would fill its memory is seen at once."""
     lender = await flooded.a_lender()
     await until(lambda: arrives(flooded, lender), "a word in its mailbox, which is made a moment after the user")
     async with flooding(lender, kind, SECONDS) as flooder:
+        alarms = await flooded.alarms_while(flooder)
         told = await flooder
+    print(f"{kind}: {told}")
     assert told["cut_after"] is not None, told
     assert (await flooded.document(lender.agent))["state"] == "quarantined"
+    assert alarms == 0, "for so long nobody could say anything"
+
+
+@pytest.mark.long
+async def test_without_the_guard_a_transaction_takes_everybodys_voice(farm: FarmFile) -> None:
+    """The positive control: it fills the broker's memory."""
+    world = World(farm, listens=False)
+    await world.open()
+    try:
+        async with a_busy_farm(world, 2, FRAMELEND_GUARD_INBOXES="false") as it:
+            lender = await it.a_lender()
+            async with flooding(lender, "transaction", LONG_SECONDS, longest=LONG_SECONDS) as flooder:
+                await until(it.is_alarmed, "nobody may publish", LONG_SECONDS)
+                assert not flooder.done()
+
+            async def is_over() -> bool:
+                return not await it.is_alarmed()
+
+            await until(is_over, "the broker has its memory back", 120)
+    finally:
+        await world.close()
 
 
 async def test_released_by_the_operator_it_is_heard_again(flooded: Flooded) -> None:

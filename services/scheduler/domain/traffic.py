@@ -3,7 +3,8 @@
 Theory. Some of what an agent may do at the broker never reaches us: messages that expire at once, transactions that are never
 committed, its own mailbox's messages handed back for ever. The broker counts what comes in; honest agents bring kilobytes and at
 most a few hundred packets a second. Its counts are some seconds old, so a rate is taken over several looks. A burst that
-falls into two of them makes one rate more too high than a rate spans; beyond that it is a habit.
+falls into some of them makes as many rates more too high than a rate spans; beyond that it is a habit. More than any burst is
+seen at once: a transaction that is never committed fills the broker's memory within seconds, and then nobody may publish.
 """
 
 from collections import defaultdict
@@ -11,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-SPAN = 2
-"""Looks over which a rate is taken."""
-HABIT = SPAN + 2
+SPAN = 4
+"""Looks over which a rate is taken: ten seconds."""
+HABIT = SPAN + 4
 """So many rates in a row that are too high."""
 TOO_MUCH = "too much traffic"
 HOARDS = "takes messages and answers none"
@@ -35,6 +36,12 @@ class Volume:
 
 MOST = Volume(bytes=512 << 10, packets=600)
 """Per second."""
+AT_ONCE = 8 << 20
+"""Bytes between two looks: some 30,000 small messages, for which a transaction takes 60 MB of the broker's memory. What an agent
+has kept through an outage it delivers at 80 events a second, of a few hundred bytes each."""
+
+
+Looks = tuple[tuple[datetime, Mapping[str, Volume]], ...]
 
 
 @dataclass(frozen=True)
@@ -49,11 +56,13 @@ class Counted:
 @dataclass(frozen=True)
 class Watch:
     """What was seen so far. `known`: connection → its counts; `looks`: when, and each user's sum since we began; `loud`: how many
-    rates in a row of each user were too high, and the last of them."""
+    rates in a row of each user were too high, and the last of them; `floods`: the rate of who brought more than any burst since
+    the look before."""
 
     known: Mapping[str, Volume] = field(default_factory=dict)
-    looks: tuple[tuple[datetime, Mapping[str, Volume]], ...] = ()
+    looks: Looks = ()
     loud: Mapping[str, tuple[int, Volume]] = field(default_factory=dict)
+    floods: Mapping[str, Volume] = field(default_factory=dict)
 
 
 def looked(before: Watch, counted: Iterable[Counted], now: datetime, most: Volume = MOST) -> Watch:
@@ -66,8 +75,9 @@ def looked(before: Watch, counted: Iterable[Counted], now: datetime, most: Volum
     present, oldest = {one.user for one in counted}, before.looks[0][1] if before.looks else {}
     look = {user: volume for user, volume in sums.items() if user in present or volume != oldest.get(user)}
     looks = (*before.looks, (now, look))[-SPAN - 1 :]
-    loud = {user: (before.loud.get(user, (0, rate))[0] + 1, rate) for user, rate in _rates(looks).items() if _is_loud(rate, most)}
-    return Watch({one.name: one.volume for one in counted}, looks, loud)
+    rates = _rates(looks) if len(looks) > SPAN else {}
+    loud = {user: (before.loud.get(user, (0, rate))[0] + 1, rate) for user, rate in rates.items() if _is_loud(rate, most)}
+    return Watch({one.name: one.volume for one in counted}, looks, loud, _floods(looks[-2:]))
 
 
 def judged(watch: Watch, user: str) -> Watch:
@@ -75,15 +85,21 @@ def judged(watch: Watch, user: str) -> Watch:
     return replace(watch, loud={other: seen for other, seen in watch.loud.items() if other != user})
 
 
-def habitual(watch: Watch) -> dict[str, Volume]:
-    """User → its rate, of those who are too loud again and again."""
-    return {user: rate for user, (times, rate) in watch.loud.items() if times >= HABIT}
+def too_loud(watch: Watch) -> dict[str, Volume]:
+    """User → its rate, of those who are too loud again and again, or brought more at once than anybody may."""
+    return {user: rate for user, (times, rate) in watch.loud.items() if times >= HABIT} | dict(watch.floods)
 
 
-def _rates(looks: tuple[tuple[datetime, Mapping[str, Volume]], ...]) -> dict[str, Volume]:
-    """Per second, once there were enough looks."""
-    if len(looks) <= SPAN:
+def _floods(looks: Looks) -> dict[str, Volume]:
+    """Of the last two looks."""
+    if len(looks) < 2:
         return {}
+    (_, before), (_, after) = looks
+    return {user: rate for user, rate in _rates(looks).items() if (after[user] - before.get(user, Volume())).bytes > AT_ONCE}
+
+
+def _rates(looks: Looks) -> dict[str, Volume]:
+    """Per second, from the first to the last of them."""
     (then, before), (now, after) = looks[0], looks[-1]
     seconds = max(0.1, (now - then).total_seconds())
     more = {user: volume - before.get(user, Volume()) for user, volume in after.items()}

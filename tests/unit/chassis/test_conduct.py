@@ -49,9 +49,10 @@ def test_few_huge_messages_are_a_flood_too() -> None:
 def test_a_hundred_faults_at_once_are_borne_and_one_more_is_not() -> None:
     conduct = Conduct(0.0)
     for _ in range(100):
-        conduct = erred(conduct, LIMITS)
+        conduct = erred(conduct, 0.0, LIMITS)
     assert offence(conduct, LIMITS) is None
-    assert offence(erred(conduct, LIMITS), LIMITS) is Offence.FAULTS
+    assert offence(erred(conduct, 0.0, LIMITS), LIMITS) is Offence.FAULTS
+    assert offence(erred(conduct, 0.5, LIMITS), LIMITS) is None, "one has leaked"
 
 
 def test_what_waited_while_we_were_deaf_is_not_held_against_anybody() -> None:
@@ -80,7 +81,7 @@ def test_buckets_stay_within_their_bounds_and_empty_in_the_time_they_promise(gap
     conduct, now = Conduct(0.0), 0.0
     for gap in gaps:
         now += gap
-        conduct = erred(spoke(conduct, 200_000, now, LIMITS), LIMITS)
+        conduct = erred(spoke(conduct, 200_000, now, LIMITS), now, LIMITS)
         assert 0 <= conduct.events <= LIMITS.events_burst + LIMITS.events_per_second * LIMITS.memory_seconds
         assert 0 <= conduct.faults <= LIMITS.faults_burst + LIMITS.faults_per_second * LIMITS.memory_seconds
     fullest = LIMITS.faults_burst / LIMITS.faults_per_second + LIMITS.memory_seconds

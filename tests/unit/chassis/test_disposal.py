@@ -21,6 +21,7 @@ from services.chassis.delivery import INBOX, REASON, REFUSED, RETRY, VERDICT, Re
 from services.chassis.disposal import Disposal, _moved
 from services.chassis.doorkeeper import Doorkeeper
 from services.chassis.inbox import Inboxes
+from services.chassis.service import _stop
 from services.chassis.verdicts import WorldAway
 from tests.unit.chassis.messages import READY, Watched, a_message, delivered
 from tests.waiting import until
@@ -205,11 +206,48 @@ async def test_a_group_does_not_linger_once_it_is_full() -> None:
     consumer._linger = 3600
     answers = Answers(cast(Any, channel))
     running = asyncio.create_task(consumer.run())
-    await asyncio.sleep(0)
     for tag in range(1, 13):
+        for _ in range(3):
+            await asyncio.sleep(0)  # the first is found to be alone
         consumer._arrive(arrived(answers, tag, f"ann{tag}", A_PULSE, AgentPulse))
     await until(lambda: channel.answered == set(range(1, 11)), "the full group is handled", 5)
     assert groups == [10], "the others wait for company"
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+class Breaks:
+    """A subscription whose connection breaks while it takes its leave; aiormq cancels what waits for an answer."""
+
+    async def stop(self) -> None:
+        raise asyncio.CancelledError
+
+    async def told(self) -> None:
+        """Nothing is left to tell."""
+
+
+async def test_a_consumer_that_cannot_take_its_leave_waits_for_what_it_has_begun() -> None:
+    begun, may_end, ended = asyncio.Event(), asyncio.Event(), list[int]()
+
+    async def handler(batch: list[Received[Any]]) -> list[None]:
+        begun.set()
+        await may_end.wait()
+        ended.append(len(batch))
+        return [None] * len(batch)
+
+    channel = Channel()
+    consumer = BatchConsumer("scheduler", route(ChunkCompleted), handler, a_disposal(channel), 500)
+    cast(Any, consumer)._subscription = Breaks()
+    consumer._arrive(arrived(Answers(cast(Any, channel)), 1, "ann", GOOD))
+    running = asyncio.create_task(consumer.run())
+    await asyncio.wait_for(begun.wait(), 5)
+    stopping = asyncio.create_task(_stop([consumer]))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not stopping.done()
+    may_end.set()
+    await asyncio.wait_for(stopping, 5)
+    assert ended == [1]
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 

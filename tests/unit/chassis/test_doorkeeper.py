@@ -113,6 +113,28 @@ async def test_what_was_let_in_and_has_waited_is_read_once_its_agent_is_within_i
     assert doorkeeper.still_admits(a_message(), READY)
 
 
+async def test_faults_just_committed_are_not_forgiven_for_a_silence_before_them() -> None:
+    """Also where nothing else is counted: what has waited for us comes all at once."""
+    doorkeeper, clock, _ = a_doorkeeper()
+    await says(doorkeeper, 1)
+    clock.at += REPORT_SECONDS - 1
+    doorkeeper.was_deaf()
+    for _ in range(int(LIMITS.faults_burst) + 1):
+        assert doorkeeper.admits(a_message(), READY)
+        doorkeeper.erred("ann", READY)
+    assert not doorkeeper.still_admits(a_message(), READY)
+    assert not doorkeeper.admits(a_message(), READY)
+
+
+async def test_a_silence_empties_the_buckets_also_when_we_were_deaf_at_its_end() -> None:
+    doorkeeper, clock, told = a_doorkeeper()
+    await says(doorkeeper, 5_000)
+    clock.at += REPORT_SECONDS - 1
+    doorkeeper.was_deaf()
+    assert await says(doorkeeper, 5_000) == 5_000
+    assert len(told) == 1
+
+
 async def test_what_we_have_put_on_the_ladder_is_read_whatever_its_agent_has_said_since() -> None:
     """As when it comes; and an operator's replay is not thrown away."""
     doorkeeper, _, _ = a_doorkeeper()
