@@ -18,6 +18,7 @@ from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 
 log = structlog.get_logger()
 AGAIN_SECONDS, CANCEL_SECONDS = 1.0, 5.0
+AWAY = (AMQPError, ChannelInvalidStateError, RuntimeError, ConnectionError, TimeoutError)
 
 
 class Message(Protocol):
@@ -63,7 +64,7 @@ class Answers:
         return self._channel is channel
 
     @property
-    def is_late(self) -> bool:
+    def is_gone(self) -> bool:
         """Nothing can be answered any more: the broker has everything back."""
         return self._channel.is_closed
 
@@ -146,7 +147,7 @@ class Arrival:
     @property
     def is_gone(self) -> bool:
         """It is the broker's again, and comes, or has come, once more; one that may be lost and has waited too long is lost."""
-        return self._answers.is_late
+        return self._answers.is_gone
 
     async def ack(self) -> None:
         """Soon, together with others."""
@@ -183,7 +184,7 @@ class Subscription:
             self._again.cancel()
         try:
             await self._cancel()
-        except (AMQPError, ChannelInvalidStateError, RuntimeError, ConnectionError, TimeoutError) as away:
+        except AWAY as away:
             log.info("subscription ends by itself", queue=self._queue, problem=repr(away)[:200])
 
     async def _cancel(self) -> None:
@@ -226,6 +227,6 @@ class Subscription:
         while True:
             try:
                 return await self._subscribe()
-            except (AMQPError, ChannelInvalidStateError, RuntimeError, ConnectionError, TimeoutError) as away:
+            except AWAY as away:
                 log.warning("not subscribed yet", queue=self._queue, problem=repr(away)[:200])
                 await asyncio.sleep(AGAIN_SECONDS)

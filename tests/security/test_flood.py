@@ -1,6 +1,7 @@
 """One agent floods the farm with all the broker takes from it: it is counted, cut off and kept out, and the others work on."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -19,18 +20,25 @@ from tests.waiting import until
 HONEST, SECONDS, LONG_SECONDS = 20, 1.5, 60.0
 GIB = 1 << 30
 KINDS = ("valid", "broken")
+UNGUARDED = {"FRAMELEND_GUARD_INBOXES": "false"}
 UNSEEN = ("transaction", "expired", "given-back")
+
+
+@asynccontextmanager
+async def a_world_at_work(farm: FarmFile, agents: int, **settings: str) -> AsyncIterator[Flooded]:
+    world = World(farm, listens=False)
+    await world.open()
+    try:
+        async with a_busy_farm(world, agents, **settings) as it:
+            yield it
+    finally:
+        await world.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def flooded(farm: FarmFile) -> AsyncIterator[Flooded]:
-    world = World(farm, listens=False)
-    await world.open()
-    try:
-        async with a_busy_farm(world, HONEST) as it:
-            yield it
-    finally:
-        await world.close()
+    async with a_world_at_work(farm, HONEST) as it:
+        yield it
 
 
 async def flood(farm: Flooded, kind: str, seconds: float) -> tuple[Lender, dict[str, Any]]:
@@ -115,21 +123,16 @@ async def test_a_flood_that_never_reaches_an_inbox_is_seen_at_the_broker(flooded
 @pytest.mark.long
 async def test_without_the_guard_a_transaction_takes_everybodys_voice(farm: FarmFile) -> None:
     """The positive control: it fills the broker's memory."""
-    world = World(farm, listens=False)
-    await world.open()
-    try:
-        async with a_busy_farm(world, 2, FRAMELEND_GUARD_INBOXES="false") as it:
-            lender = await it.a_lender()
-            async with flooding(lender, "transaction", LONG_SECONDS, longest=LONG_SECONDS) as flooder:
-                await until(it.is_alarmed, "nobody may publish", LONG_SECONDS)
-                assert not flooder.done()
+    async with a_world_at_work(farm, 2, **UNGUARDED) as it:
+        lender = await it.a_lender()
+        async with flooding(lender, "transaction", LONG_SECONDS, longest=LONG_SECONDS) as flooder:
+            await until(it.is_alarmed, "nobody may publish", LONG_SECONDS)
+            assert not flooder.done()
 
-            async def is_over() -> bool:
-                return not await it.is_alarmed()
+        async def is_over() -> bool:
+            return not await it.is_alarmed()
 
-            await until(is_over, "the broker has its memory back", 120)
-    finally:
-        await world.close()
+        await until(is_over, "the broker has its memory back", 120)
 
 
 async def test_released_by_the_operator_it_is_heard_again(flooded: Flooded) -> None:
@@ -149,20 +152,15 @@ async def test_released_by_the_operator_it_is_heard_again(flooded: Flooded) -> N
 
 async def test_without_the_guard_nobody_stops_it_and_parking_grows(farm: FarmFile) -> None:
     """The positive control: the same flood, the guard switched off."""
-    world = World(farm, listens=False)
-    await world.open()
-    try:
-        async with a_busy_farm(world, 2, FRAMELEND_GUARD_INBOXES="false") as it:
-            lender = await it.a_lender()
-            async with flooding(lender, "broken", SECONDS, longest=SECONDS) as flooder:
-                told = await flooder
-            assert told["cut_after"] is None
-            assert (await it.document(lender.agent))["state"] == "enrolled"
+    async with a_world_at_work(farm, 2, **UNGUARDED) as it:
+        lender = await it.a_lender()
+        async with flooding(lender, "broken", SECONDS, longest=SECONDS) as flooder:
+            told = await flooder
+        assert told["cut_after"] is None
+        assert (await it.document(lender.agent))["state"] == "enrolled"
 
-            async def grown() -> bool:
-                return await it.parked() > 100
+        async def grown() -> bool:
+            return await it.parked() > 100
 
-            await until(grown, "parking grows")
-            it.scheduler.kill()
-    finally:
-        await world.close()
+        await until(grown, "parking grows")
+        it.scheduler.kill()

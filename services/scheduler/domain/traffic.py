@@ -92,18 +92,20 @@ def too_loud(watch: Watch) -> dict[str, Volume]:
 
 def _floods(looks: Looks) -> dict[str, Volume]:
     """Of the last two looks."""
-    if len(looks) < 2:
-        return {}
-    (_, before), (_, after) = looks
-    return {user: rate for user, rate in _rates(looks).items() if (after[user] - before.get(user, Volume())).bytes > AT_ONCE}
+    brought = _brought(looks)
+    return {user: rate for user, rate in _rates(looks).items() if brought[user].bytes > AT_ONCE}
 
 
 def _rates(looks: Looks) -> dict[str, Volume]:
     """Per second, from the first to the last of them."""
-    (then, before), (now, after) = looks[0], looks[-1]
-    seconds = max(0.1, (now - then).total_seconds())
-    more = {user: volume - before.get(user, Volume()) for user, volume in after.items()}
-    return {user: Volume(one.bytes / seconds, one.packets / seconds) for user, one in more.items()}
+    seconds = max(0.1, (looks[-1][0] - looks[0][0]).total_seconds())
+    return {user: Volume(one.bytes / seconds, one.packets / seconds) for user, one in _brought(looks).items()}
+
+
+def _brought(looks: Looks) -> dict[str, Volume]:
+    """From the first to the last of them."""
+    before, after = looks[0][1], looks[-1][1]
+    return {user: volume - before.get(user, Volume()) for user, volume in after.items()}
 
 
 def _is_loud(rate: Volume, most: Volume) -> bool:
