@@ -1,12 +1,26 @@
-"""For every test: properties are not judged by the time they take, which a busy machine decides.
+"""For every test: scenes, made once; and properties are not judged by the time they take, which a busy machine decides.
 
 The gate tries the same examples every time, so that what fails there fails everywhere; `make test-long` looks for new ones.
 """
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+from infra.local import engine
+from infra.local.layout import Layout
+from tests.scenes import build_scenes
 
 settings.register_profile("gate", deadline=None, derandomize=True)
 settings.register_profile("exploring", deadline=None)
 settings.load_profile("exploring" if os.environ.get("FRAMELEND_EXPLORE") else "gate")
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`<name>/scene.blend` for every test scene; nobody writes there."""
+    if not engine.answers():
+        engine.ensure(Layout.of())
+    return build_scenes(tmp_path_factory.mktemp("scenes"))

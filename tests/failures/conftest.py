@@ -11,15 +11,12 @@ import pytest
 from agent.domain.attempt import Ending
 from infra.images.rendering import render_image_id
 from infra.images.sandbox import run_locked
-from infra.local import engine
-from infra.local.layout import Layout
 from tests.failures.by_lender import BY_LENDER
 from tests.failures.by_program import BY_PROGRAM
 from tests.failures.by_scene import BY_SCENE
 from tests.failures.labels import failures
 from tests.failures.matrix import Outcome
 from tests.failures.ward import Provoke, a_ward
-from tests.scenes import build_scenes
 
 HERE = Path(__file__).resolve().parent
 PROVOKE = {**BY_SCENE, **BY_PROGRAM, **BY_LENDER}
@@ -53,13 +50,11 @@ class Infirmary:
 
 
 @pytest.fixture(scope="session")
-def infirmary(tmp_path_factory: pytest.TempPathFactory) -> Infirmary:
-    if not engine.answers():
-        engine.ensure(Layout.of())
+def infirmary(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Infirmary:
     folder = tmp_path_factory.mktemp("failures")
-    scenes = build_scenes(folder / "scenes")
-    _broken_scenes(folder / "maker", scenes)
-    return Infirmary(render_image_id(), scenes, folder)
+    more = shutil.copytree(scenes, folder / "scenes")
+    _broken_scenes(folder / "maker", more)
+    return Infirmary(render_image_id(), more, folder)
 
 
 def _broken_scenes(maker: Path, scenes: Path) -> None:

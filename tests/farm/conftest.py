@@ -1,7 +1,6 @@
 """One whole farm for all tests of this folder, with a house agent; each module lends what it needs, and takes it back."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -10,16 +9,8 @@ from infra.local.farmfile import FarmFile
 from tests.farm.farmhouse import Farm
 from tests.integration.conftest import farm
 from tests.integration.world import World
-from tests.scenes import build_scenes
 
 __all__ = ["farm"]
-
-
-@pytest.fixture(scope="session")
-def scenes(tmp_path_factory: pytest.TempPathFactory, farm: FarmFile) -> Path:
-    """`<name>/scene.blend` for every test scene."""
-    folder = tmp_path_factory.mktemp("scenes")
-    return build_scenes(folder)
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")

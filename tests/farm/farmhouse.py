@@ -38,8 +38,7 @@ class Farm:
 
     async def open(self, **scheduler: str) -> None:
         """All five services; `scheduler` holds extra FRAMELEND_ settings of the scheduler."""
-        for name in SERVICES:
-            await self.start(name, **(scheduler if name == "scheduler" else {}))
+        await asyncio.gather(*(self.start(name, **(scheduler if name == "scheduler" else {})) for name in SERVICES))
         self.operator = self.world.farm["FARM_OPERATOR_KEY"]
 
     async def start(self, name: str, **extra: str) -> Process:

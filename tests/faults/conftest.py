@@ -6,12 +6,11 @@ import pytest
 import pytest_asyncio
 
 from infra.local.farmfile import FarmFile
-from tests.farm.conftest import scenes
 from tests.faults.stage import Stage
 from tests.integration.conftest import farm
 from tests.integration.world import World
 
-__all__ = ["farm", "scenes"]
+__all__ = ["farm"]
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")

@@ -63,8 +63,7 @@ class Stage:
         for wire in (*self.wires.values(), self.post, self.store):
             await wire.open()
         self.farm.operator = self.world.farm["FARM_OPERATOR_KEY"]
-        for name in SERVICES:
-            await self.start(name)
+        await asyncio.gather(*map(self.start, SERVICES))
         self.house = await self.farm.enrol("operator", "house", house=True)
         self.lenders = [await self.farm.account(name, "lender") for name in ("lena", "leo")]
         self.lent = [await self.farm.enrol(lender.id, f"of-{at}") for at, lender in enumerate(self.lenders)]

@@ -18,7 +18,6 @@ from contracts.events import Fault
 from infra.images import engine
 from infra.images.rendering import HERE, render_image_id
 from infra.local.engine import host
-from tests.scenes import build_scenes
 from tests.scenes.pixels import pixel_sha256
 from tests.security.lair import Lair, Raid
 from tests.waiting import until
@@ -91,11 +90,6 @@ async def lair(tmp_path: Path, python: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert isinstance(it.place.engine, Processes)
     yield it
     await it.close()
-
-
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_scenes(tmp_path_factory.mktemp("scenes"))
 
 
 async def rendered(lair: Lair, scene: Path) -> Raid:

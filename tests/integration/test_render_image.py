@@ -16,8 +16,6 @@ import pytest
 from infra.images.rendering import render_image_id
 from infra.images.sandbox import DRIVER, SURVEY, run_locked
 from infra.local import engine
-from infra.local.layout import Layout
-from tests.scenes import build_scenes
 from tests.scenes.pixels import pixel_sha256
 
 MANY_SURVEYS = (
@@ -84,11 +82,8 @@ class Farmhand:
 
 
 @pytest.fixture(scope="module")
-def farmhand(tmp_path_factory: pytest.TempPathFactory) -> Farmhand:
-    if not engine.answers():
-        engine.ensure(Layout.of())
-    work = tmp_path_factory.mktemp("render")
-    return Farmhand(render_image_id(), build_scenes(work / "scenes"), work)
+def farmhand(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Farmhand:
+    return Farmhand(render_image_id(), scenes, tmp_path_factory.mktemp("render"))
 
 
 def test_frames_are_rendered_in_the_order_asked_and_reported_one_by_one(farmhand: Farmhand) -> None:

@@ -49,10 +49,14 @@ class Process:
     def thaw(self) -> None:
         self._popen.send_signal(signal.SIGCONT)
 
-    def stop(self) -> int:
-        """SIGTERM; returns the exit code."""
-        if self._popen.poll() is None:
+    def tell_to_stop(self) -> None:
+        """SIGTERM."""
+        if not self.ended():
             self._popen.terminate()
+
+    def stop(self) -> int:
+        """Returns the exit code."""
+        self.tell_to_stop()
         return self._popen.wait(30)
 
     def ended(self) -> bool:
@@ -92,6 +96,8 @@ class World:
             await self._listen()
 
     async def close(self) -> None:
+        for process in self._processes:
+            process.tell_to_stop()
         for process in self._processes:
             process.stop()
         for connection in self._connections:

@@ -1,7 +1,6 @@
 """Attackers' code in the render container talks without end, never ends, or lets scripts of a .blend run."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,11 +8,11 @@ import pytest
 import pytest_asyncio
 
 from agent.container import Engine
+from agent.domain import signals
 from agent.domain.attempt import Phase
 from agent.domain.watching import IDLE_SECONDS
 from contracts.events import Fault
 from infra.images.rendering import render_image_id
-from tests.scenes import build_scenes
 from tests.security.lair import Lair, Raid, a_lair, hostile_image
 from tests.waiting import until
 
@@ -74,21 +73,20 @@ async def test_what_a_container_says_is_kept_on_the_machines_disk_only_with_that
 
 
 async def test_an_endless_frame_is_ended_when_its_time_is_over_however_busy_it_looks_or_new_it_claims_to_be(
-    image: str, home: Path
+    image: str, tmp_path: Path
 ) -> None:
-    async with a_lair(home, image) as lair:
-        raids = await asyncio.gather(*(lair.attack([(one, {})], max_seconds_per_frame=FRAME_SECONDS) for one in ENDLESS))
-    assert [raid.ending.fault for raid in raids] == [Fault.TIME, Fault.TIME]
-
-
-async def test_with_a_long_time_allowed_the_same_frames_go_on(image: str, home: Path) -> None:
-    async with a_lair(home, image) as lair:
-        raids = [await lair.begin([(one, {})], max_seconds_per_frame=3_600) for one in ENDLESS]
-        await until(lambda: raids[0].runner.attempt.progress and raids[1].runner.attempt.opened, "their first words")
-        began = time.monotonic()
-        await until(lambda: time.monotonic() - began > 2 * FRAME_SECONDS, "twice the time")
-        assert [raid.runner.attempt.phase for raid in raids] == [Phase.RENDERING, Phase.RENDERING]
-        await asyncio.gather(*map(lair.withdraw, raids))
+    """Positive control: the same frames, begun before and with a long time allowed, go on beside them."""
+    async with a_lair(tmp_path / "patient", image) as patient, a_lair(tmp_path / "strict", image) as strict:
+        going = [await patient.begin([(one, {})], max_seconds_per_frame=3_600) for one in ENDLESS]
+        lasting = [asyncio.create_task(patient.ended(raid)) for raid in going]
+        await until(lambda: going[0].runner.attempt.progress and going[1].runner.attempt.opened, "their first words")
+        raids = await asyncio.gather(*(strict.attack([(one, {})], max_seconds_per_frame=FRAME_SECONDS) for one in ENDLESS))
+        assert [raid.ending.fault for raid in raids] == [Fault.TIME, Fault.TIME]
+        assert [raid.runner.attempt.phase for raid in going] == [Phase.RENDERING, Phase.RENDERING]
+        assert not any(task.done() for task in lasting)
+        for raid in going:
+            raid.runner.feed(signals.Withdrawn("the test is over"))
+        await asyncio.gather(*lasting)
 
 
 @pytest.mark.long
@@ -97,11 +95,6 @@ async def test_what_neither_speaks_nor_computes_is_ended(image: str, home: Path)
         raid = await lair.attack([("hang", {"seconds": 3_600.0})], max_seconds_per_frame=3_600)
     assert f"{IDLE_SECONDS} s" in raid.ending.text
     assert raid.ending.fault is Fault.MACHINE
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return await asyncio.to_thread(build_scenes, tmp_path_factory.mktemp("scenes"))
 
 
 @pytest_asyncio.fixture(loop_scope="session")

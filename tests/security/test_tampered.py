@@ -10,14 +10,14 @@ import pytest
 
 from agent.bundle import BundleCache
 from contracts.events import ChunkReleased, FramesRendered, Release
-from tests.integration.agent.conftest import image, running, scenes, stage, store, world
+from tests.integration.agent.conftest import image, running, stage, store, world
 from tests.integration.agent.goods import Bundle, a_bundle
 from tests.integration.agent.stage import Stage
 from tests.integration.world import Process
 from tests.security.hostile.lies import a_png
 from tests.security.lair import a_lair, hostile_image
 
-__all__ = ["image", "running", "scenes", "stage", "store", "world"]
+__all__ = ["image", "running", "stage", "store", "world"]
 
 
 def _one_byte_of_the_scene(bundle: Bundle) -> bytes:

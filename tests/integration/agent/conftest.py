@@ -1,7 +1,6 @@
 """One world and one agent for all tests of this folder; who ends the agent need not start it again."""
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -11,7 +10,6 @@ from infra.local.farmfile import FarmFile
 from tests.integration.agent.goods import Store
 from tests.integration.agent.stage import Stage
 from tests.integration.world import Process, World
-from tests.scenes import build_scenes
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
@@ -25,11 +23,6 @@ async def world(farm: FarmFile) -> AsyncIterator[World]:
 @pytest.fixture(scope="package")
 def image() -> str:
     return render_image_id()
-
-
-@pytest.fixture(scope="package")
-def scenes(image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_scenes(tmp_path_factory.mktemp("scenes"))
 
 
 @pytest.fixture(scope="package")
