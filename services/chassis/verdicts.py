@@ -45,6 +45,9 @@ _WORLD = (
 LEAVING = frozenset({91, 189, 10107, 11600, 11602, 13435, 13436})
 """MongoDB's codes of a server that stops, or hands its place over (the driver's own list of them)."""
 _OUT_OF_TIME = frozenset({50, 64})
+_AGAIN = "TransientTransactionError"
+"""MongoDB's word for a transaction of which nothing was kept and that should be made again: a server that was started again has
+forgotten it. Motor's `with_transaction` makes it again only while its callback runs, not when the commit is told so."""
 _THERE = 11000
 """That a document was there already; no fault of its own where a server leaves in the middle of an insertion."""
 
@@ -71,7 +74,7 @@ def codes(answer: Mapping[str, Any]) -> set[int]:
 
 def _goes_away(raised: BaseException) -> bool:
     """Writes meet a server that stops, or run out of their time, under other names than a connection does."""
-    if isinstance(raised, PyMongoError) and raised.timeout:
+    if isinstance(raised, PyMongoError) and (raised.timeout or raised.has_error_label(_AGAIN)):
         return True
     if not isinstance(raised, OperationFailure):
         return False

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from infra.local.infrastructure import tool
 from infra.local.layout import TOOLS
@@ -19,6 +20,7 @@ from tests.integration.world import free_port
 from tests.waiting import until
 
 WRITERS = 40
+NO_SUCH_TRANSACTION = 251
 
 
 @pytest_asyncio.fixture(name="database", loop_scope="session")
@@ -72,3 +74,24 @@ async def test_writes_in_flight_when_the_database_is_stopped_are_for_later_and_n
     problems = await asyncio.wait_for(asyncio.gather(*writers), 60)
     client.close()
     assert {verdict(problem) for problem in problems} == {Verdict.WORLD}, problems[:3]
+
+
+async def test_a_transaction_that_the_database_has_forgotten_when_it_is_committed_is_for_later_and_kept_nothing(
+    database: tuple[asyncio.subprocess.Process, int],
+) -> None:
+    """As after a kill and a restart between its last write and its commit."""
+    _, port = database
+    await _founded(port)
+    client: Any = AsyncIOMotorClient(f"mongodb://127.0.0.1:{port}/?replicaSet=one")
+
+    async def write(session: Any) -> None:
+        await client.stopped.things.insert_one({"_id": "one"}, session=session)
+        await client.admin.command("killSessions", [session.session_id])
+
+    async with await client.start_session() as session:
+        with pytest.raises(OperationFailure) as problem:
+            await session.with_transaction(write)
+    assert problem.value.code == NO_SUCH_TRANSACTION
+    assert verdict(problem.value) is Verdict.WORLD
+    assert await client.stopped.things.count_documents({}) == 0
+    client.close()

@@ -104,6 +104,12 @@ class Stage:
         await until(is_in, "the broker lets it in", SECONDS)
         return found[0]
 
+    async def leave(self, who: Somebody) -> None:
+        """Whatever it does next, it logs in first."""
+        self._channels.pop(who.name, None)
+        if (kept := self._connections.pop(who.name, None)) is not None:
+            await kept.close()
+
     async def kept_channel(self, who: Somebody) -> AbstractChannel:
         """One that stays, for many calls that are not refused."""
         if (kept := self._channels.get(who.name)) is None or kept.is_closed:

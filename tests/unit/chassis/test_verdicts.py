@@ -46,6 +46,8 @@ def answer(*codes: int, **more: object) -> BulkWriteError:
         (answer(11000, 66, writeConcernErrors=[{"code": 91}]), Verdict.OURS),
         (answer(66, writeConcernErrors=[{"code": 91}]), Verdict.OURS),
         (OperationFailure("not allowed", 13), Verdict.OURS),
+        (OperationFailure("no such transaction", 251), Verdict.OURS),
+        (OperationFailure("no such transaction", 251, {"errorLabels": ["TransientTransactionError"]}), Verdict.WORLD),
         (ZeroDivisionError(), Verdict.OURS),
     ],
 )
