@@ -150,7 +150,7 @@ class Swarm:
         return take
 
     async def _assigned(self, machine: Machine, grant: Grant, now: float) -> None:
-        if machine.holds is not None and machine.holds.attempt == grant.attempt:
+        if self.tally.attempts.get(grant.attempt) == machine.agent:  # said again, perhaps after it was finished
             self.tally.repeated += 1
             return
         self._check(machine, grant)
@@ -171,7 +171,7 @@ class Swarm:
         if machine.holds is not None:
             tally.wrong.append(f"{machine.agent} has one slot and was given a second chunk")
         if grant.attempt in tally.attempts:
-            tally.wrong.append(f"attempt {grant.attempt} was given twice")
+            tally.wrong.append(f"attempt {grant.attempt} was given to another as well")
         if grant.chunk in tally.chunks:
             tally.wrong.append(f"chunk {grant.chunk} is held by {tally.chunks[grant.chunk]} and {machine.agent}")
         tally.attempts[grant.attempt] = tally.chunks[grant.chunk] = machine.agent
