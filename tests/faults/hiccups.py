@@ -40,8 +40,7 @@ class Hiccups:
             fast: a_wrong_clock(TURNED_SECONDS),
             slow: a_wrong_clock(-TURNED_SECONDS) | KEEP_FREE | {"FRAMELEND_AGENT_DIR": str(self.disk.path / "agent")},
         }
-        for agent in (fast, slow):
-            await asyncio.to_thread(self.stage.farm.agents[agent].stop)
+        await self._stopped(fast, slow)
         await asyncio.gather(*(self.stage.run_agent(agent) for agent in (fast, slow)))
         await until(lambda: self._is_off_by(fast, TURNED_SECONDS), "a clock that is wrong indeed")
         await until(lambda: self._is_off_by(slow, -TURNED_SECONDS), "a clock that is wrong the other way")
@@ -49,10 +48,12 @@ class Hiccups:
     async def end(self) -> None:
         """The machines as they were."""
         self.stage.machines = {}
-        for agent in self.stage.lent:
-            await asyncio.to_thread(self.stage.farm.agents[agent].stop)
+        await self._stopped(*self.stage.lent)
         self.disk.close()
         await asyncio.gather(*(self.stage.run_agent(agent) for agent in self.stage.lent))
+
+    async def _stopped(self, *agents: str) -> None:
+        await asyncio.gather(*(asyncio.to_thread(self.stage.farm.agents[agent].stop) for agent in agents))
 
     def _is_off_by(self, agent: str, turned: int) -> bool:
         """By when its process believes that it made the id of its run: a UUIDv7 begins with milliseconds."""
