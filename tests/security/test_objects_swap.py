@@ -83,7 +83,7 @@ async def test_swapped_while_it_is_looked_at_what_is_kept_is_what_was_verified(
 ) -> None:
     it = Swap(lender, job, depot, frame)
     await it.deliver()
-    words = f"frames/{job.id}/" if moment.startswith("writes") else f"staged/{it.grant.attempt}/"
+    words = f"frames/{job.id}/{frame}-" if moment.startswith("writes") else f"staged/{it.grant.attempt}/"
     wire.hold("", words, Way.ANSWERED if moment == "is answered" else Way.SAID)
     await it.complete()
     await until(wire.holds, f"storage {moment}")
