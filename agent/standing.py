@@ -56,12 +56,16 @@ class Standing:
             await self._pause()
 
     async def _pause(self) -> None:
-        """Until the next look; no longer than to the moment when what it waits for is there."""
-        end = self._place.now() + (ENGINE_SECONDS if self.wrong in (None, NOT_MEASURED) else ENGINE_SECONDS / 6)
-        while (left := end - self._place.now()) > 0:
+        """Until the next look: a short while when something is wrong, which `_ready` may find meanwhile, and no longer than to
+        the moment when what it waits for is there."""
+        began = self._place.now()
+        while (left := began + self._seconds_between_looks() - self._place.now()) > 0:
             if self.wrong == NOT_MEASURED and not self._desk.resting:
                 return
-            await asyncio.sleep(min(left, AGAIN_SECONDS) if self.wrong == NOT_MEASURED else left)
+            await asyncio.sleep(min(left, AGAIN_SECONDS))
+
+    def _seconds_between_looks(self) -> float:
+        return ENGINE_SECONDS if self.wrong in (None, NOT_MEASURED) else ENGINE_SECONDS / 6
 
     async def _what_is_wrong(self) -> str | None:
         image, place = self._place.settings.agent_image, self._place

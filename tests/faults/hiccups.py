@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,7 +34,8 @@ class Hiccups:
     disk: SmallDisk
     _died: set[str] = field(default_factory=set)
 
-    async def begin(self) -> None:
+    async def begin(self, meanwhile: Awaitable[object]) -> None:
+        """`meanwhile`: while the machines start and measure themselves."""
         fast, slow = self.stage.lent
         self.disk.open()
         self.stage.machines = {
@@ -41,7 +43,7 @@ class Hiccups:
             slow: a_wrong_clock(-TURNED_SECONDS) | KEEP_FREE | {"FRAMELEND_AGENT_DIR": str(self.disk.path / "agent")},
         }
         await self._stopped(fast, slow)
-        await asyncio.gather(*(self.stage.run_agent(agent) for agent in (fast, slow)))
+        await asyncio.gather(meanwhile, *(self.stage.run_agent(agent) for agent in (fast, slow)))
         await until(lambda: self._is_off_by(fast, TURNED_SECONDS), "a clock that is wrong indeed")
         await until(lambda: self._is_off_by(slow, -TURNED_SECONDS), "a clock that is wrong the other way")
 

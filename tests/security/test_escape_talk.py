@@ -18,7 +18,7 @@ from tests.waiting import until
 
 FLOODS = {"talk": {"lines": 60_000}, "shout": {"mebibytes": 80}, "endless_line": {"mebibytes": 64}}
 ENDLESS = ("never_end", "reopen")
-FRAME_SECONDS = 5
+FRAME_SECONDS = 3
 CODE = ("script", "driver_script")
 MARK = "escaped42"
 """What the code says when it runs; its own text, which Blender quotes, has it as a sum."""

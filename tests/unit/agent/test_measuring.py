@@ -1,8 +1,9 @@
-"""A machine is not measured while its owner has it, nor is the figure of a crowd kept."""
+"""When a machine is measured and looked at: not while its owner has it, and soon again when something was wrong."""
 
 import asyncio
+import dataclasses
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -14,9 +15,10 @@ from agent.desk import Desk
 from agent.domain.comfort import Cause, Mood, Objection, Stance
 from agent.process import Processes
 from agent.settings import AgentSettings
-from agent.standing import NOT_MEASURED, Standing, health
+from agent.standing import DISK_FULL, ENGINE_SECONDS, NOT_MEASURED, Standing, health
 from agent.workplace import Workplace
 from agent.yielding import Yielding
+from contracts.events import Event
 from tests.unit.agent.builders import IMAGE
 from tests.unit.agent.test_keeping import a_place
 from tests.waiting import until
@@ -32,11 +34,24 @@ print('{"event": "benchmark", "cpu_seconds": 2.0, "seconds": 1.0}', flush=True)
 """
 
 
+class Ahead(Workplace):
+    """Whose clock can be put forward. It says nothing to anybody."""
+
+    by = 0.0
+
+    async def say(self, event: Event, trace: Mapping[str, str]) -> bool:
+        return True
+
+    def now(self) -> float:
+        return super().now() + self.by
+
+
 @pytest_asyncio.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Workplace]:
+async def place(tmp_path: Path) -> AsyncIterator[Ahead]:
     """Its benchmark frame takes until it `may-end`."""
     async with httpx.AsyncClient() as http:
-        place = a_place(tmp_path / "home", http)
+        plain = a_place(tmp_path / "home", http)
+        place = Ahead(**{field.name: getattr(plain, field.name) for field in dataclasses.fields(plain)})
         driver = tmp_path / "driver"
         driver.mkdir()
         (driver / "benchmark.py").write_text(FRAME)
@@ -101,3 +116,18 @@ async def test_who_comes_back_meanwhile_does_not_wait_for_it_but_the_load_it_mak
     assert standing.wrong == (None if goes_on else NOT_MEASURED)
     assert place.folders.benchmark.exists() is goes_on
     await until(lambda: not is_running(place), "nothing of it runs", 30)
+
+
+async def test_a_disk_found_full_between_two_looks_is_looked_at_again_as_soon_as_one_found_full_at_a_look(place: Ahead) -> None:
+    desk = Desk(place)
+    standing = Standing(place, desk, "run", "0")
+    (driver(place) / "may-end").touch()
+    looking = await a_look(standing)
+    assert standing.wrong is None
+    place.journal.reserve.full = True
+    telling = asyncio.create_task(standing.tell_ready())
+    await until(lambda: standing.wrong == DISK_FULL, "it says that it takes no work", 30)
+    place.by = ENGINE_SECONDS / 3
+    await until(lambda: standing.wrong is None, "there is room again", ENGINE_SECONDS / 3)
+    for task in (looking, telling):
+        task.cancel()

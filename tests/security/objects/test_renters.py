@@ -15,10 +15,8 @@ from tests.integration.intake_stage import Person, Stage, connection
 from tests.integration.storage.players import Lender, a_bundle
 from tests.integration.world import Process, World
 from tests.pictures import a_png, sha256
-from tests.security.vault import storage
 from tests.waiting import until
 
-__all__ = ["storage"]
 DATA = a_bundle("a secret scene", {"textures/wood.png": b"nobody else's"})
 PICTURE = a_png(shade=44)
 NOT_HIS = (404, 409)

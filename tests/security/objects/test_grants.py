@@ -30,11 +30,10 @@ from contracts.values import FrameRange, Kind
 from tests.integration.storage.players import Lender, Renter
 from tests.integration.world import World
 from tests.pictures import a_png, sha256
-from tests.security.depot import about
-from tests.security.vault import OpenJob, depot, job, lender, storage
+from tests.security.objects.conftest import OpenJob
+from tests.security.objects.depot import about
 from tests.waiting import until
 
-__all__ = ["depot", "job", "lender", "storage"]
 PICTURE = a_png(shade=21)
 ANOTHERS_KEY = {"1": bytes(32)}
 MORE_FRAMES = (FrameRange(first=1, last=500),)

@@ -5,41 +5,22 @@ The control in each case: what lies in the staging place afterwards is the swapp
 reading, would have kept it.
 """
 
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
-import pytest_asyncio
 
 from contracts.events import BundleRejected, BundleStored, FramesRejected, FramesStored, UploadFinished
 from contracts.grants import Grant
 from services.storage.domain.frame import staged_key
 from tests.faults.wire import Way, Wire
 from tests.integration.storage.players import Lender, Renter, a_bundle
-from tests.integration.world import Process, World
+from tests.integration.world import World
 from tests.pictures import a_png, sha256
-from tests.security.depot import Depot, put
-from tests.security.vault import OpenJob, bucket, depot, job, lender
+from tests.security.objects.conftest import OpenJob
+from tests.security.objects.depot import Depot, put
 from tests.waiting import until
 
-__all__ = ["depot", "job", "lender"]
 GOOD = a_png(shade=33)
 SWAPPED = GOOD[:-30] + bytes(30)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def wire(world: World) -> AsyncIterator[Wire]:
-    it = Wire(world.farm.port("S3"))
-    await it.open()
-    yield it
-    await it.close()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def storage(world: World, wire: Wire) -> AsyncIterator[Process]:
-    """Lenders and renters reach the store directly."""
-    own, public = f"http://127.0.0.1:{wire.port}", world.farm.http("S3")
-    yield await world.start("storage", FRAMELEND_S3_BUCKET=bucket(world), FRAMELEND_S3_URL=own, FRAMELEND_S3_PUBLIC_URL=public)
 
 
 class Swap:

@@ -17,11 +17,10 @@ from services.storage.domain.frame import staged_key
 from tests.integration.storage.players import Lender
 from tests.integration.world import World
 from tests.pictures import a_png, sha256
-from tests.security.depot import PNG, Depot, put
-from tests.security.vault import OpenJob, depot, job, lender, storage
+from tests.security.objects.conftest import OpenJob
+from tests.security.objects.depot import PNG, Depot, put
 from tests.waiting import until
 
-__all__ = ["depot", "job", "lender", "storage"]
 REFUSED = frozenset({400, 403, 404, 405, 411, 501})
 PICTURE = a_png(shade=7)
 OTHER = PICTURE[:-30] + bytes(30)
