@@ -10,4 +10,4 @@ step ruff format --check .
 step ruff check .
 step mypy
 step lint-imports
-step python -m pytest -q tests/unit
+step python -m pytest -q -n 2 --dist loadfile tests/unit  # much of it is waiting for clocks

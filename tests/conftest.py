@@ -13,6 +13,8 @@ from infra.local import engine
 from infra.local.layout import Layout
 from tests.scenes import build_scenes
 
+os.environ.pop("COLUMNS", None)  # how wide tables are is a test's own matter, not that of who runs it
+
 settings.register_profile("gate", deadline=None, derandomize=True)
 settings.register_profile("exploring", deadline=None)
 settings.load_profile("exploring" if os.environ.get("FRAMELEND_EXPLORE") else "gate")
