@@ -10,4 +10,18 @@ step ruff format --check .
 step ruff check .
 step mypy
 step lint-imports
-step python -m pytest -q -n 2 --dist loadfile tests/unit  # much of it is waiting for clocks
+
+# The agent's unit tests beside all others: much of their time is waiting for clocks.
+words=$(mktemp)
+python -m pytest -q tests/unit/agent >"$words" 2>&1 &
+agents=$!
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap '[[ -z $agents ]] || kill "$agents"; rm -f "$words"' EXIT
+others=0 agent=0
+step python -m pytest -q tests/unit --ignore=tests/unit/agent || others=$?
+wait "$agents" || agent=$?
+agents=
+printf '\ncheck: python -m pytest -q tests/unit/agent (beside it)\n'
+cat "$words"
+exit $((others ? others : agent))
