@@ -4,6 +4,7 @@ The gate tries the same examples every time, so that what fails there fails ever
 """
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,14 @@ from infra.local import engine
 from infra.local.layout import Layout
 from tests.scenes import build_scenes
 
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+# asyncio's own way is to cancel the test, which may think that it was its own doing; and what a shell without a terminal starts
+# in the background ignores the signal altogether.
+signal.signal(signal.SIGINT, _interrupted)
 os.environ.pop("COLUMNS", None)  # how wide tables are is a test's own matter, not that of who runs it
 
 settings.register_profile("gate", deadline=None, derandomize=True)
