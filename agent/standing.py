@@ -46,8 +46,8 @@ class Standing:
     async def look_after_engine(self) -> None:
         """For ever: whether Docker answers and has the agreed image; measures the machine once it has."""
         while True:
-            before, first = self.wrong, not self.looked
-            self.wrong = await self._what_is_wrong()
+            first, found = not self.looked, await self._what_is_wrong()
+            before, self.wrong = self.wrong, found  # `_ready` may have said something else during the look
             self.looked = True
             metrics.READY.set(0 if self.wrong else 1)
             if first or self.wrong != before:

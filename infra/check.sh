@@ -17,7 +17,7 @@ python -m pytest -q tests/unit/agent >"$words" 2>&1 &
 agents=$!
 trap 'exit 130' INT
 trap 'exit 143' TERM
-trap '[[ -z $agents ]] || kill "$agents"; rm -f "$words"' EXIT
+trap '[[ -z $agents ]] || kill "$agents" 2>/dev/null || true; rm -f "$words"' EXIT
 others=0 agent=0
 step python -m pytest -q tests/unit --ignore=tests/unit/agent || others=$?
 wait "$agents" || agent=$?

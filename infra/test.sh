@@ -43,12 +43,28 @@ each() { # a command for each of the farms
     "$@" && FARM_DIR=$SECOND "$@"
 }
 
+end() { # GROUP: asked three times, for a test may take an interrupt for a cancellation of its own
+    for _ in 1 2 3; do
+        kill -INT -- "-$1" 2>/dev/null || break
+        gone_within_a_minute "$1" && break
+    done
+    kill -KILL -- "-$1" 2>/dev/null || true
+    wait "$1" || true
+}
+
+gone_within_a_minute() { # GROUP
+    for _ in {1..60}; do
+        kill -0 -- "-$1" 2>/dev/null || return 0
+        sleep 1
+    done
+    return 1
+}
+
 stop() {
     local status=$?
     trap '' INT TERM
     for group in "${RUNNING[@]}"; do
-        kill -INT -- "-$group" 2>/dev/null || true
-        wait "$group" || true
+        end "$group"
     done
     if ((status)); then
         each $PYTHON -m infra.local down || true

@@ -14,14 +14,7 @@ from infra.local import engine
 from infra.local.layout import Layout
 from tests.scenes import build_scenes
 
-
-def _interrupted(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-# asyncio's own way is to cancel the test, which may think that it was its own doing; and what a shell without a terminal starts
-# in the background ignores the signal altogether.
-signal.signal(signal.SIGINT, _interrupted)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell without a terminal starts in the background
 os.environ.pop("COLUMNS", None)  # how wide tables are is a test's own matter, not that of who runs it
 
 settings.register_profile("gate", deadline=None, derandomize=True)

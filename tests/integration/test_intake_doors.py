@@ -123,6 +123,11 @@ async def test_a_lender_sees_what_he_is_offered_and_answers_for_his_own_machines
     job, lender = await stage.a_quoted_job(renter), await stage.a_person("lender")
     mine = f"laptop-of-{lender.id}"
     await stage.world.say("scheduler", e.AgentEnrolled(agent=mine, owner=lender.id, name="laptop"))
+
+    async def is_known() -> bool:
+        return mine in [one["id"] for one in (await lender.get("/v1/agents")).json()]
+
+    await until(is_known, "his machine is known")
     await stage.offers(lender, job, mine)
     whole = (await lender.get(f"/v1/offers/{job}")).json()
     assert (whole["pays"], whole["price_per_wu"], whole["answer"], whole["picture"]) == ("1", "0.01", "none", False)

@@ -18,7 +18,7 @@ from tests.waiting import until
 
 FLOODS = {"talk": {"lines": 60_000}, "shout": {"mebibytes": 80}, "endless_line": {"mebibytes": 64}}
 ENDLESS = ("never_end", "reopen")
-FRAME_SECONDS = 3
+FRAME_SECONDS = 5
 CODE = ("script", "driver_script")
 MARK = "escaped42"
 """What the code says when it runs; its own text, which Blender quotes, has it as a sum."""
@@ -82,6 +82,8 @@ async def test_an_endless_frame_is_ended_when_its_time_is_over_however_busy_it_l
         await until(lambda: going[0].runner.attempt.progress and going[1].runner.attempt.opened, "their first words")
         raids = await asyncio.gather(*(strict.attack([(one, {})], max_seconds_per_frame=FRAME_SECONDS) for one in ENDLESS))
         assert [raid.ending.fault for raid in raids] == [Fault.TIME, Fault.TIME]
+        assert raids[0].runner.attempt.progress
+        assert raids[1].runner.attempt.opened
         assert [raid.runner.attempt.phase for raid in going] == [Phase.RENDERING, Phase.RENDERING]
         assert not any(task.done() for task in lasting)
         for raid in going:

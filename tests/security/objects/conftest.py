@@ -1,5 +1,6 @@
 """For all attacks on objects one storage, with a bucket of its own, that reaches the store over a wire; for each module a job."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -31,20 +32,27 @@ async def world(farm: FarmFile) -> AsyncIterator[World]:
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def wire(world: World) -> AsyncIterator[Wire]:
+async def line(world: World) -> AsyncIterator[Wire]:
     it = Wire(world.farm.port("S3"))
     await it.open()
     yield it
     await it.close()
 
 
+@pytest.fixture
+def wire(line: Wire) -> Iterator[Wire]:
+    """On which nothing is held when the test is over."""
+    yield line
+    line.release()
+
+
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def storage(world: World, wire: Wire) -> AsyncIterator[Process]:
+async def storage(world: World, line: Wire) -> AsyncIterator[Process]:
     """Lenders and renters reach the store directly."""
-    own, public, name = f"http://127.0.0.1:{wire.port}", world.farm.http("S3"), _bucket(world)
+    own, public, name = f"http://127.0.0.1:{line.port}", world.farm.http("S3"), _bucket(world)
     process = await world.start("storage", FRAMELEND_S3_BUCKET=name, FRAMELEND_S3_URL=own, FRAMELEND_S3_PUBLIC_URL=public)
     yield process
-    process.stop()
+    await asyncio.to_thread(process.stop)  # what it still does goes over the wire
     shutil.rmtree(Layout.of().data("s3") / name)
 
 

@@ -39,6 +39,7 @@ async def stage(world: World) -> AsyncIterator[Stage]:
     key = world.farm["FARM_OPERATOR_KEY"]
     it = Stage(world, intake, Person("operator", key, connection(intake.url, key)))
     yield it
+    await asyncio.to_thread(intake.stop)
     for person in (it.operator, *it.people):
         await person.http.aclose()
 
