@@ -1,7 +1,10 @@
 """A small world for integration tests: a virtual host and databases of its own, real service processes, and ears on the bus."""
 
 import asyncio
+import contextlib
+import itertools
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -269,6 +272,13 @@ class World:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Not soon the same again, so that services that start together do not meet, and none that the kernel gives to whoever
+    connects somewhere (from 32768 on)."""
+    for port in itertools.islice(_PORTS, 4_768):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
+
+
+_PORTS = itertools.cycle(random.sample(range(28_000, 32_768), 4_768))
